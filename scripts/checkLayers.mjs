@@ -1,0 +1,41 @@
+// The linter enforces the arrows between the rooms (biome.json, noRestrictedImports). A rule that matches nothing
+// passes in silence, so each arrow is proved here by a planted violation that must fail, and an allowed one that must not.
+import { spawnSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+
+const cases = [
+  { room: 'operation', imports: '../eventlog/eventLog.ts', allowed: false },
+  { room: 'operation', imports: 'node:fs', allowed: false },
+  { room: 'eventlog', imports: '../operation/events.ts', allowed: false },
+  { room: 'commands', imports: '../projections/readModel.ts', allowed: false },
+  { room: 'projections', imports: '../commands/commandService.ts', allowed: false },
+  { room: 'commands', imports: '../eventlog/postgres/postgresEventLog.ts', allowed: false },
+  { room: 'api', imports: '../eventlog/postgres/postgresEventLog.ts', allowed: false },
+  { room: 'api', imports: '../postgres/connection.ts', allowed: false },
+  { room: 'commands', imports: 'fastify', allowed: false },
+  { room: 'demo', imports: '../commands/commandService.ts', allowed: false },
+  { room: 'commands', imports: '../eventlog/eventLog.ts', allowed: true },
+  { room: 'projections', imports: '../operation/events.ts', allowed: true },
+]
+
+let wrong = 0
+for (const { room, imports, allowed } of cases) {
+  const file = new URL(`../src/${room}/plantedViolation.ts`, import.meta.url)
+  writeFileSync(file, `import * as planted from '${imports}'\n\nexport const use = planted\n`)
+  try {
+    const { stdout, stderr } = spawnSync(
+      'node_modules/.bin/biome',
+      ['lint', '--only=style/noRestrictedImports', file.pathname],
+      { cwd: new URL('..', import.meta.url), encoding: 'utf8' },
+    )
+    const refused = `${stdout}${stderr}`.includes('noRestrictedImports')
+    if (refused === allowed) {
+      wrong += 1
+      process.stderr.write(`src/${room} importing ${imports}: ${refused ? 'refused' : 'let through'}\n`)
+    }
+  } finally {
+    rmSync(file)
+  }
+}
+process.stdout.write(`layers: ${cases.length - wrong} of ${cases.length} planted imports judged rightly\n`)
+process.exit(wrong === 0 ? 0 : 1)

@@ -1,0 +1,118 @@
+/**
+ * The port to the log of record. An adapter translates its store's errors into the outcomes below; no store's word
+ * leaks out. One contract suite (test/contract/eventLog.ts) holds for every adapter.
+ */
+export interface EventLog {
+  /** UUID of this log. Changes after a restore, a copy or an accepted loss: positions of another log mean nothing here. */
+  readonly logId: string
+
+  /**
+   * Appends a batch and settles once every outcome is final: durable, refused, or unknown for good.
+   *
+   * - Atomic per request: its events go in together or not at all. Requests of different streams never fail each other.
+   * - Requests of one stream in one batch form a chain, in order, each expecting what the one before leaves behind.
+   *   When a link is not appended, every later link of that stream comes back `untried`.
+   * - A request without events checks the expected revision and appends nothing.
+   * - The caller may have two batches in flight only if they share no stream.
+   * - Never rejects for an expected reason; rejects only for a bug.
+   */
+  append(batch: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>
+
+  /** A stream's events, at most `maxCount` (1 to 1,000), as they are at the call. Empty when the stream does not exist or has no more. */
+  readStream(stream: string, options: ReadStreamOptions): Promise<readonly RecordedEvent[]>
+
+  /** The events of a stream whose id is given, or null: finds old duplicates, at any age. */
+  readEvent(stream: string, id: string): Promise<RecordedEvent | null>
+
+  /** The whole log in order of position, strictly after `after` (0n: from the beginning), at most `maxCount` (1 to 10,000). */
+  readAll(options: ReadAllOptions): Promise<readonly RecordedEvent[]>
+
+  /**
+   * Follows the log from strictly after `after` for ever, in batches of at most `maxCount`, each event once and in order.
+   * Ends when `signal` aborts; survives a lost connection (own back-off), and rejects only when the log is another one.
+   */
+  subscribe(options: SubscribeOptions): AsyncIterable<readonly RecordedEvent[]>
+
+  /** Position of the last event; 0n for an empty log. */
+  head(): Promise<bigint>
+
+  close(): Promise<void>
+}
+
+export interface EventToAppend {
+  /** UUID, unique in the log. */
+  readonly id: string
+  readonly type: string
+  /** JSON text; stored byte for byte. */
+  readonly data: string
+  /** JSON text; stored byte for byte. */
+  readonly metadata: string
+}
+
+export interface AppendRequest {
+  readonly stream: string
+  /** Revision of the stream's last event, or `noStream` when it must not exist. */
+  readonly expectedRevision: bigint | 'noStream'
+  readonly events: readonly EventToAppend[]
+}
+
+export type AppendOutcome =
+  /** On disk. `revision` and `position` are those of the request's last event (for a check: the stream's current ones, position 0n if not known). */
+  | { readonly kind: 'appended'; readonly revision: bigint; readonly position: bigint }
+  /** Not appended: the stream stands elsewhere. `actualRevision` is null when there is no stream. */
+  | { readonly kind: 'conflict'; readonly actualRevision: bigint | null }
+  /** Not appended: an event of that id is in the log already. */
+  | { readonly kind: 'duplicate' }
+  /** Not appended: an earlier link of the chain was not. */
+  | { readonly kind: 'untried' }
+  /** Not appended: more than `appendBytesMax`, or a value the store cannot hold. */
+  | { readonly kind: 'rejected'; readonly reason: 'too_large' | 'invalid' }
+  /** Not appended, and never will be: the log cannot be reached or is too slow. Safe to send again. */
+  | { readonly kind: 'unavailable' }
+  /** Sent, and not known to have been appended. Said only when nothing can land any more, where the store allows that. */
+  | { readonly kind: 'unknown' }
+
+/** Largest append, in UTF-8 bytes of type, data and metadata of its events together, on every store (correctness.md row 10). */
+export const appendBytesMax = 1_000_000
+
+export interface RecordedEvent {
+  readonly stream: string
+  /** 0-based index in its stream. */
+  readonly revision: bigint
+  /** Place in the whole log, above 0n; later is greater, gaps mean nothing. */
+  readonly position: bigint
+  readonly id: string
+  readonly type: string
+  /** JSON text, byte for byte as appended. */
+  readonly data: string
+  /** JSON text, byte for byte as appended. */
+  readonly metadata: string
+}
+
+export interface ReadStreamOptions {
+  /** First revision to return. Default: 0n forwards, the last one backwards. */
+  readonly fromRevision?: bigint
+  readonly direction?: 'forwards' | 'backwards'
+  readonly maxCount: number
+}
+
+export interface ReadAllOptions {
+  readonly after: bigint
+  readonly maxCount: number
+}
+
+export interface SubscribeOptions {
+  readonly after: bigint
+  readonly maxCount: number
+  readonly signal: AbortSignal
+}
+
+/** The log cannot be read now. Thrown by reads only: an append says so in its outcomes. */
+export class LogUnavailableError extends Error {
+  override readonly name = 'LogUnavailableError'
+}
+
+/** The store holds another log than the one opened: every position, checkpoint and cache is void. */
+export class AnotherLogError extends Error {
+  override readonly name = 'AnotherLogError'
+}

@@ -1,0 +1,100 @@
+import type { JsonObject } from './json.ts'
+
+/** What a service said in one report, as it is carried by every event that records a report. */
+export interface ReportedFacts {
+  readonly track: string
+  readonly service: string
+  /** The service's own counter for its reports on this track, 0 to 2^53-1. */
+  readonly sequence?: number
+  /** RFC 3339 UTC with milliseconds: when the service saw it happen. Never used to decide. */
+  readonly observedAt?: string
+  /** Merge patch (RFC 7396) onto the operation's data. */
+  readonly data?: JsonObject
+  /** Merge patch (RFC 7396) onto the operation's metadata. */
+  readonly metadata?: JsonObject
+}
+
+export interface PipelineReference {
+  readonly name: string
+  readonly version: number
+}
+
+export interface OperationOpened {
+  readonly pipeline: PipelineReference
+  readonly theme: string | null
+  readonly data: JsonObject
+  readonly metadata: JsonObject
+}
+
+/** `from` is null when the track had no status yet (pipeline `any`). `final` is only ever there in pipeline `any`. */
+export interface StatusChanged extends ReportedFacts {
+  readonly from: string | null
+  readonly to: string
+  readonly final?: FinalOutcome
+}
+
+/** A report of the current status that changed data or metadata only. */
+export interface DataMerged extends ReportedFacts {
+  readonly status: string
+}
+
+export type HeldReason = 'predecessor_missing' | 'requirement_unmet'
+
+/** A report that came before its turn and waits for it. */
+export interface ReportHeld extends ReportedFacts {
+  readonly status: string
+  readonly reason: HeldReason
+}
+
+export type IgnoredReason =
+  | 'older_sequence'
+  | 'duplicate'
+  | 'overtaken'
+  /** Only for a held report that is dropped: its status can no longer be reached, or its track is skipped. */
+  | 'unreachable'
+  /** Only for a held report that is dropped: the operation ended before its turn came. */
+  | 'operation_ended'
+  /** Only for a held report that is dropped: its release would break a size limit. */
+  | 'too_large'
+
+/** A report that changed no status, on record with all it carried. */
+export interface ReportIgnored extends ReportedFacts {
+  readonly status: string
+  readonly reason: IgnoredReason
+}
+
+export type FinalOutcome = 'succeeded' | 'failed'
+
+export type OperationEvent =
+  | { readonly type: 'OperationOpened'; readonly data: OperationOpened }
+  | { readonly type: 'StatusChanged'; readonly data: StatusChanged }
+  | { readonly type: 'DataMerged'; readonly data: DataMerged }
+  | { readonly type: 'ReportHeld'; readonly data: ReportHeld }
+  | { readonly type: 'ReportIgnored'; readonly data: ReportIgnored }
+
+/** In the stream `pipeline-{name}`; `definition` is the normalised long form. */
+export interface PipelineDefined {
+  readonly version: number
+  readonly definition: JsonObject
+}
+
+/** The metadata stored with every event (docs/events.md). */
+export interface EventMetadata {
+  /** The idempotency key under which the event was appended. */
+  readonly command: string
+  /** SHA-256, base64url, over type, operation, expected revision and canonical body of the command (RFC 8785). */
+  readonly requestHash: string
+  readonly actor: string
+  /** The operation's id (the pipeline's name on a pipeline's stream). */
+  readonly $correlationId: string
+  /** The key of the command whose append this is: `command` itself, or the releasing command's key for a released report. */
+  readonly $causationId: string
+  readonly traceparent?: string
+  readonly schemaVersion: number
+  /** The node's clock, RFC 3339 UTC with milliseconds; never below its predecessor's in the stream. */
+  readonly recordedAt: string
+  /** `hash` of the stream's event before; 64 zeros for revision 0. */
+  readonly previousHash: string
+  /** SHA-256, lower-case hex (see envelope.ts). */
+  readonly hash: string
+}

@@ -1,0 +1,61 @@
+import type { FinalOutcome, HeldReason, ReportedFacts } from './events.ts'
+import type { JsonObject } from './json.ts'
+import type { CompiledPipeline } from './pipeline.ts'
+
+export type TrackPhase = 'waiting' | 'active' | 'final' | 'skipped'
+export type OperationPhase = 'active' | 'succeeded' | 'failed'
+
+export interface TrackState {
+  readonly phase: TrackPhase
+  /** Null while the track waits, and in pipeline `any` before the first report. */
+  readonly status: string | null
+  /** `recordedAt` of the event that set the status; null while there is none. */
+  readonly since: string | null
+  /** The service whose report set the status; null for an initial status. */
+  readonly by: string | null
+  /** Every status this track has reached (api.md "Reached"). */
+  readonly reached: readonly string[]
+  /** Per service: the sequence of its report on this track that was last applied with one. */
+  readonly sequences: Readonly<Record<string, number>>
+  /** How the track ended; null unless `phase` is `final`. */
+  readonly outcome: FinalOutcome | null
+}
+
+/** A report that waits for its turn, with what its release must carry. */
+export interface HeldReport {
+  readonly key: string
+  readonly requestHash: string
+  readonly actor: string
+  readonly traceparent?: string
+  /** How many events the stream holds under `key` so far (the release's event id counts on from it). */
+  readonly keyEvents: number
+  /** UTF-8 bytes of the held event's data. */
+  readonly bytes: number
+  readonly status: string
+  readonly reason: HeldReason
+  readonly heldAt: string
+  readonly facts: ReportedFacts
+}
+
+/** An operation folded from its stream. Immutable: a fold makes a new one and shares what did not change. */
+export interface OperationState {
+  readonly id: string
+  readonly pipeline: CompiledPipeline
+  readonly theme: string | null
+  readonly state: OperationPhase
+  readonly tracks: Readonly<Record<string, TrackState>>
+  /** In order of arrival. */
+  readonly held: readonly HeldReport[]
+  readonly data: JsonObject
+  readonly metadata: JsonObject
+  /** Upper bounds of the UTF-8 bytes of `data` and `metadata`, so that most reports need no measuring. */
+  readonly dataBytesMax: number
+  readonly metadataBytesMax: number
+  /** Of the stream's last event. */
+  readonly revision: bigint
+  readonly lastHash: string
+  readonly openedAt: string
+  readonly updatedAt: string
+  /** The key of the command that opened the operation. */
+  readonly openedBy: string
+}
