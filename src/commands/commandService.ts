@@ -4,13 +4,22 @@ import type { HeldReason, IgnoredReason } from '../operation/events.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 
-/** From a command to confirmed events. Built by `createCommandService` (groupCommit.ts). */
+/**
+ * From a command to confirmed events. Built by `createCommandService({ log, clock, limits?, logger? })` (groupCommit.ts).
+ *
+ * Naming a pipeline (or a version of one) that is not defined is refused with `not_found`, its detail naming the pipeline.
+ */
 export interface CommandService {
   /**
    * Decides and appends. Settles only when the outcome is final; never rejects for an expected reason.
    * Bounded: a full queue answers `overloaded` at once, a slow log in time.
+   *
+   * Commands of one operation are decided in the order they were submitted; nothing is promised across operations.
+   * `group` ties commands whose order matters, as the lines of a bulk request do: once one of them failed (refusals
+   * do not count), its later ones on the same operation fail with `not_tried`. So a caller may submit them all without
+   * waiting for each answer.
    */
-  submit(command: Command): Promise<CommandResult>
+  submit(command: Command, group?: CommandGroup): Promise<CommandResult>
 
   /** Defines a pipeline, or finds it unchanged. `definition` is the caller's, not yet checked. */
   definePipeline(command: DefinePipeline): Promise<DefinePipelineResult>
@@ -23,13 +32,18 @@ export interface CommandService {
    */
   cached(operation: string): LoadedOperation | null
 
-  /** An operation folded to at least all the log had when the call came. Null when there is none. Throws LogUnavailableError. */
+  /** An operation folded to at least all the log had when the call came. Null when there is none. Throws LogUnavailableError, or UnreadableStreamError. */
   load(operation: string): Promise<LoadedOperation | null>
 
   readonly metrics: CommandMetrics
 
   /** Takes no more commands (`overloaded`), finishes those it has. */
   drain(): Promise<void>
+}
+
+/** Make one per bulk request: `{ failed: new Set() }`. The service adds the operations of its failed commands. */
+export interface CommandGroup {
+  readonly failed: Set<string>
 }
 
 export interface LoadedOperation {
@@ -54,8 +68,13 @@ export type CommandResult =
   | { readonly kind: 'failed'; readonly operation: string; readonly key: string; readonly failure: CommandFailure }
 
 export interface CommandFailure {
-  /** All but `outcome_unknown` mean: not taken, safe to send again. */
-  readonly code: 'overloaded' | 'contention' | 'log_unavailable' | 'outcome_unknown'
+  /**
+   * All but `outcome_unknown` mean: not taken, safe to send again.
+   * - `outcome_unknown`: sent to the log, not known to have landed; sending it again with the same key finds out.
+   * - `not_tried`: an earlier command of its group, on the same operation, failed.
+   * - `unreadable`: the operation's stream holds an event that this node cannot fold. Nothing a caller did (HTTP 500).
+   */
+  readonly code: 'overloaded' | 'contention' | 'log_unavailable' | 'outcome_unknown' | 'not_tried' | 'unreadable'
   readonly retryAfterS: number
 }
 
@@ -94,4 +113,9 @@ export interface CommandMetrics {
   readonly unknownOutcomes: () => number
   /** Called once a batch with its number of commands and its seconds in the log. */
   onBatch(listener: (commands: number, logSeconds: number) => void): void
+}
+
+/** A stream holds an event that this node cannot decode or fold. */
+export class UnreadableStreamError extends Error {
+  override readonly name = 'UnreadableStreamError'
 }
