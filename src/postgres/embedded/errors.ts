@@ -1,0 +1,20 @@
+/** The embedded PostgreSQL cannot be started or used; the message is one a person can act on. */
+export class EmbeddedPostgresError extends Error {
+  override readonly name: string = 'EmbeddedPostgresError'
+}
+
+/** Another live process works on the directory. */
+export class DirectoryInUseError extends EmbeddedPostgresError {
+  override readonly name = 'DirectoryInUseError'
+  readonly directory: string
+  readonly pid: number
+
+  constructor(directory: string, pid: number, where = '') {
+    super(
+      `The directory ${directory} is in use by another Waybill: process ${pid}${where}. ` +
+        'Stop that one first, or give this one a directory of its own (WAYBILL_DATA_DIR).',
+    )
+    this.directory = directory
+    this.pid = pid
+  }
+}

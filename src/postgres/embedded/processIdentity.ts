@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+/** Whether a process of this id is there; one of another user counts. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/**
+ * A short text that tells this process from any other that has or had its id: when it started. Null when there is no
+ * such process. Letters, digits and dots only.
+ */
+export function processIdentity(pid: number): string | null {
+  if (!isAlive(pid)) return null
+  const stat = readProc(pid)
+  if (stat !== null) {
+    // The command name, in parentheses, may hold anything: fields are counted from behind it. State is 0, start time 19.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (fields[0] === 'Z' || fields[0] === 'X') return null
+    return `${bootId()}.${fields[19] ?? ''}`
+  }
+  const { status, stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH ?? '', LC_ALL: 'C', TZ: 'UTC' },
+  })
+  if (status === 0 && stdout.trim() !== '') return stdout.trim().replaceAll(/[^A-Za-z0-9]+/g, '.')
+  // Neither /proc nor ps (Windows): the id alone.
+  return 'alive'
+}
+
+function readProc(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return null
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '').slice(0, 12)
+  } catch {
+    return 'boot'
+  }
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import pg from 'pg'
+import { clientConfig } from './connection.ts'
+import { ensureServiceRole, type ServiceRole } from './serviceRole.ts'
+
+export type Room = 'eventlog' | 'projections'
+
+export interface MigrateOptions {
+  readonly connectionString: string
+  readonly room: Room
+  /** Folder of the room's `NNNN_name.sql` files; its URL ends in a slash. */
+  readonly directory: URL
+  /** Longest wait for another migrator of this database to finish. Default 120,000. */
+  readonly lockTimeoutMs?: number
+}
+
+export interface MigrateResult extends ServiceRole {
+  /** Names of the files applied by this call, in order; empty when the schema was up to date. */
+  readonly applied: readonly string[]
+}
+
+/** The database or the files are not what the ledger says; nothing was changed. */
+export class MigrationError extends Error {
+  override readonly name: string = 'MigrationError'
+}
+
+/** A migration that was applied reads differently now. Migrations never change: write a new one. */
+export class ChangedMigrationError extends MigrationError {
+  override readonly name = 'ChangedMigrationError'
+}
+
+/** The database was migrated by a newer Waybill than this one, which must not write to it. */
+export class NewerSchemaError extends MigrationError {
+  override readonly name = 'NewerSchemaError'
+}
+
+interface Migration {
+  readonly number: number
+  readonly name: string
+  readonly sql: string
+  readonly checksum: string
+}
+
+interface LedgerRow {
+  number: number
+  name: string
+  checksum: string
+}
+
+/** Any constant: all migrators of one database queue here, whichever room they migrate. */
+const MIGRATION_LOCK = 7_726_100_518n
+
+const BOOTSTRAP = `
+  CREATE SCHEMA IF NOT EXISTS waybill;
+  CREATE TABLE IF NOT EXISTS waybill.migrations (
+    room text NOT NULL,
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT migrations_pkey PRIMARY KEY (room, number)
+  );
+`
+
+/**
+ * Brings a room's schema up to date: applies, in order, the migrations the ledger does not have, each in a transaction of
+ * its own that writes its ledger row first. Forward only. Safe to call from many processes at once: each migration runs once.
+ *
+ * The connection must be a direct one (a session lock is held), as the owner of the schema.
+ *
+ * @throws {ChangedMigrationError} an applied file has another content, or is gone
+ * @throws {NewerSchemaError} the ledger holds migrations beyond the newest file
+ */
+export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
+  const migrations = await readMigrations(options.directory)
+  const client = new pg.Client(
+    clientConfig({
+      connectionString: options.connectionString,
+      applicationName: 'waybill migrate',
+      statementTimeoutMs: 0,
+      lockTimeoutMs: options.lockTimeoutMs ?? 120_000,
+      idleInTransactionTimeoutMs: 120_000,
+    }),
+  )
+  // A lost connection also rejects the query that was under way.
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await client.query(BOOTSTRAP)
+    const serviceRole = await ensureServiceRole(client)
+    const ledger = await client.query<LedgerRow>(
+      'SELECT number, name, checksum FROM waybill.migrations WHERE room = $1 ORDER BY number',
+      [options.room],
+    )
+    compareWithLedger(options.room, migrations, ledger.rows)
+    const applied: string[] = []
+    for (const migration of migrations.slice(ledger.rows.length)) {
+      await apply(client, options.room, migration)
+      applied.push(migration.name)
+    }
+    return { applied, ...serviceRole }
+  } finally {
+    await client.end()
+  }
+}
+
+async function apply(client: pg.Client, room: Room, migration: Migration): Promise<void> {
+  await client.query('BEGIN')
+  try {
+    // First, so that a migrator that somehow is not held up by the lock is by this key.
+    await client.query('INSERT INTO waybill.migrations (room, number, name, checksum) VALUES ($1, $2, $3, $4)', [
+      room,
+      migration.number,
+      migration.name,
+      migration.checksum,
+    ])
+    await client.query(migration.sql)
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined)
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new MigrationError(`Migration ${migration.name} of ${room} failed and was rolled back: ${reason}`, {
+      cause: error,
+    })
+  }
+}
+
+async function readMigrations(directory: URL): Promise<Migration[]> {
+  const files = (await readdir(directory)).filter((file) => file.endsWith('.sql')).sort()
+  const migrations: Migration[] = []
+  for (const [index, file] of files.entries()) {
+    const number = /^(\d{4})_[a-z0-9_]+\.sql$/.exec(file)?.[1]
+    if (number === undefined) throw new MigrationError(`${file} is not named NNNN_name.sql`)
+    if (Number(number) !== index + 1) throw new MigrationError(`${file}: migrations count from 0001 without a gap`)
+    // Line endings are the checkout's affair, not a change of the migration.
+    const sql = (await readFile(new URL(file, directory), 'utf8')).replaceAll('\r\n', '\n')
+    const checksum = createHash('sha256').update(sql).digest('hex')
+    migrations.push({ number: Number(number), name: file.slice(0, -'.sql'.length), sql, checksum })
+  }
+  return migrations
+}
+
+function compareWithLedger(room: Room, migrations: readonly Migration[], ledger: readonly LedgerRow[]): void {
+  const newest = ledger.at(-1)
+  if (newest !== undefined && newest.number > migrations.length) {
+    throw new NewerSchemaError(
+      `The database's ${room} schema is at migration ${newest.name}; this Waybill knows ${migrations.length} migrations. ` +
+        'A newer Waybill has migrated it: run that one.',
+    )
+  }
+  for (const [index, row] of ledger.entries()) {
+    const migration = migrations[index]
+    if (migration === undefined || migration.number !== row.number) {
+      throw new MigrationError(`The ledger of ${room} has a gap before migration ${row.name}.`)
+    }
+    if (migration.checksum !== row.checksum) {
+      throw new ChangedMigrationError(
+        `Migration ${migration.name} of ${room} was applied as ${row.name} with another content. ` +
+          'An applied migration never changes: restore the file and write a new migration.',
+      )
+    }
+  }
+}
