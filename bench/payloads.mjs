@@ -1,0 +1,34 @@
+// Report bodies of about 1 kB, cut from real webhook payloads: who did what to which repository. Every body has the same
+// members, so that an operation's data keeps its size however many reports are merged into it.
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+
+const repositoryMembers = [
+  ...['id', 'node_id', 'name', 'full_name', 'private', 'html_url', 'description', 'fork', 'url', 'created_at'],
+  ...['updated_at', 'pushed_at', 'size', 'default_branch', 'clone_url', 'ssh_url', 'issues_url', 'commits_url'],
+]
+const senderMembers = ['login', 'id', 'node_id', 'avatar_url', 'url', 'html_url', 'type', 'site_admin']
+
+export async function reportBodies() {
+  const file = createRequire(import.meta.url).resolve('@octokit/webhooks-examples/api.github.com/index.json')
+  const kinds = JSON.parse(await readFile(file, 'utf8'))
+  const bodies = []
+  for (const { name, examples } of kinds) {
+    for (const { action, repository, sender } of examples) {
+      if (repository === undefined || sender === undefined) continue
+      const document = {
+        event: name,
+        action: action ?? 'none',
+        repository: pick(repository, repositoryMembers),
+        sender: pick(sender, senderMembers),
+      }
+      const status = `status ${bodies.length % 7}`
+      bodies.push(JSON.stringify({ service: 'intake', status, data: { document } }))
+    }
+  }
+  return bodies
+}
+
+function pick(source, members) {
+  return Object.fromEntries(members.map((member) => [member, source[member] ?? '']))
+}

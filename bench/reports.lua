@@ -1,0 +1,35 @@
+-- wrk script: status reports with a key of their own each, over a rotating set of operations. The same for all parties.
+-- Arguments after `--`: file with one report body a line, host and port, number of operations, prefix of the keys.
+local bodies, host, operations, prefix = {}, "", 1, ""
+local threads = 0
+local sent = 0
+local step = 0
+
+function setup(thread)
+  thread:set("number", threads)
+  threads = threads + 1
+end
+
+function init(arguments)
+  for line in io.lines(arguments[1]) do
+    bodies[#bodies + 1] = "Content-Type: application/json\r\nContent-Length: " .. #line .. "\r\n\r\n" .. line
+  end
+  host = arguments[2]
+  operations = tonumber(arguments[3])
+  prefix = arguments[4] .. "-" .. number .. "-"
+  step = number * 7919
+end
+
+-- Built by hand: wrk.format would cost the load generator more than the bare route costs its server.
+function request()
+  sent = sent + 1
+  return "POST /v1/operations/bench-" .. ((sent + step) % operations) .. "/reports HTTP/1.1\r\nHost: " .. host
+    .. "\r\nIdempotency-Key: " .. prefix .. sent .. "\r\n" .. bodies[sent % #bodies + 1]
+end
+
+function done(summary, latency, requests)
+  io.write(string.format(
+    '\nRESULT {"requests":%d,"durationUs":%d,"p50Us":%d,"p99Us":%d,"maxUs":%d,"status":%d,"connect":%d,"read":%d,"write":%d,"timeout":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
+    summary.errors.status, summary.errors.connect, summary.errors.read, summary.errors.write, summary.errors.timeout))
+end
