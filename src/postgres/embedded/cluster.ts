@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Binaries } from './binaries.ts'
 import { EmbeddedPostgresError } from './errors.ts'
@@ -10,7 +10,7 @@ import type { ServerUser } from './serverUser.ts'
 
 export const SUPERUSER = 'waybill'
 const PASSWORD_FILE = 'postgres-password'
-const PARTIAL = 'postgres.partial'
+const PARTIAL = 'postgres.partial-'
 
 /** Whether the cluster is there. @throws {EmbeddedPostgresError} it belongs to another major version of PostgreSQL */
 export async function clusterExists(clusterDirectory: string, binaries: Binaries): Promise<boolean> {
@@ -53,35 +53,47 @@ export async function readPassword(dataDir: string, create: boolean): Promise<st
   return password
 }
 
+export interface NewCluster {
+  readonly dataDir: string
+  readonly clusterDirectory: string
+  readonly binaries: Binaries
+  readonly user: ServerUser | null
+  readonly password: string
+}
+
 /**
  * Makes a cluster. initdb works in a folder of another name, renamed when all of it is on disk: what is found under the
- * real name is whole, whenever the power went.
+ * real name is whole, whenever the power went. The folder has a new name each time, for an initdb whose Waybill was killed
+ * may still be at work in an old one.
  */
-export async function createCluster(
-  dataDir: string,
-  clusterDirectory: string,
-  binaries: Binaries,
-  user: ServerUser | null,
-  password: string,
-): Promise<void> {
-  const partial = join(dataDir, PARTIAL)
-  await rm(partial, { recursive: true, force: true })
-  await mkdir(partial, { mode: 0o700 })
-  const passwordFile = join(partial, 'password')
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
-  if (user !== null) {
-    await chown(passwordFile, user.uid, user.gid)
-    await chown(partial, user.uid, user.gid)
-  }
-  const access = openFolderFor(user, partial)
+export async function createCluster({
+  dataDir,
+  clusterDirectory,
+  binaries,
+  user,
+  password,
+}: NewCluster): Promise<void> {
+  const remains = (await readdir(dataDir)).filter((name) => name.startsWith(PARTIAL))
+  await Promise.all(remains.map((name) => rm(join(dataDir, name), { recursive: true, force: true, maxRetries: 10 })))
+  const partial = await mkdtemp(join(dataDir, PARTIAL))
   try {
-    await runInitdb(binaries, user, access)
+    const passwordFile = join(partial, 'password')
+    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
+    if (user !== null) {
+      await chown(passwordFile, user.uid, user.gid)
+      await chown(partial, user.uid, user.gid)
+    }
+    const access = openFolderFor(user, partial)
+    try {
+      await runInitdb(binaries, user, access)
+    } finally {
+      access.close()
+    }
+    await rename(join(partial, 'data'), clusterDirectory)
+    await syncDirectory(dataDir)
   } finally {
-    access.close()
+    await rm(partial, { recursive: true, force: true })
   }
-  await rename(join(partial, 'data'), clusterDirectory)
-  await syncDirectory(dataDir)
-  await rm(partial, { recursive: true, force: true })
 }
 
 async function runInitdb(binaries: Binaries, user: ServerUser | null, access: FolderAccess): Promise<void> {
@@ -100,7 +112,6 @@ async function runInitdb(binaries: Binaries, user: ServerUser | null, access: Fo
       '--data-checksums',
     ],
     {
-      detached: true,
       cwd: '/',
       env: serverEnvironment,
       stdio: access.stdio('pipe'),

@@ -7,11 +7,12 @@ export class EmbeddedPostgresError extends Error {
 export class DirectoryInUseError extends EmbeddedPostgresError {
   override readonly name = 'DirectoryInUseError'
   readonly directory: string
+  /** Of the holder, in its own container or machine. */
   readonly pid: number
 
-  constructor(directory: string, pid: number, where = '') {
+  constructor(directory: string, pid: number, host: string | null = null) {
     super(
-      `The directory ${directory} is in use by another Waybill: process ${pid}${where}. ` +
+      `The directory ${directory} is in use by another Waybill: process ${pid}${host === null ? '' : ` on ${host}`}. ` +
         'Stop that one first, or give this one a directory of its own (WAYBILL_DATA_DIR).',
     )
     this.directory = directory

@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename } from 'node:path'
 
 /** Whether a process of this id is there; one of another user counts. */
 export function isAlive(pid: number): boolean {
@@ -46,5 +49,30 @@ function bootId(): string {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '').slice(0, 12)
   } catch {
     return 'boot'
+  }
+}
+
+/**
+ * Where process ids mean what they mean here: a digest of the machine's name and, on Linux, of the process namespace, which
+ * each container has of its own. The first namespace of a machine has the same number after every boot.
+ */
+export function processSpace(): string {
+  let namespace = ''
+  try {
+    namespace = readlinkSync('/proc/self/ns/pid')
+  } catch {
+    // Not Linux.
+  }
+  return createHash('sha256').update(`${hostname()}\n${namespace}`).digest('hex').slice(0, 12)
+}
+
+/** The name of the program a process runs, at most 15 characters on Linux; null when it cannot be told. */
+export function processName(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim()
+  } catch {
+    const { status, stdout } = spawnSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' })
+    if (status !== 0 || stdout.trim() === '') return null
+    return basename(stdout.trim())
   }
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Binaries } from './binaries.ts'
 import { openFolderFor } from './folderAccess.ts'
-import { isAlive } from './processIdentity.ts'
 import type { ServerUser } from './serverUser.ts'
 
 /** The programs get a clean environment: no secret of ours, no PG* variable, no locale that is not installed. */
@@ -14,17 +13,19 @@ export const serverEnvironment = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC
 /** What postmaster.pid says. */
 export interface PostmasterFile {
   readonly pid: number
+  /** NaN while the file is half written. */
   readonly port: number
+  /** `starting`, `stopping`, `ready` or `standby`; empty while the file is half written. */
   readonly status: string
 }
 
-/** Null when the file is not there, or is half written. */
+/** Null when the file is not there, or says nothing yet. */
 export async function readPostmasterFile(clusterDirectory: string): Promise<PostmasterFile | null> {
   const text = await readFile(join(clusterDirectory, 'postmaster.pid'), 'latin1').catch(() => '')
   const lines = text.split('\n')
   const pid = Number(lines[0])
   if (!Number.isInteger(pid) || pid <= 0) return null
-  return { pid, port: Number(lines[3] ?? ''), status: (lines[7] ?? '').trim() }
+  return { pid, port: Number.parseInt(lines[3] ?? '', 10), status: (lines[7] ?? '').trim() }
 }
 
 export interface ServerStart {
@@ -35,12 +36,20 @@ export interface ServerStart {
   readonly logFile: string
 }
 
-/** Spawned and not yet known to accept connections. */
-export function spawnServer({ binaries, user, clusterDirectory, settings, logFile }: ServerStart): ChildProcess {
+export interface ServerProcess {
+  readonly pid: number
+  readonly hasEnded: () => boolean
+  readonly ended: Promise<void>
+}
+
+/** Spawns the server, not yet known to accept connections. Should this process exit without stopping it, it stops too. */
+export async function spawnServer(start: ServerStart): Promise<ServerProcess> {
+  const { binaries, user, clusterDirectory, settings, logFile } = start
   const log = openSync(logFile, 'a', 0o600)
   const access = openFolderFor(user, clusterDirectory)
+  let child: ChildProcess
   try {
-    const child = spawn(
+    child = spawn(
       binaries.postgres,
       ['-D', access.path, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
       {
@@ -52,41 +61,60 @@ export function spawnServer({ binaries, user, clusterDirectory, settings, logFil
         ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
       },
     )
-    child.unref()
-    return child
   } finally {
     access.close()
     closeSync(log)
   }
+  let over = false
+  const ended = new Promise<void>((resolve) => {
+    child.on('exit', () => {
+      over = true
+      resolve()
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.on('spawn', resolve)
+    child.on('error', reject)
+  })
+  const { pid } = child
+  if (pid === undefined) throw new Error('A spawned process has no id')
+  // An exit that runs no clean-up (process.exit, an uncaught exception) must leave no server behind.
+  const stopAtExit = () => signalServer(binaries, pid, 'SIGINT')
+  process.on('exit', stopAtExit)
+  ended.then(() => process.off('exit', stopAtExit)).catch(() => undefined)
+  child.unref()
+  return { pid, ended, hasEnded: () => over }
 }
 
-/** Smart, fast and immediate shutdown are SIGTERM, SIGINT and SIGQUIT to the postmaster. */
+/** Fast and immediate shutdown are SIGINT and SIGQUIT to the postmaster. */
 export function signalServer(binaries: Binaries, pid: number, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): void {
   try {
-    if (process.platform === 'win32') spawnSync(binaries.pgCtl, ['kill', signal.slice(3), String(pid)])
+    if (process.platform === 'win32') spawnSync(binaries.pgCtl, ['kill', signal.slice('SIG'.length), String(pid)])
     else process.kill(pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
-/** Stops a server: fast, and if that takes longer than `timeoutMs`, at once (the next start then recovers from the WAL). */
+/**
+ * Stops a server: fast, with a checkpoint, its clients cut off; and if that takes longer than `timeoutMs`, at once (the next
+ * start then recovers from the WAL). Returns when `ended` says so, or some seconds after the last resort.
+ */
 export async function stopServer(
   binaries: Binaries,
   pid: number,
   timeoutMs: number,
-  ended: () => boolean = () => !isAlive(pid),
+  ended: () => boolean,
 ): Promise<void> {
-  for (const [signal, waitMs] of [
+  const steps = [
     ['SIGINT', timeoutMs],
     ['SIGQUIT', 5_000],
     ['SIGKILL', 5_000],
-  ] as const) {
+  ] as const
+  for (const [signal, waitMs] of steps) {
+    if (ended()) return
     signalServer(binaries, pid, signal)
-    const deadline = Date.now() + waitMs
-    while (Date.now() < deadline) {
-      if (ended()) return
-      await delay(10)
-    }
+    const deadline = performance.now() + waitMs
+    while (!ended() && performance.now() < deadline) await delay(20)
   }
 }

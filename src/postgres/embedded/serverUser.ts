@@ -13,17 +13,21 @@ export interface ServerUser {
 const CANDIDATES = ['postgres', '_postgres', 'nobody']
 
 /**
- * Null: PostgreSQL runs as whoever runs Waybill. As root: the owner of the existing cluster, else the first there is of
- * `postgres`, `_postgres` and `nobody`. initdb wants a user that /etc/passwd knows.
+ * Null: PostgreSQL runs as whoever runs Waybill. As root: the owner of the cluster, or of the directory
+ * it shall be in, unless that is root; else the first there is of `postgres`, `_postgres` and `nobody`. initdb wants a user
+ * that /etc/passwd knows.
  */
-export async function chooseServerUser(clusterDirectory: string): Promise<ServerUser | null> {
+export async function chooseServerUser(clusterDirectory: string, dataDir: string): Promise<ServerUser | null> {
   if (process.getuid?.() !== 0) return null
   const users = readUsers()
-  const owner = await stat(clusterDirectory).catch(() => null)
-  if (owner !== null && owner.uid !== 0) {
-    const name = users.find((user) => user.uid === owner.uid)?.name ?? String(owner.uid)
-    return { name, uid: owner.uid, gid: owner.gid }
+  const clusterOwner = await stat(clusterDirectory).catch(() => null)
+  if (clusterOwner !== null && clusterOwner.uid !== 0) {
+    const name = users.find((user) => user.uid === clusterOwner.uid)?.name ?? String(clusterOwner.uid)
+    return { name, uid: clusterOwner.uid, gid: clusterOwner.gid }
   }
+  const { uid } = await stat(dataDir)
+  const owner = users.find((user) => user.uid === uid)
+  if (owner !== undefined) return owner
   for (const candidate of CANDIDATES) {
     const user = users.find(({ name }) => name === candidate)
     if (user !== undefined) return user

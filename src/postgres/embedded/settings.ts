@@ -12,7 +12,7 @@ const GiB = 1024 * MiB
  * Memory: an eighth of what there is, 64 to 512 MiB; the hot end of the log and the read model fit, and the operating
  * system caches the rest.
  */
-export async function serverSettings(dataDir: string, port: number): Promise<Record<string, string>> {
+export async function serverSettings(dataDir: string): Promise<Record<string, string>> {
   const free = await statfs(dataDir).then(
     ({ bavail, bsize }) => bavail * bsize,
     () => 0,
@@ -22,7 +22,6 @@ export async function serverSettings(dataDir: string, port: number): Promise<Rec
   const sharedBuffers = Math.min(512, Math.max(64, Math.floor(memory / 8 / MiB)))
   return {
     listen_addresses: '127.0.0.1',
-    port: String(port),
     // No socket files: their paths are limited to 107 bytes, and a folder for them would need guarding.
     unix_socket_directories: '',
     max_connections: '100',
