@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+FROM node:24-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
+COPY src src
+RUN npm run build && npm prune --omit=dev
+
+FROM node:24-slim
+ENV NODE_ENV=production \
+    WAYBILL_HOST=0.0.0.0 \
+    WAYBILL_PORT=8080 \
+    WAYBILL_DATA_DIR=/var/lib/waybill
+WORKDIR /app
+RUN install --directory --owner=node --group=node /var/lib/waybill
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+USER node
+VOLUME /var/lib/waybill
+EXPOSE 8080
+# Ready means: the log, the read model and the projector are there. No curl in the image: Node asks.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.WAYBILL_PORT}/readyz`).then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
+# Node is process 1 and handles SIGTERM itself: it drains, then ends.
+CMD ["node", "dist/main.js"]
