@@ -8,11 +8,10 @@ export interface Chain {
   readonly expected: bigint
   readonly links: readonly Link[]
   readonly eventCount: number
-  readonly bytes: number
-  /** What becomes of the first request behind the links, once all links are appended. Null when nothing is behind them. */
+  /** Rough size of its events as text. */
+  readonly characters: number
+  /** What becomes of the first request behind the links, once all links are appended (those behind it: untried). Null: none is. */
   readonly end: { readonly index: number; readonly outcome: AppendOutcome } | null
-  /** Indexes of the requests behind `end`: untried in any case. */
-  readonly rest: readonly number[]
 }
 
 export interface Link {
@@ -47,13 +46,11 @@ function planChain(batch: readonly AppendRequest[], stream: string, indexes: rea
   let expected = -1n
   let revision: bigint | null = null
   let eventCount = 0
-  let bytes = 0
+  let characters = 0
   let end: Chain['end'] = null
-  let tried = 0
   for (const index of indexes) {
     const request = batch[index]
     if (request === undefined) continue
-    tried += 1
     const reason = checkRequest(request)
     if (reason !== null) {
       end = { index, outcome: { kind: 'rejected', reason } }
@@ -68,8 +65,8 @@ function planChain(batch: readonly AppendRequest[], stream: string, indexes: rea
     }
     revision = expectedHere + BigInt(request.events.length)
     eventCount += request.events.length
-    for (const event of request.events) bytes += event.data.length + event.metadata.length + event.type.length + 36
+    for (const event of request.events) characters += event.data.length + event.metadata.length + event.type.length + 36
     links.push({ index, request, revision })
   }
-  return { stream, expected, links, eventCount, bytes, end, rest: indexes.slice(tried) }
+  return { stream, expected, links, eventCount, characters, end }
 }

@@ -4,6 +4,9 @@ import { type AppendRequest, appendBytesMax, type EventToAppend } from './eventL
 /** Stream names and event types: this many UTF-8 bytes at most, so that every store can index them. */
 const nameBytesMax = 512
 
+/** Revisions are JSON integers outside: beyond this they would be altered. */
+const revisionMax = 2n ** 53n - 1n
+
 const lowerCaseUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /**
@@ -21,6 +24,8 @@ const neverInNames = /[\0-\x1f\x7f]/
  */
 export function checkRequest(request: AppendRequest): 'too_large' | 'invalid' | null {
   if (!isName(request.stream)) return 'invalid'
+  const { expectedRevision } = request
+  if (expectedRevision !== 'noStream' && (expectedRevision < 0n || expectedRevision > revisionMax)) return 'invalid'
   let bytes = 0
   for (const event of request.events) {
     bytes += Buffer.byteLength(event.type) + Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata)

@@ -1,6 +1,6 @@
 /**
  * The port to the log of record. An adapter translates its store's errors into the outcomes below; no store's word
- * leaks out. One contract suite (test/contract/eventLog.ts) holds for every adapter.
+ * leaks out. One contract suite (test/contract/eventLogContract.ts) holds for every adapter.
  */
 export interface EventLog {
   /** UUID of this log. Changes after a restore, a copy or an accepted loss: positions of another log mean nothing here. */
@@ -57,7 +57,7 @@ export interface AppendRequest {
 }
 
 export type AppendOutcome =
-  /** On disk. `revision` and `position` are those of the request's last event (for a check: the stream's current ones, position 0n if not known). */
+  /** On disk. `revision` and `position` are those of the request's last event (for a check: the stream's current ones; position 0n if not known, revision -1n when there is no stream, as expected). */
   | { readonly kind: 'appended'; readonly revision: bigint; readonly position: bigint }
   /** Not appended: the stream stands elsewhere. `actualRevision` is null when there is no stream. */
   | { readonly kind: 'conflict'; readonly actualRevision: bigint | null }
@@ -105,6 +105,13 @@ export interface SubscribeOptions {
   readonly after: bigint
   readonly maxCount: number
   readonly signal: AbortSignal
+}
+
+/** Where an adapter reports what its callers cannot see: reconnections, refusals. A pino logger is one. */
+export interface EventLogLogger {
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
 }
 
 /** The log cannot be read now. Thrown by reads only: an append says so in its outcomes. */

@@ -1,0 +1,129 @@
+import type pg from 'pg'
+import { AnotherLogError, type EventLogLogger, LogUnavailableError } from '../eventLog.ts'
+
+/** Which history a session looks at, and how safe it is there. */
+export interface Identity {
+  readonly logId: string
+  readonly position: bigint
+  /** Of the database cluster: differs in a copy made by dump and restore, is the same in a file-level copy. */
+  readonly systemIdentifier: string
+  /** Grows with each promotion of a standby and each recovery to a point in time. */
+  readonly timeline: string
+}
+
+/** The server says that it does not keep what it has confirmed through a crash. */
+export class DurabilityOffError extends Error {
+  override readonly name = 'DurabilityOffError'
+}
+
+/** A pooler between us and the server: session locks and LISTEN would mean nothing. */
+export class IndirectConnectionError extends Error {
+  override readonly name = 'IndirectConnectionError'
+}
+
+// The timeline is read from the WAL position, not from pg_control: after a promotion the latter lags a checkpoint behind.
+const identityQuery = `
+  SELECT h.log_id::text, h.position::text, s.system_identifier::text,
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+    current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+    pg_backend_pid()::text
+  FROM waybill_log.log_head h CROSS JOIN pg_control_system() s`
+
+/** Guards against another history (correctness.md row 7): every new connection is compared with the first one. */
+export class IdentityGuard {
+  readonly #allowUnsafeDurability: boolean
+  readonly #logger: EventLogLogger
+  readonly #onAnotherLog: (error: AnotherLogError) => void
+  #first: Identity | null = null
+  #highest = 0n
+  #broken: AnotherLogError | null = null
+
+  constructor(options: {
+    allowUnsafeDurability: boolean
+    logger: EventLogLogger
+    onAnotherLog: (error: AnotherLogError) => void
+  }) {
+    this.#allowUnsafeDurability = options.allowUnsafeDurability
+    this.#logger = options.logger
+    this.#onAnotherLog = options.onAnotherLog
+  }
+
+  get logId(): string {
+    if (this.#first === null) throw new Error('No session has been checked yet')
+    return this.#first.logId
+  }
+
+  /** The last position acknowledged or read here: a head below it is another history. */
+  get highest(): bigint {
+    return this.#highest
+  }
+
+  saw(position: bigint): void {
+    if (position > this.#highest) this.#highest = position
+  }
+
+  /** Throws once the log has been found to be another one: for good, since every cache built on it is void. */
+  check(): void {
+    if (this.#broken !== null) throw this.#broken
+  }
+
+  get isBroken(): boolean {
+    return this.#broken !== null
+  }
+
+  breakWith(message: string): AnotherLogError {
+    if (this.#broken === null) {
+      this.#broken = new AnotherLogError(message)
+      this.#logger.error({ logId: this.#first?.logId, highest: String(this.#highest) }, message)
+      this.#onAnotherLog(this.#broken)
+    }
+    return this.#broken
+  }
+
+  /** To be called once a connection, before its first use. */
+  async admit(client: pg.ClientBase & { processID?: number | null }): Promise<void> {
+    this.check()
+    // Taken before the query: an append may be acknowledged while it is under way.
+    const seen = this.#highest
+    const result = await client.query<string[]>({ text: identityQuery, rowMode: 'array' })
+    const [row] = result.rows
+    if (row === undefined) throw this.breakWith('The log has no head row')
+    const [logId, position, systemIdentifier, timeline, fsync, fullPageWrites, synchronousCommit, pid] = row
+    if (logId === undefined || position === undefined || systemIdentifier === undefined || timeline === undefined) {
+      throw new Error('The identity query answered with too few columns')
+    }
+    if (timeline === '') throw new LogUnavailableError('The server is a standby: it takes no appends')
+    if (typeof client.processID === 'number' && String(client.processID) !== pid) {
+      throw new IndirectConnectionError(
+        'The event log needs a direct connection to PostgreSQL, not one through a pooler',
+      )
+    }
+    this.#checkDurability({ fsync, full_page_writes: fullPageWrites, synchronous_commit: synchronousCommit })
+    this.#compare({ logId, position: BigInt(position), systemIdentifier, timeline }, seen)
+  }
+
+  #checkDurability(settings: Readonly<Record<string, string | undefined>>): void {
+    const off = Object.keys(settings).filter((name) => settings[name] === 'off')
+    if (off.length === 0) return
+    const message = `PostgreSQL runs with ${off.join(', ')} off: what it confirms may be lost in a crash`
+    if (!this.#allowUnsafeDurability) throw new DurabilityOffError(message)
+    this.#logger.warn({ off }, `${message.toUpperCase()}. Going on because it was explicitly allowed.`)
+  }
+
+  #compare(now: Identity, seen: bigint): void {
+    const first = this.#first
+    if (first === null) {
+      this.#first = now
+    } else if (now.logId !== first.logId) {
+      throw this.breakWith(`The database holds the log ${now.logId}, not ${first.logId} as before`)
+    } else if (now.systemIdentifier !== first.systemIdentifier) {
+      throw this.breakWith('The database is another cluster than before')
+    } else if (now.timeline !== first.timeline) {
+      throw this.breakWith(`The server is on timeline ${now.timeline}, not ${first.timeline} as before`)
+    }
+    if (now.position < seen) {
+      throw this.breakWith(`The log ends at ${now.position}, but ${seen} has been seen: events are lost`)
+    }
+    this.saw(now.position)
+  }
+}

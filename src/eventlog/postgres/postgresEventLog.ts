@@ -1,0 +1,188 @@
+import {
+  type AnotherLogError,
+  type AppendOutcome,
+  type AppendRequest,
+  type EventLog,
+  type EventLogLogger,
+  LogUnavailableError,
+  type ReadAllOptions,
+  type ReadStreamOptions,
+  type RecordedEvent,
+  type SubscribeOptions,
+} from '../eventLog.ts'
+import { checkMaxCount, readAllCountMax, readStreamCountMax } from '../limits.ts'
+import { pause } from '../wakeUp.ts'
+import { appendBatch } from './appendBatch.ts'
+import { backOffMs } from './backOff.ts'
+import { IdentityGuard } from './identity.ts'
+import { Notifications } from './notifications.ts'
+import { Reader } from './reader.ts'
+import { StreamLoader } from './streamLoader.ts'
+import { Writer } from './writer.ts'
+
+export interface PostgresEventLogOptions {
+  /** A direct connection, not one through a transaction pooler. The schema must be there (migrateEventLog). */
+  readonly connectionString: string
+  /** Role the sessions take on; null: that of the connection string. Default `waybill_service`. */
+  readonly role?: string | null
+  /** Most connections for reads. Two more are for appends and for LISTEN. Default 4. */
+  readonly readConnectionsMax?: number
+  /** Default 5,000. */
+  readonly connectTimeoutMs?: number
+  /**
+   * Bounds of an append, each below the next: waiting for a lock (default 2,000), the statement (4,000), our own patience
+   * with a silent server (5,000).
+   */
+  readonly lockTimeoutMs?: number
+  readonly statementTimeoutMs?: number
+  readonly deadlineMs?: number
+  /** How long an append waits for a connection that was lost a moment ago, before it says `unavailable`. Default 1,000. */
+  readonly patienceMs?: number
+  /** Bound of a read. Default 10,000. */
+  readonly readTimeoutMs?: number
+  /** How often a subscription that has caught up looks by itself for events nobody told it of. Default 500. */
+  readonly pollIntervalMs?: number
+  /** Serve although fsync, full_page_writes or synchronous_commit is off. Default false. */
+  readonly allowUnsafeDurability?: boolean
+  /** Told once, when the database turns out to hold another log (AnotherLogError): nothing will be served any more. */
+  readonly onAnotherLog?: (error: AnotherLogError) => void
+  readonly logger?: EventLogLogger
+}
+
+const silent: EventLogLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
+const lastRevision = 2n ** 63n - 1n
+
+/**
+ * Opens the log in a PostgreSQL database. Throws when the server cannot be reached, is a standby, or turns out not to keep
+ * what it confirms (DurabilityOffError).
+ */
+export async function openPostgresEventLog(options: PostgresEventLogOptions): Promise<EventLog> {
+  const { connectionString, logger = silent, connectTimeoutMs = 5_000 } = options
+  const { lockTimeoutMs = 2_000, statementTimeoutMs = 4_000, deadlineMs = 5_000 } = options
+  if (!(lockTimeoutMs < statementTimeoutMs && statementTimeoutMs < deadlineMs)) {
+    throw new RangeError('lockTimeoutMs, statementTimeoutMs and deadlineMs must each be below the next')
+  }
+  const guard = new IdentityGuard({
+    allowUnsafeDurability: options.allowUnsafeDurability ?? false,
+    logger,
+    onAnotherLog: options.onAnotherLog ?? (() => undefined),
+  })
+  const session = {
+    connectionString,
+    role: options.role === undefined ? 'waybill_service' : options.role,
+    connectTimeoutMs,
+    guard,
+  }
+  const reader = new Reader({
+    ...session,
+    statementTimeoutMs: options.readTimeoutMs ?? 10_000,
+    connectionsMax: options.readConnectionsMax ?? 4,
+    logger,
+  })
+  const notifications = new Notifications({ ...session, reader, logger, spacingMs: 10 })
+  const writer = new Writer({
+    ...session,
+    ...{ lockTimeoutMs, statementTimeoutMs, deadlineMs, reader, logger },
+    patienceMs: options.patienceMs ?? 1_000,
+    onAppended: (position) => notifications.appended(position),
+  })
+  try {
+    await writer.open()
+  } catch (error) {
+    await reader.close()
+    throw error
+  }
+  return new PostgresEventLog({ guard, reader, writer, notifications, pollIntervalMs: options.pollIntervalMs ?? 500 })
+}
+
+interface Parts {
+  readonly guard: IdentityGuard
+  readonly reader: Reader
+  readonly writer: Writer
+  readonly notifications: Notifications
+  readonly pollIntervalMs: number
+}
+
+class PostgresEventLog implements EventLog {
+  readonly #parts: Parts
+  readonly #closed = new AbortController()
+  readonly #forwards: StreamLoader
+  readonly #backwards: StreamLoader
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#forwards = new StreamLoader(parts.reader, 'forwards')
+    this.#backwards = new StreamLoader(parts.reader, 'backwards')
+  }
+
+  get logId(): string {
+    return this.#parts.guard.logId
+  }
+
+  async append(batch: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
+    return appendBatch(this.#parts.writer, batch)
+  }
+
+  async readStream(stream: string, options: ReadStreamOptions): Promise<readonly RecordedEvent[]> {
+    const { direction = 'forwards', fromRevision, maxCount } = options
+    checkMaxCount(maxCount, readStreamCountMax)
+    this.#checkOpen()
+    if (direction === 'forwards') return this.#forwards.read({ stream, fromRevision: fromRevision ?? 0n, maxCount })
+    return this.#backwards.read({ stream, fromRevision: fromRevision ?? lastRevision, maxCount })
+  }
+
+  async readEvent(stream: string, id: string): Promise<RecordedEvent | null> {
+    this.#checkOpen()
+    return this.#parts.reader.readEvent(stream, id)
+  }
+
+  async readAll({ after, maxCount }: ReadAllOptions): Promise<readonly RecordedEvent[]> {
+    checkMaxCount(maxCount, readAllCountMax)
+    this.#checkOpen()
+    return this.#parts.reader.readAll(after, maxCount)
+  }
+
+  async *subscribe({ after, maxCount, signal }: SubscribeOptions): AsyncGenerator<readonly RecordedEvent[]> {
+    const { notifications, pollIntervalMs } = this.#parts
+    const ended = AbortSignal.any([signal, this.#closed.signal])
+    let position = after
+    let failures = 0
+    while (!signal.aborted) {
+      try {
+        const count = notifications.count
+        const events = await this.readAll({ after: position, maxCount })
+        failures = 0
+        const last = events.at(-1)
+        if (last === undefined) {
+          await notifications.wait(count, pollIntervalMs, ended)
+          continue
+        }
+        position = last.position
+        if (signal.aborted) return
+        yield events
+      } catch (error) {
+        if (!(error instanceof LogUnavailableError) || this.#closed.signal.aborted) throw error
+        failures += 1
+        await pause(backOffMs(failures), ended)
+      }
+    }
+  }
+
+  async head(): Promise<bigint> {
+    this.#checkOpen()
+    return this.#parts.reader.head()
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort()
+    const { writer, notifications, reader } = this.#parts
+    await writer.close()
+    await notifications.close()
+    await reader.close()
+  }
+
+  #checkOpen(): void {
+    if (this.#closed.signal.aborted) throw new LogUnavailableError('The log is closed')
+  }
+}
