@@ -1,16 +1,21 @@
 import type { HeldReason, IgnoredReason, OperationEvent } from './events.ts'
+import type { OperationLimits } from './limits.ts'
 import type { CompiledPipeline } from './pipeline.ts'
 import type { OperationState } from './state.ts'
 
 /** An event decided but not yet in its envelope. */
 export interface DecidedEvent {
   readonly event: OperationEvent
+  /** JSON text of the event's data, as it will be stored. */
+  readonly dataText: string
+  /** Its UTF-8 bytes. */
+  readonly dataBytes: number
   /** The key it is recorded under: the command's, or a released report's own. */
   readonly key: string
   readonly requestHash: string
   readonly actor: string
   readonly traceparent?: string
-  /** n of UUIDv5(stream, key, n): how many events the stream holds under `key` before this one. */
+  /** n of `eventId(stream, key, n)`: how many events the stream holds under `key` before this one. */
   readonly keyIndex: number
 }
 
@@ -41,24 +46,54 @@ export interface Refusal {
   readonly revision?: bigint
 }
 
-export type Decision =
-  | {
-      readonly kind: 'accepted'
-      readonly outcome: Outcome
-      readonly reason?: IgnoredReason | HeldReason
-      /** True when this command opened the operation (201). */
-      readonly opened: boolean
-      /** Empty when nothing is to be appended (`duplicate`, or ignored with `recordIgnored: false`). */
-      readonly events: readonly DecidedEvent[]
-    }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+export interface AcceptedDecision {
+  readonly kind: 'accepted'
+  readonly outcome: Outcome
+  readonly reason?: IgnoredReason | HeldReason
+  /** True when this command opened the operation (201). */
+  readonly opened: boolean
+  /** Empty when nothing is to be appended (`duplicate`, or ignored with `recordIgnored: false`). */
+  readonly events: readonly DecidedEvent[]
+  /** The state after the events, not yet with their hash: `encode` gives the state to keep. */
+  readonly state: OperationState
+}
 
-/** What the decider may ask beyond the operation's state. */
+export type Decision = AcceptedDecision | { readonly kind: 'refused'; readonly refusal: Refusal }
+
+/** What the decider may ask beyond the command. */
 export interface DecideContext {
   /** Null when there is no such operation. */
   readonly state: OperationState | null
   /** The pipeline the command would open the operation with; null when it names none, or none of that name and version is defined. */
   readonly pipeline: CompiledPipeline | null
-  /** `recordedAt` the events will get, used by the fold of a chain; RFC 3339 UTC. */
+  /** The node's clock, RFC 3339 UTC with milliseconds. Events get this as `recordedAt`, or their predecessor's if that is later. */
   readonly now: string
+  readonly limits: OperationLimits
+}
+
+export interface ReceiptOutcome {
+  readonly outcome: Outcome
+  readonly reason?: IgnoredReason | HeldReason
+  readonly opened: boolean
+}
+
+/**
+ * What a command was answered, from the events of its append that are recorded under its own key, in order: a receipt
+ * read back from the log says the same as the first answer did. Throws when there are none.
+ */
+export function receiptOutcome(events: readonly OperationEvent[]): ReceiptOutcome {
+  const opened = events[0]?.type === 'OperationOpened'
+  const report = events[opened ? 1 : 0]
+  switch (report?.type) {
+    case 'StatusChanged':
+    case 'DataMerged':
+      return { outcome: 'applied', opened }
+    case 'ReportHeld':
+      return { outcome: 'held', reason: report.data.reason, opened }
+    case 'ReportIgnored':
+      return { outcome: 'ignored', reason: report.data.reason, opened }
+    default:
+      if (!opened) throw new Error('no event of the command')
+      return { outcome: 'opened', opened }
+  }
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from './json.ts'
+import type { PipelineDefinition } from './pipeline.ts'
 
 /** What a service said in one report, as it is carried by every event that records a report. */
 export interface ReportedFacts {
@@ -75,7 +76,7 @@ export type OperationEvent =
 /** In the stream `pipeline-{name}`; `definition` is the normalised long form. */
 export interface PipelineDefined {
   readonly version: number
-  readonly definition: JsonObject
+  readonly definition: PipelineDefinition
 }
 
 /** The metadata stored with every event (docs/events.md). */

@@ -1,16 +1,23 @@
+import { checkDefinition } from './definitionCheck.ts'
+import { type DefinitionError, parseDefinition } from './definitionParse.ts'
 import type { FinalOutcome } from './events.ts'
+import { type StatusGraph, statusGraph } from './graph.ts'
+import type { Json } from './json.ts'
+import { sameJson } from './json.ts'
 
 export type OutOfOrder = 'reject' | 'advance' | 'hold'
 
-export interface TrackCondition {
+// Type aliases, not interfaces: a definition is a JsonObject too, and is stored as one.
+export type TrackCondition = {
   readonly track: string
   /** Holds once one of them was reached. */
   readonly in: readonly string[]
 }
 
-export interface TrackDefinition {
+export type TrackDefinition = {
   /** Null only in pipeline `any`. */
   readonly initial: string | null
+  /** Has no member for final statuses. */
   readonly transitions: Readonly<Record<string, readonly string[]>>
   readonly final: Readonly<Record<string, FinalOutcome>>
   readonly startsWhen?: TrackCondition
@@ -19,11 +26,20 @@ export interface TrackDefinition {
 }
 
 /** The normalised long form: what `PipelineDefined` records. */
-export interface PipelineDefinition {
+export type PipelineDefinition = {
   readonly outOfOrder: OutOfOrder
   readonly lateData: 'fill' | 'record'
   readonly recordIgnored: boolean
   readonly tracks: Readonly<Record<string, TrackDefinition>>
+}
+
+export interface CompiledTrack {
+  readonly name: string
+  readonly initial: string | null
+  readonly graph: StatusGraph
+  readonly final: ReadonlyMap<string, FinalOutcome>
+  readonly startsWhen: TrackCondition | null
+  readonly requires: ReadonlyMap<string, readonly TrackCondition[]>
 }
 
 /** One version of a definition with everything the decider asks of it worked out once. */
@@ -33,4 +49,104 @@ export interface CompiledPipeline {
   readonly definition: PipelineDefinition
   /** True for the built-in `any`: every report applies. */
   readonly any: boolean
+  readonly tracks: ReadonlyMap<string, CompiledTrack>
+  /** The track of a report that names none: the only one, else `main`; null when there are several and none is `main`. */
+  readonly defaultTrack: string | null
+  /** The tracks that start later, in the definition's order. */
+  readonly laterTracks: readonly CompiledTrack[]
+}
+
+/** How a pipeline is found while folding: throws, or never returns, when there is none of that name and version. */
+export type PipelineOf = (name: string, version: number) => CompiledPipeline
+
+export type NormaliseResult =
+  | { readonly kind: 'valid'; readonly definition: PipelineDefinition }
+  | { readonly kind: 'invalid'; readonly errors: readonly DefinitionError[] }
+
+/**
+ * Checks a definition as a caller sent it, short form or long, and brings it into the long form with all defaults.
+ * Errors point into the caller's definition; at most 100 are given. Names' and numbers' bounds: `definitionBounds`.
+ */
+export function normaliseDefinition(input: unknown): NormaliseResult {
+  const parsed = parseDefinition(input)
+  if (parsed.kind === 'invalid') return parsed
+  const errors = checkDefinition(parsed.definition)
+  if (errors.length > 0) return { kind: 'invalid', errors }
+  const tracks = Object.entries(parsed.definition.tracks).map(([name, track]) => [name, withoutEmpty(track)])
+  return { kind: 'valid', definition: { ...parsed.definition, tracks: Object.fromEntries(tracks) } }
+}
+
+/** A final status may be written with an empty list of transitions, or without: the long form has none. */
+function withoutEmpty(track: TrackDefinition): TrackDefinition {
+  const transitions = Object.entries(track.transitions).filter(([, targets]) => targets.length > 0)
+  return { ...track, transitions: Object.fromEntries(transitions) }
+}
+
+/** Works out what the decider asks of a definition. Takes a normalised definition; a recorded one is not checked again. */
+export function compilePipeline(name: string, version: number, definition: PipelineDefinition): CompiledPipeline {
+  const tracks = Object.entries(definition.tracks).map(([trackName, track]) => compileTrack(trackName, track))
+  const names = tracks.map((track) => track.name)
+  return {
+    name,
+    version,
+    definition,
+    any: false,
+    tracks: new Map(tracks.map((track) => [track.name, track])),
+    defaultTrack: names.length === 1 ? (names[0] ?? null) : names.includes('main') ? 'main' : null,
+    laterTracks: tracks.filter((track) => track.startsWhen !== null),
+  }
+}
+
+function compileTrack(name: string, track: TrackDefinition): CompiledTrack {
+  const transitions = new Map(Object.entries(track.transitions))
+  const statuses = new Set<string>()
+  if (track.initial !== null) statuses.add(track.initial)
+  for (const [from, targets] of transitions) {
+    statuses.add(from)
+    for (const target of targets) statuses.add(target)
+  }
+  for (const status of Object.keys(track.final)) statuses.add(status)
+  return {
+    name,
+    initial: track.initial,
+    graph: statusGraph([...statuses], transitions),
+    final: new Map(Object.entries(track.final)),
+    startsWhen: track.startsWhen ?? null,
+    requires: new Map(Object.entries(track.requires ?? {})),
+  }
+}
+
+/** True when both say the same: the order of members, of a status's transitions and of a condition's statuses is no matter. */
+export function sameDefinition(left: PipelineDefinition, right: PipelineDefinition): boolean {
+  return sameJson(unordered(left), unordered(right))
+}
+
+function unordered(definition: PipelineDefinition): Json {
+  const sortedSets = (_member: string, value: unknown): unknown =>
+    Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value
+  return JSON.parse(JSON.stringify(definition, (member, value) => sortedSets(member, sortConditions(value))))
+}
+
+/** A condition's own list of statuses is a set within the set of conditions: sorted first, from the inside out. */
+function sortConditions(value: unknown): unknown {
+  if (!Array.isArray(value)) return value
+  return value.map((item) =>
+    typeof item === 'object' && item !== null && 'in' in item && Array.isArray(item.in)
+      ? { ...item, in: [...item.in].sort() }
+      : item,
+  )
+}
+
+/**
+ * Built in, cannot be defined: one track `main` without a status at first; every report applies, repeats too, and a
+ * report may end the operation by saying `final`.
+ */
+export const anyPipeline: CompiledPipeline = {
+  ...compilePipeline('any', 1, {
+    outOfOrder: 'advance',
+    lateData: 'fill',
+    recordIgnored: true,
+    tracks: { main: { initial: null, transitions: {}, final: {} } },
+  }),
+  any: true,
 }

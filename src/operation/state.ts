@@ -13,9 +13,9 @@ export interface TrackState {
   readonly since: string | null
   /** The service whose report set the status; null for an initial status. */
   readonly by: string | null
-  /** Every status this track has reached (api.md "Reached"). */
+  /** Every status this track has reached (`passedBetween` says what a jump reaches). Empty in pipeline `any`, which never asks. */
   readonly reached: readonly string[]
-  /** Per service: the sequence of its report on this track that was last applied with one. */
+  /** Per service: the sequence of its report on this track that was last applied with one. Ask with `Object.hasOwn`: services name themselves. */
   readonly sequences: Readonly<Record<string, number>>
   /** How the track ended; null unless `phase` is `final`. */
   readonly outcome: FinalOutcome | null
@@ -48,7 +48,7 @@ export interface OperationState {
   readonly held: readonly HeldReport[]
   readonly data: JsonObject
   readonly metadata: JsonObject
-  /** Upper bounds of the UTF-8 bytes of `data` and `metadata`, so that most reports need no measuring. */
+  /** Upper bounds of the UTF-8 bytes of the JSON text of `data` and `metadata`, so that most reports need no measuring. */
   readonly dataBytesMax: number
   readonly metadataBytesMax: number
   /** Of the stream's last event. */
@@ -58,4 +58,11 @@ export interface OperationState {
   readonly updatedAt: string
   /** The key of the command that opened the operation. */
   readonly openedBy: string
+}
+
+/** A track of the operation's own pipeline. Throws for another name: callers have checked it against the pipeline. */
+export function trackOf(state: OperationState, name: string): TrackState {
+  const track = Object.hasOwn(state.tracks, name) ? state.tracks[name] : undefined
+  if (track === undefined) throw new Error(`operation ${state.id} has no track ${name}`)
+  return track
 }

@@ -1,0 +1,171 @@
+import type { CheckedTrack } from './definitionCheck.ts'
+import { type DefinitionError, pointer } from './definitionParse.ts'
+import { canReach } from './graph.ts'
+import type { TrackCondition } from './pipeline.ts'
+
+type Tracks = ReadonlyMap<string, CheckedTrack>
+
+/**
+ * Starts and joins: names they use, circles of starts, and whether they can ever be met. The last is only asked of a
+ * definition whose tracks are sound (`sound`) and whose names are known: its answers would mislead otherwise.
+ */
+export function checkConditions(tracks: Tracks, sound: boolean): DefinitionError[] {
+  const names = [...tracks.values()].flatMap((track) => checkNames(tracks, track))
+  if (names.length > 0) return names
+  const circles = checkCircles(tracks)
+  if (circles.length > 0 || !sound) return circles
+  return checkAttainable(tracks)
+}
+
+function checkNames(tracks: Tracks, track: CheckedTrack): DefinitionError[] {
+  const errors: DefinitionError[] = []
+  const check = (condition: TrackCondition, ...path: (string | number)[]): void => {
+    const awaited = tracks.get(condition.track)
+    const at = ['tracks', track.name, ...path]
+    if (awaited === undefined) {
+      errors.push({ pointer: pointer(...at, 'track'), detail: `there is no track ${JSON.stringify(condition.track)}` })
+      return
+    }
+    condition.in.forEach((status, index) => {
+      if (awaited.graph.indexes.has(status)) return
+      const detail = `track ${JSON.stringify(condition.track)} has no status ${JSON.stringify(status)}`
+      errors.push({ pointer: pointer(...at, 'in', index), detail })
+    })
+  }
+  const { startsWhen, requires = {} } = track.definition
+  if (startsWhen !== undefined) check(startsWhen, 'startsWhen')
+  for (const [status, join] of Object.entries(requires)) {
+    const place = pointer('tracks', track.name, 'requires', status)
+    if (!track.graph.indexes.has(status)) errors.push({ pointer: place, detail: 'is no status of the track' })
+    else if (status === track.initial && !canReach(track.graph, status, status)) {
+      errors.push({ pointer: place, detail: 'no report ever brings the track to its initial status' })
+    }
+    join.forEach((condition, index) => {
+      check(condition, 'requires', status, index)
+    })
+  }
+  return errors
+}
+
+/** A track starts at once, or after one that starts: what is left over waits in a circle, or for one. */
+function checkCircles(tracks: Tracks): DefinitionError[] {
+  const starting = new Set<string>()
+  for (let before = -1; before !== starting.size; ) {
+    before = starting.size
+    for (const { name, definition } of tracks.values()) {
+      if (definition.startsWhen === undefined || starting.has(definition.startsWhen.track)) starting.add(name)
+    }
+  }
+  return [...tracks.keys()]
+    .filter((name) => !starting.has(name))
+    .map((name) => ({
+      pointer: pointer('tracks', name, 'startsWhen'),
+      detail: 'waits for itself: its start depends on a circle of starts',
+    }))
+}
+
+/**
+ * Grows the set of statuses that some order of reports can reach, taking every other track at its best, until it grows
+ * no more. What is left out can never be reached. Two conditions that exclude each other on one track are found after;
+ * those that exclude each other only through further tracks' branches are not (that question is as hard as SAT).
+ */
+function checkAttainable(tracks: Tracks): DefinitionError[] {
+  const attained = attainable(tracks)
+  const errors: DefinitionError[] = []
+  for (const track of tracks.values()) {
+    const reached = attained.get(track.name) ?? new Set()
+    const { startsWhen, requires = {} } = track.definition
+    if (startsWhen !== undefined && !isAttained(attained, startsWhen)) {
+      errors.push({ pointer: pointer('tracks', track.name, 'startsWhen'), detail: 'can never be met' })
+      continue
+    }
+    for (const [status, join] of Object.entries(requires)) {
+      const entered = track.graph.statuses.some(
+        (from) => reached.has(from) && track.transitions.get(from)?.includes(status),
+      )
+      const place = (index: number): string => pointer('tracks', track.name, 'requires', status, index)
+      const blocking = join.findIndex((condition) => !isMet(attained, track, status, condition))
+      const excluded = blocking === -1 ? firstExcluded(tracks, track, status, join) : -1
+      if (entered && blocking !== -1) errors.push({ pointer: place(blocking), detail: 'can never be met' })
+      if (excluded !== -1) {
+        errors.push({ pointer: place(excluded), detail: 'can never be met together with the conditions before it' })
+      }
+    }
+  }
+  return errors
+}
+
+type Attained = ReadonlyMap<string, ReadonlySet<string>>
+
+function attainable(tracks: Tracks): Attained {
+  const attained = new Map([...tracks.keys()].map((name) => [name, new Set<string>()]))
+  for (let grown = true; grown; ) {
+    grown = false
+    for (const track of tracks.values()) {
+      const reached = attained.get(track.name) ?? new Set()
+      const { startsWhen } = track.definition
+      if (startsWhen !== undefined && !isAttained(attained, startsWhen)) continue
+      const before = reached.size
+      reached.add(track.initial)
+      // A set's iteration meets what is added while it runs.
+      for (const from of reached) {
+        for (const status of track.transitions.get(from) ?? []) {
+          if (reached.has(status)) continue
+          const join = joinOf(track, status)
+          if (join.every((condition) => isMet(attained, track, status, condition))) reached.add(status)
+        }
+      }
+      if (reached.size > before) grown = true
+    }
+  }
+  return attained
+}
+
+function joinOf(track: CheckedTrack, status: string): readonly TrackCondition[] {
+  const { requires = {} } = track.definition
+  return Object.hasOwn(requires, status) ? (requires[status] ?? []) : []
+}
+
+function isAttained(attained: Attained, condition: TrackCondition): boolean {
+  return condition.in.some((status) => attained.get(condition.track)?.has(status))
+}
+
+/** On the track's own statuses a join only counts those that lead on to the status it guards. */
+function isMet(attained: Attained, track: CheckedTrack, status: string, condition: TrackCondition): boolean {
+  if (condition.track !== track.name) return isAttained(attained, condition)
+  return isAttained(attained, { ...condition, in: leadingTo(track, status, condition) })
+}
+
+function leadingTo(track: CheckedTrack, status: string, condition: TrackCondition): readonly string[] {
+  return condition.in.filter((awaited) => canReach(track.graph, awaited, status))
+}
+
+/** The first condition of a join that no single walk through its track can meet along with those before it; -1: none. */
+function firstExcluded(tracks: Tracks, own: CheckedTrack, status: string, join: readonly TrackCondition[]): number {
+  return join.findIndex((condition, index) => {
+    const before = join.slice(0, index).filter((earlier) => earlier.track === condition.track)
+    const track = tracks.get(condition.track)
+    if (track === undefined || (before.length === 0 && track !== own)) return false
+    return !walkable(track, [...before, condition], track === own ? status : null)
+  })
+}
+
+/** Whether a walk from the initial status meets all conditions, and can then enter `end` if there is one. */
+function walkable(track: CheckedTrack, conditions: readonly TrackCondition[], end: string | null): boolean {
+  const met = (status: string, mask: number): number =>
+    conditions.reduce((bits, condition, bit) => (condition.in.includes(status) ? bits | (1 << bit) : bits), mask)
+  const all = (1 << conditions.length) - 1
+  const open: [string, number][] = [[track.initial, met(track.initial, 0)]]
+  const seen = new Set<string>()
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    const [status, mask] = at
+    const targets = track.transitions.get(status) ?? []
+    if (mask === all && (end === null || targets.includes(end))) return true
+    const place = `${mask} ${status}`
+    if (seen.has(place)) continue
+    seen.add(place)
+    // The guarded status counts only as the walk's end: before, its join has never been met.
+    for (const target of targets) if (target !== end) open.push([target, met(target, mask)])
+  }
+  return false
+}

@@ -1,0 +1,87 @@
+import type { DecidedEvent } from './decision.ts'
+import type { OperationEvent, ReportedFacts } from './events.ts'
+import { evolve } from './evolve.ts'
+import { type JsonObject, jsonBytes } from './json.ts'
+import type { OperationLimits } from './limits.ts'
+import type { CompiledPipeline } from './pipeline.ts'
+import type { OperationState } from './state.ts'
+
+/** Whose event it is: a command, or a held report that carries what it came with. */
+export interface Recorder {
+  readonly key: string
+  readonly requestHash: string
+  readonly actor: string
+  readonly traceparent?: string
+}
+
+/** The events of one append as they are decided, and the state they lead to. Lives for one call of `decide`. */
+export interface Draft {
+  readonly events: DecidedEvent[]
+  readonly recordedAt: string
+  readonly limits: OperationLimits
+  state: OperationState
+}
+
+export interface PreparedEvent {
+  readonly event: OperationEvent
+  readonly dataText: string
+  readonly dataBytes: number
+}
+
+/** The event's data as text, made once: its size decides, and its bytes are what the envelope seals. */
+export function prepared(event: OperationEvent): PreparedEvent {
+  const dataText = JSON.stringify(event.data)
+  return { event, dataText, dataBytes: Buffer.byteLength(dataText) }
+}
+
+/** A draft that begins with the event that opens the operation. */
+export function openedDraft(
+  operation: string,
+  pipeline: CompiledPipeline,
+  recordedAt: string,
+  limits: OperationLimits,
+  recorder: Recorder,
+  opening: PreparedEvent,
+): Draft {
+  const { event, dataBytes } = opening
+  const meta = { ...recorder, command: recorder.key, operation, revision: 0n, recordedAt, hash: '', dataBytes }
+  const state = evolve(null, event, meta, () => pipeline)
+  return { events: [{ ...opening, ...recorder, keyIndex: 0 }], recordedAt, limits, state }
+}
+
+export function record(draft: Draft, next: PreparedEvent, recorder: Recorder, keyIndex: number): void {
+  const { state, recordedAt } = draft
+  const { key, requestHash, actor, traceparent } = recorder
+  const identity = traceparent === undefined ? { requestHash, actor } : { requestHash, actor, traceparent }
+  draft.events.push({ ...next, ...identity, key, keyIndex })
+  draft.state = evolve(
+    state,
+    next.event,
+    {
+      ...identity,
+      command: key,
+      operation: state.id,
+      revision: state.revision + 1n,
+      recordedAt,
+      hash: state.lastHash,
+      dataBytes: next.dataBytes,
+    },
+    () => state.pipeline,
+  )
+}
+
+/** Whether data and metadata stay within the limits when `facts`, carried by an event of `eventBytes`, are patched in. */
+export function fits(
+  draft: Draft,
+  facts: ReportedFacts,
+  eventBytes: number,
+  patch: (target: JsonObject, patch: JsonObject) => JsonObject,
+): boolean {
+  const { state, limits } = draft
+  const within = (document: JsonObject, change: JsonObject | undefined, bytesMax: number, limit: number): boolean =>
+    change === undefined || bytesMax + eventBytes <= limit || jsonBytes(patch(document, change)) <= limit
+  return (
+    within(state.data, facts.data, state.dataBytesMax, limits.dataBytesMax) &&
+    within(state.metadata, facts.metadata, state.metadataBytesMax, limits.metadataBytesMax)
+  )
+}

@@ -1,0 +1,198 @@
+import { z } from 'zod'
+import type { StoredEvent } from './envelope.ts'
+import type {
+  DataMerged,
+  EventMetadata,
+  OperationEvent,
+  OperationOpened,
+  PipelineDefined,
+  ReportHeld,
+  ReportIgnored,
+  StatusChanged,
+} from './events.ts'
+import { isJsonObject, type JsonObject } from './json.ts'
+import type { PipelineDefinition } from './pipeline.ts'
+
+/**
+ * Version of the whole catalogue of events: raised whenever a type is added or its data changes, with an upcaster for
+ * each type that changed and recorded samples in test/operation/samples. One number for all types, so that an event of
+ * a type this node does not know is told apart: of a newer catalogue (wait for the upgrade), or none at all (set aside).
+ */
+export const schemaVersion = 1
+
+/** Written by a newer node: nothing is wrong with it, but this node must not go past it. */
+export class NewerSchemaError extends Error {
+  override readonly name = 'NewerSchemaError'
+}
+
+/** Not an event any node writes. Its message holds nothing of the documents. */
+export class MalformedEventError extends Error {
+  override readonly name = 'MalformedEventError'
+}
+
+export type PipelineEvent = { readonly type: 'PipelineDefined'; readonly data: PipelineDefined }
+
+/** Every event there is. */
+export type CatalogueEvent = OperationEvent | PipelineEvent
+
+/** Brings the data of one type from the version it is keyed by to the next. */
+export type Upcaster = (data: JsonObject) => JsonObject
+
+/** By type, then by the version it upcasts from. Only versions that changed the type have one. */
+export type Upcasters = ReadonlyMap<string, ReadonlyMap<number, Upcaster>>
+
+const upcasters: Upcasters = new Map()
+
+export function upcast(type: string, data: JsonObject, from: number, to: number, known: Upcasters): JsonObject {
+  const steps = known.get(type)
+  let current = data
+  for (let version = from; version < to; version += 1) current = steps?.get(version)?.(current) ?? current
+  return current
+}
+
+/** Documents are passed through as they are: their members are the callers' business, `__proto__` included. */
+const document = z.custom<JsonObject>(isJsonObject, 'not a JSON object')
+const outcome = z.enum(['succeeded', 'failed'])
+const sequence = z.int().min(0)
+
+const facts = {
+  track: z.string(),
+  service: z.string(),
+  sequence: z.exactOptional(sequence),
+  observedAt: z.exactOptional(z.string()),
+  data: z.exactOptional(document),
+  metadata: z.exactOptional(document),
+}
+
+const pipelineReference = z.strictObject({ name: z.string(), version: z.int().min(1) })
+
+const ignoredReason = z.enum([
+  'older_sequence',
+  'duplicate',
+  'overtaken',
+  'unreachable',
+  'operation_ended',
+  'too_large',
+])
+
+const operationOpened: z.ZodType<OperationOpened> = z.strictObject({
+  pipeline: pipelineReference,
+  theme: z.nullable(z.string()),
+  data: document,
+  metadata: document,
+})
+
+const statusChanged: z.ZodType<StatusChanged> = z.strictObject({
+  ...facts,
+  from: z.nullable(z.string()),
+  to: z.string(),
+  final: z.exactOptional(outcome),
+})
+
+const dataMerged: z.ZodType<DataMerged> = z.strictObject({ ...facts, status: z.string() })
+
+const reportHeld: z.ZodType<ReportHeld> = z.strictObject({
+  ...facts,
+  status: z.string(),
+  reason: z.enum(['predecessor_missing', 'requirement_unmet']),
+})
+
+const reportIgnored: z.ZodType<ReportIgnored> = z.strictObject({ ...facts, status: z.string(), reason: ignoredReason })
+
+const statusList = z.array(z.string())
+const condition = z.strictObject({ track: z.string(), in: statusList })
+
+/** Members are statuses, which callers choose: checked by hand, as a schema library may drop one called `__proto__`. */
+function byStatus<T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> {
+  return z.custom<Readonly<Record<string, T>>>(
+    (record) => isJsonObject(record) && Object.values(record).every((item) => value.safeParse(item).success),
+  )
+}
+
+const definition: z.ZodType<PipelineDefinition> = z.strictObject({
+  outOfOrder: z.enum(['reject', 'advance', 'hold']),
+  lateData: z.enum(['fill', 'record']),
+  recordIgnored: z.boolean(),
+  tracks: z.record(
+    z.string(),
+    z.strictObject({
+      initial: z.string(),
+      transitions: byStatus(statusList),
+      final: byStatus(outcome),
+      startsWhen: z.exactOptional(condition),
+      requires: z.exactOptional(byStatus(z.array(condition))),
+    }),
+  ),
+})
+
+const pipelineDefined: z.ZodType<PipelineDefined> = z.strictObject({ version: z.int().min(1), definition })
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/)
+
+const eventMetadata: z.ZodType<EventMetadata> = z.strictObject({
+  command: z.string(),
+  requestHash: z.string(),
+  actor: z.string(),
+  $correlationId: z.string(),
+  $causationId: z.string(),
+  traceparent: z.exactOptional(z.string()),
+  schemaVersion: z.int().min(1),
+  recordedAt: z.string(),
+  previousHash: digest,
+  hash: digest,
+})
+
+/** The metadata of a stored event. Throws MalformedEventError, or NewerSchemaError as `decode` does. */
+export function parseMetadata(stored: StoredEvent): EventMetadata {
+  const parsed = parseText(stored, 'metadata')
+  const version = parsed.schemaVersion
+  // Asked before the rest is checked: a newer node may have members here that this one does not know.
+  if (typeof version === 'number' && version > schemaVersion) {
+    throw new NewerSchemaError(`${place(stored)} has schema version ${version}, and this node knows ${schemaVersion}`)
+  }
+  return checked(eventMetadata, parsed, stored)
+}
+
+/** The data of a stored event, brought from `version` to the newest. Throws MalformedEventError. */
+export function parseEventData(stored: StoredEvent, version: number): CatalogueEvent {
+  const { type } = stored
+  const data = upcast(type, parseText(stored, 'data'), version, schemaVersion, upcasters)
+  switch (type) {
+    case 'OperationOpened':
+      return { type, data: checked(operationOpened, data, stored) }
+    case 'StatusChanged':
+      return { type, data: checked(statusChanged, data, stored) }
+    case 'DataMerged':
+      return { type, data: checked(dataMerged, data, stored) }
+    case 'ReportHeld':
+      return { type, data: checked(reportHeld, data, stored) }
+    case 'ReportIgnored':
+      return { type, data: checked(reportIgnored, data, stored) }
+    case 'PipelineDefined':
+      return { type, data: checked(pipelineDefined, data, stored) }
+    default:
+      throw new MalformedEventError(`${place(stored)} is of no known type`)
+  }
+}
+
+function parseText(stored: StoredEvent, part: 'data' | 'metadata'): JsonObject {
+  let value: unknown
+  try {
+    value = JSON.parse(stored[part])
+  } catch {
+    throw new MalformedEventError(`${place(stored)}: its ${part} is not JSON`)
+  }
+  if (!isJsonObject(value)) throw new MalformedEventError(`${place(stored)}: its ${part} is not an object`)
+  return value
+}
+
+function checked<T>(schema: z.ZodType<T>, value: JsonObject, stored: StoredEvent): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const where = result.error.issues.map((issue) => issue.path.join('/') || '/').join(', ')
+  throw new MalformedEventError(`${place(stored)} (${stored.type}) is malformed at ${where}`)
+}
+
+function place(stored: StoredEvent): string {
+  return `event ${stored.revision} of ${stored.stream}`
+}

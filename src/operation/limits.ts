@@ -1,0 +1,18 @@
+/** Sizes in UTF-8 bytes of JSON text. */
+export interface OperationLimits {
+  /** An operation's data after a merge. */
+  readonly dataBytesMax: number
+  /** An operation's metadata after a merge. */
+  readonly metadataBytesMax: number
+  /** Held reports of one operation. */
+  readonly heldCountMax: number
+  /** Data of the `ReportHeld` events of one operation's held reports, together. */
+  readonly heldBytesMax: number
+}
+
+export const defaultLimits: OperationLimits = {
+  dataBytesMax: 512 * 1024,
+  metadataBytesMax: 16 * 1024,
+  heldCountMax: 100,
+  heldBytesMax: 128 * 1024,
+}

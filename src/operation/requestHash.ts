@@ -1,0 +1,22 @@
+import { hash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import type { CommandBody } from './commands.ts'
+import type { Json } from './json.ts'
+
+/**
+ * SHA-256, base64url, over what a command asks for: two commands of one key are the same request when theirs are equal.
+ * Members' order does not matter (RFC 8785), the expected revision does. `expectedRevision` undefined: any.
+ */
+export function requestHash(operation: string, expectedRevision: bigint | undefined, body: CommandBody): string {
+  return digest(body.type, operation, expectedRevision, canonicalize(body) ?? '')
+}
+
+/** The same for the definition of a pipeline, as it was sent. */
+export function definitionRequestHash(name: string, expectedRevision: bigint | undefined, definition: Json): string {
+  return digest('DefinePipeline', name, expectedRevision, canonicalize(definition) ?? '')
+}
+
+function digest(type: string, subject: string, expectedRevision: bigint | undefined, canonical: string): string {
+  // Type, subject and revision have no line breaks, so the parts cannot run into one another.
+  return hash('sha256', `${type}\n${subject}\n${expectedRevision ?? ''}\n${canonical}`, 'base64url')
+}

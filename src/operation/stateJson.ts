@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import { isJsonObject, type JsonObject } from './json.ts'
+import type { PipelineOf } from './pipeline.ts'
+import type { OperationState } from './state.ts'
+
+/** Raised with every change to the state's shape: a text of another version is not restored, but folded again. */
+export const stateVersion = 1
+
+/** JSON text from which `restoreState` makes the same state again. */
+export function serialiseState(state: OperationState): string {
+  const { pipeline, revision, ...rest } = state
+  return JSON.stringify({
+    stateVersion,
+    pipeline: { name: pipeline.name, version: pipeline.version },
+    revision: revision.toString(),
+    ...rest,
+  })
+}
+
+/** Null for a text of another `stateVersion`. Throws for a text that is none of ours; `pipelineOf` may throw as well. */
+export function restoreState(text: string, pipelineOf: PipelineOf): OperationState | null {
+  const value: unknown = JSON.parse(text)
+  if (!isJsonObject(value)) throw new Error('a serialised state is an object')
+  if (value.stateVersion !== stateVersion) return null
+  const { stateVersion: _, pipeline, revision, ...rest } = serialised.parse(value)
+  return { ...rest, pipeline: pipelineOf(pipeline.name, pipeline.version), revision: BigInt(revision) }
+}
+
+const document = z.custom<JsonObject>(isJsonObject, 'not a JSON object')
+const sequences = z.custom<Readonly<Record<string, number>>>(isJsonObject, 'not a JSON object')
+const text = z.string()
+
+const track = z.strictObject({
+  phase: z.enum(['waiting', 'active', 'final', 'skipped']),
+  status: z.nullable(text),
+  since: z.nullable(text),
+  by: z.nullable(text),
+  reached: z.array(text),
+  sequences,
+  outcome: z.nullable(z.enum(['succeeded', 'failed'])),
+})
+
+const held = z.strictObject({
+  key: text,
+  requestHash: text,
+  actor: text,
+  traceparent: z.exactOptional(text),
+  keyEvents: z.int(),
+  bytes: z.int(),
+  status: text,
+  reason: z.enum(['predecessor_missing', 'requirement_unmet']),
+  heldAt: text,
+  facts: z.strictObject({
+    track: text,
+    service: text,
+    sequence: z.exactOptional(z.int()),
+    observedAt: z.exactOptional(text),
+    data: z.exactOptional(document),
+    metadata: z.exactOptional(document),
+  }),
+})
+
+const serialised = z.strictObject({
+  stateVersion: z.literal(stateVersion),
+  pipeline: z.strictObject({ name: text, version: z.int() }),
+  revision: z.string().regex(/^\d+$/),
+  id: text,
+  theme: z.nullable(text),
+  state: z.enum(['active', 'succeeded', 'failed']),
+  tracks: z.record(text, track),
+  held: z.array(held),
+  data: document,
+  metadata: document,
+  dataBytesMax: z.int(),
+  metadataBytesMax: z.int(),
+  lastHash: text,
+  openedAt: text,
+  updatedAt: text,
+  openedBy: text,
+})

@@ -1,0 +1,16 @@
+export function operationStream(operation: string): string {
+  return `operation-${operation}`
+}
+
+export function pipelineStream(name: string): string {
+  return `pipeline-${name}`
+}
+
+/** Whose stream it is, or null for a stream of another kind. */
+export function streamSubject(
+  stream: string,
+): { readonly kind: 'operation' | 'pipeline'; readonly name: string } | null {
+  if (stream.startsWith('operation-')) return { kind: 'operation', name: stream.slice(10) }
+  if (stream.startsWith('pipeline-')) return { kind: 'pipeline', name: stream.slice(9) }
+  return null
+}
