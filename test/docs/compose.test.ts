@@ -1,0 +1,114 @@
+// No container engine runs where the tests do: the files are held against the parts of the compose specification they use,
+// strictly, so that a misspelt member fails, and against each other and the service.
+import { readFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { z } from 'zod'
+
+const duration = z.string().regex(/^(\d+(us|ms|s|m|h))+$/)
+const byteValue = z.string().regex(/^\d+(b|kb?|mb?|gb?)$/i)
+const environment = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string())
+
+const healthcheck = z.strictObject({
+  test: z
+    .array(z.string())
+    .min(2)
+    .refine(([how]) => how === 'CMD' || how === 'CMD-SHELL', 'starts with CMD or CMD-SHELL'),
+  interval: duration,
+  timeout: duration,
+  retries: z.int().positive(),
+  start_period: duration,
+})
+
+const service = z
+  .strictObject({
+    build: z.union([z.string(), z.strictObject({ context: z.string(), dockerfile: z.string().optional() })]).optional(),
+    image: z
+      .string()
+      .regex(/^[a-z0-9./_-]+:[\w.-]+$/)
+      .optional(),
+    command: z.array(z.string()).optional(),
+    depends_on: z.record(z.string(), z.strictObject({ condition: z.literal('service_healthy') })).optional(),
+    environment: environment.optional(),
+    healthcheck,
+    ports: z.array(z.string().regex(/^(\d+\.\d+\.\d+\.\d+:)?\d+:\d+$/)).optional(),
+    restart: z.enum(['no', 'always', 'on-failure', 'unless-stopped']).optional(),
+    shm_size: byteValue.optional(),
+    stop_grace_period: duration.optional(),
+    volumes: z.array(z.string().regex(/^[a-z][\w-]*:\/[\w/.-]+$/)).optional(),
+  })
+  .refine((value) => (value.build === undefined) !== (value.image === undefined), 'has either build or image')
+
+const compose = z.strictObject({
+  services: z.record(z.string().regex(/^[a-z][a-z0-9_-]*$/), service),
+  volumes: z.record(z.string(), z.null()),
+})
+
+async function text(name: string): Promise<string> {
+  return readFile(new URL(`../../${name}`, import.meta.url), 'utf8')
+}
+
+async function readCompose() {
+  // uniqueKeys and version 1.2: what a compose implementation accepts, nothing more lenient.
+  return compose.parse(parse(await text('docker-compose.yml'), { uniqueKeys: true, strict: true }))
+}
+
+describe('docker-compose.yml', () => {
+  it('keeps to the compose specification', async () => {
+    const { services, volumes } = await readCompose()
+    expect(Object.keys(services)).toEqual(['waybill', 'postgres'])
+    for (const { volumes: mounts = [], depends_on: needs = {} } of Object.values(services)) {
+      for (const mount of mounts) expect(Object.keys(volumes)).toContain(mount.split(':')[0])
+      for (const needed of Object.keys(needs)) expect(Object.keys(services)).toContain(needed)
+    }
+  })
+
+  it('refuses a misspelt member', async () => {
+    const misspelt = (await text('docker-compose.yml')).replace('healthcheck:', 'heathcheck:')
+    expect(compose.safeParse(parse(misspelt)).success).toBe(false)
+  })
+
+  it('gives the service a healthy PostgreSQL 18 with durability left on', async () => {
+    const { services } = await readCompose()
+    const { waybill, postgres } = services
+    expect(waybill?.depends_on).toEqual({ postgres: { condition: 'service_healthy' } })
+    expect(postgres?.image).toBe('postgres:18')
+    expect(postgres?.command?.join(' ')).not.toMatch(/fsync|synchronous_commit|full_page_writes/)
+    const url = new URL(waybill?.environment?.DATABASE_URL?.replace(/\$\{\w+:-(\w+)\}/, '$1') ?? '')
+    expect(url.hostname).toBe('postgres')
+    expect(url.pathname).toBe(`/${postgres?.environment?.POSTGRES_DB}`)
+    expect(url.username).toBe(postgres?.environment?.POSTGRES_USER)
+    expect(waybill?.environment?.DATABASE_URL).toContain(postgres?.environment?.POSTGRES_PASSWORD)
+  })
+
+  it('publishes a service without access keys on loopback only', async () => {
+    const { services } = await readCompose()
+    expect(services.waybill?.ports).toEqual(['127.0.0.1:8080:8080'])
+    expect(services.postgres?.ports).toBeUndefined()
+  })
+})
+
+describe('Dockerfile', () => {
+  it('builds in one stage and runs the result in another, not as root, with a health check', async () => {
+    const lines = (await text('Dockerfile')).split('\n')
+    const stages = lines.filter((line) => line.startsWith('FROM '))
+    expect(stages).toHaveLength(2)
+    for (const stage of stages) expect(stage).toMatch(/^FROM node:(22|24)-slim\b/)
+    const final = lines.slice(lines.lastIndexOf(stages[1] ?? ''))
+    expect(final).toContain('USER node')
+    expect(final.some((line) => line.startsWith('HEALTHCHECK '))).toBe(true)
+    const health = final.findIndex((line) => line.startsWith('HEALTHCHECK '))
+    const command = JSON.parse(final[health + 1]?.trim().replace(/^CMD /, '') ?? '')
+    expect(command.slice(0, 2)).toEqual(['node', '-e'])
+    expect(final).toContain('CMD ["node", "dist/main.js"]')
+  })
+
+  it('copies only what .dockerignore lets in', async () => {
+    const allowed = (await text('.dockerignore')).split('\n').filter((line) => line.startsWith('!'))
+    const copied = (await text('Dockerfile'))
+      .split('\n')
+      .filter((line) => line.startsWith('COPY ') && !line.includes('--from'))
+      .flatMap((line) => line.split(' ').slice(1, -1))
+    expect(copied.sort()).toEqual(allowed.map((line) => line.slice(1)).sort())
+  })
+})
