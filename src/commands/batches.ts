@@ -1,0 +1,153 @@
+import type { AppendOutcome, AppendRequest, EventLog } from '../eventlog/eventLog.ts'
+import type { BatchRoom, Chain } from './chain.ts'
+import type { CommandLimits } from './commandLimits.ts'
+import type { Lane } from './lane.ts'
+
+/**
+ * Group commit: as soon as the log can take a batch, everything that is ready becomes one. While up to two batches are
+ * being confirmed the next one gathers by itself, in line; nothing ever waits for company (waiting was measured, and lost).
+ */
+export interface Batches {
+  /** Puts a lane in line for the next batch. */
+  enlist(lane: Lane): void
+  /** Appends one request of a stream that has no lane. The caller has one at a time under way per stream. */
+  append(request: AppendRequest): Promise<AppendOutcome>
+  /** Calls `overdue` with every chain that was sent before `sentMs` and is still unconfirmed. */
+  eachOverdue(sentMs: number, overdue: (chain: Chain) => void): void
+  readonly sent: () => number
+  onBatch(listener: (commands: number, logSeconds: number) => void): void
+}
+
+export interface BatchesOptions {
+  readonly log: EventLog
+  readonly limits: CommandLimits
+  readonly monotonicMs: () => number
+  /** Decides what a lane puts into the batch; null when it puts nothing. */
+  readonly build: (lane: Lane, room: BatchRoom) => Chain | null
+  /** `arrival`: commands up to this number had arrived when the batch was sent. */
+  readonly settle: (chain: Chain, outcomes: readonly AppendOutcome[], arrival: number) => void
+  readonly arrivals: () => number
+  readonly reportBug: (bug: unknown) => void
+}
+
+interface Batch {
+  readonly requests: AppendRequest[]
+  readonly chains: Chain[]
+  readonly singles: Single[]
+  readonly arrival: number
+  sentMs: number
+}
+
+interface Single {
+  readonly request: AppendRequest
+  readonly resolve: (outcome: AppendOutcome) => void
+}
+
+export function createBatches(options: BatchesOptions): Batches {
+  const { log, limits, monotonicMs } = options
+  const inFlight = new Set<Batch>()
+  const listeners: ((commands: number, logSeconds: number) => void)[] = []
+  let line: Lane[] = []
+  let singles: Single[] = []
+  let scheduled = false
+  let sent = 0
+
+  /** Once the sockets that are readable now were read: their commands come along, and answers go out before the next batch is decided. */
+  const schedule = (): void => {
+    if (scheduled || inFlight.size >= limits.batchesInFlightMax) return
+    scheduled = true
+    setImmediate(() => {
+      scheduled = false
+      while (inFlight.size < limits.batchesInFlightMax && (line.length > 0 || singles.length > 0)) {
+        const batch = gather()
+        if (batch.requests.length > 0) send(batch)
+      }
+    })
+  }
+
+  const gather = (): Batch => {
+    const batch: Batch = { requests: [], chains: [], singles, arrival: options.arrivals(), sentMs: 0 }
+    for (const { request } of singles) batch.requests.push(request)
+    singles = []
+    const room = { commands: limits.batchCommandsMax, bytes: limits.batchBytesMax }
+    const candidates = line
+    line = []
+    let taken = 0
+    while (taken < candidates.length && room.commands > 0 && room.bytes > 0) {
+      const lane = candidates[taken]
+      taken += 1
+      if (lane === undefined) continue
+      lane.inLine = false
+      const chain = options.build(lane, room)
+      if (chain === null) continue
+      lane.inFlight = true
+      batch.chains.push(chain)
+      for (const link of chain.links) batch.requests.push(link.request)
+    }
+    if (taken < candidates.length) line = candidates.slice(taken).concat(line)
+    return batch
+  }
+
+  const send = (batch: Batch): void => {
+    inFlight.add(batch)
+    sent += 1
+    batch.sentMs = monotonicMs()
+    appendAll(batch.requests).then(
+      (outcomes) => confirmed(batch, outcomes),
+      (bug) => {
+        options.reportBug(bug)
+        confirmed(batch, [])
+      },
+    )
+  }
+
+  /** A throw before the first await of an adapter must not pass us by either. */
+  const appendAll = async (requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> =>
+    log.append(requests)
+
+  const confirmed = (batch: Batch, said: readonly AppendOutcome[]): void => {
+    const logSeconds = (monotonicMs() - batch.sentMs) / 1_000
+    inFlight.delete(batch)
+    // An adapter that breaks the port's contract has said nothing about any request.
+    const outcomes: readonly AppendOutcome[] =
+      said.length === batch.requests.length ? said : batch.requests.map(() => ({ kind: 'unknown' }))
+    let offset = 0
+    for (const single of batch.singles) single.resolve(outcomes[offset++] ?? { kind: 'unknown' })
+    let commands = batch.singles.length
+    for (const chain of batch.chains) {
+      const end = offset + chain.links.length
+      commands += chain.entries.length
+      chain.lane.inFlight = false
+      try {
+        options.settle(chain, outcomes.slice(offset, end), batch.arrival)
+      } catch (bug) {
+        options.reportBug(bug)
+      }
+      offset = end
+    }
+    for (const listener of listeners) listener(commands, logSeconds)
+    if (line.length > 0 || singles.length > 0) schedule()
+  }
+
+  return {
+    enlist(lane) {
+      if (lane.inLine) return
+      lane.inLine = true
+      line.push(lane)
+      schedule()
+    },
+    append: (request) =>
+      new Promise((resolve) => {
+        singles.push({ request, resolve })
+        schedule()
+      }),
+    eachOverdue(sentMs, overdue) {
+      for (const batch of inFlight) {
+        if (batch.sentMs >= sentMs) continue
+        for (const chain of batch.chains) overdue(chain)
+      }
+    },
+    sent: () => sent,
+    onBatch: (listener) => listeners.push(listener),
+  }
+}

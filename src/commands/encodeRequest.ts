@@ -1,0 +1,20 @@
+import { encode } from '../operation/envelope.ts'
+import type { OperationState } from '../operation/state.ts'
+import type { Accepted, Encoded } from './chain.ts'
+import type { Ticket } from './lane.ts'
+
+/** What was decided on `state`, as a request to the log that holds only if the stream still stands there. */
+export function encodeRequest(ticket: Ticket, decision: Accepted, state: OperationState | null): Encoded {
+  const sealed = encode(state, decision, ticket.command.key)
+  let units = 0
+  for (const event of sealed.events) units += event.data.length + event.metadata.length
+  return {
+    request: {
+      stream: sealed.stream,
+      expectedRevision: state === null ? 'noStream' : state.revision,
+      events: sealed.events,
+    },
+    stateAfter: sealed.state,
+    units,
+  }
+}

@@ -1,0 +1,100 @@
+import type { Command } from '../operation/commands.ts'
+import type { CompiledPipeline } from '../operation/pipeline.ts'
+import type { OperationState } from '../operation/state.ts'
+import type { CommandGroup, CommandResult } from './commandService.ts'
+import { emptyReceipts, type Receipt, type Receipts, receiptsBytes } from './receipts.ts'
+
+/** A command on its way, until it is answered. */
+export interface Ticket {
+  readonly command: Command
+  readonly group: CommandGroup | undefined
+  /** Approximate bytes of what the command carries. */
+  readonly bytes: number
+  /** Number of this command among all the service took: tells whether a state was read after it came. */
+  readonly arrival: number
+  /** On the monotonic clock. */
+  readonly arrivedMs: number
+  readonly resolve: (result: CommandResult) => void
+  readonly reject: (bug: unknown) => void
+  answered: boolean
+  /** How often its expected revision, or that of what it rests on, was lost to another node. */
+  conflicts: number
+  /** The pipeline it would open its operation with: undefined until asked for, null when there is none. */
+  pipeline: CompiledPipeline | null | undefined
+  /** What the log itself says of its key: undefined until asked, null when the log holds no event of it. */
+  recorded: Receipt | null | undefined
+  /** The log called its events duplicates: ask the log for its receipt whatever memory says. */
+  askLog: boolean
+}
+
+/**
+ * One operation's commands in order of arrival, and its state as the log confirmed it. A lane is both the queue and
+ * the cache entry, so that a hot command costs one look-up.
+ */
+export interface Lane {
+  readonly operation: string
+  readonly stream: string
+  waiting: Ticket[]
+  /**
+   * - `unknown`: not read yet, or no longer to be trusted; `state` may be a true but older prefix.
+   * - `assumedAbsent`: an open came first; that there is no such operation is for the expected revision to find out.
+   * - `confirmed`: the log confirmed `state`, at some time.
+   */
+  knowledge: 'unknown' | 'assumedAbsent' | 'confirmed'
+  state: OperationState | null
+  /** Of the operation's last event; 0n while there is none. */
+  position: bigint
+  receipts: Receipts
+  /** Commands that arrived up to this number came before the log was last asked for this lane's state. */
+  confirmedAfter: number
+  /** True while a batch that holds a link of it is being confirmed. */
+  inFlight: boolean
+  /** Questions to the log under way: loading, a pipeline, an old receipt. */
+  asking: number
+  /** True while it stands in line for the next batch. */
+  inLine: boolean
+  bytes: number
+}
+
+export function newLane(operation: string, stream: string): Lane {
+  return {
+    operation,
+    stream,
+    waiting: [],
+    knowledge: 'unknown',
+    state: null,
+    position: 0n,
+    receipts: emptyReceipts(),
+    confirmedAfter: 0,
+    inFlight: false,
+    asking: 0,
+    inLine: false,
+    bytes: 0,
+  }
+}
+
+/** True when nothing is going on in it: it is a cache entry only and may be dropped. */
+export function isIdle(lane: Lane): boolean {
+  return lane.waiting.length === 0 && !lane.inFlight && lane.asking === 0
+}
+
+/** Forgets the operation: the next command reads its stream from the beginning. */
+export function forgetState(lane: Lane): void {
+  lane.knowledge = 'unknown'
+  lane.state = null
+  lane.position = 0n
+  lane.receipts = emptyReceipts()
+}
+
+/** A lane with an empty operation, and what a byte of JSON text costs once it is parsed into objects. */
+const laneBytes = 2_000
+const parsedFactor = 3
+
+/** Approximate bytes a lane takes in memory; cheap enough to be asked after every batch. */
+export function measureLane(lane: Lane): number {
+  const { state } = lane
+  if (state === null) return laneBytes
+  let held = 0
+  for (const report of state.held) held += report.bytes
+  return laneBytes + parsedFactor * (state.dataBytesMax + state.metadataBytesMax + held) + receiptsBytes(lane.receipts)
+}

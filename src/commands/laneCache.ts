@@ -1,0 +1,63 @@
+import { isIdle, type Lane, measureLane, newLane } from './lane.ts'
+
+/** The lanes of this node, least recently used first; idle ones are dropped when there are too many, or they grow too large. */
+export interface LaneCache {
+  get(operation: string): Lane | undefined
+  /** The operation's lane, made when there is none. Makes it the most recently used. */
+  take(operation: string): Lane
+  /** Measures the lane again, drops it if it is not worth keeping, and drops others while the bounds are exceeded. */
+  settle(lane: Lane): void
+  readonly size: () => number
+  readonly bytes: () => number
+}
+
+export interface LaneCacheOptions {
+  readonly streamOf: (operation: string) => string
+  readonly lanesMax: number
+  readonly bytesMax: number
+}
+
+export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptions): LaneCache {
+  // A Map keeps its order of insertion: taking a lane out and putting it back makes it the youngest.
+  const lanes = new Map<string, Lane>()
+  let bytes = 0
+
+  const drop = (lane: Lane): void => {
+    lanes.delete(lane.operation)
+    bytes -= lane.bytes
+    lane.bytes = 0
+  }
+
+  const dropOldest = (): void => {
+    for (const lane of lanes.values()) {
+      if (lanes.size <= lanesMax && bytes <= bytesMax) return
+      if (isIdle(lane)) drop(lane)
+    }
+  }
+
+  return {
+    get: (operation) => lanes.get(operation),
+    take(operation) {
+      const known = lanes.get(operation)
+      if (known !== undefined) {
+        lanes.delete(operation)
+        lanes.set(operation, known)
+        return known
+      }
+      const lane = newLane(operation, streamOf(operation))
+      lanes.set(operation, lane)
+      return lane
+    },
+    settle(lane) {
+      if (lanes.get(lane.operation) !== lane) return
+      const measured = measureLane(lane)
+      bytes += measured - lane.bytes
+      lane.bytes = measured
+      // Commands for operations that do not exist must not push out those that do.
+      if (lane.state === null && isIdle(lane)) drop(lane)
+      if (lanes.size > lanesMax || bytes > bytesMax) dropOldest()
+    },
+    size: () => lanes.size,
+    bytes: () => bytes,
+  }
+}

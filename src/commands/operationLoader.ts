@@ -1,0 +1,153 @@
+import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
+import { type DecodedEvent, decode } from '../operation/envelope.ts'
+import { eventId } from '../operation/eventId.ts'
+import { evolve } from '../operation/evolve.ts'
+import type { OperationState } from '../operation/state.ts'
+import { operationStream } from '../operation/streamName.ts'
+import { UnreadableStreamError } from './commandService.ts'
+import type { PipelineCatalog } from './pipelineCatalog.ts'
+import {
+  closeReceipt,
+  emptyReceipts,
+  foldReceipt,
+  type OpenReceipt,
+  type Receipt,
+  type Receipts,
+  rememberReceipt,
+} from './receipts.ts'
+import { unreadable } from './unreadable.ts'
+
+/** An operation as far as it was folded. */
+export interface FoldedOperation {
+  readonly state: OperationState | null
+  /** Of its last event; 0n when there is none. */
+  readonly position: bigint
+  readonly receipts: Receipts
+}
+
+export interface OperationLoader {
+  /**
+   * Reads on from `base` (null: from the beginning) to the stream's end as it is at some time after the call. The
+   * receipts of `base` are added to. Throws LogUnavailableError, UnreadableStreamError.
+   */
+  load(operation: string, base: FoldedOperation | null): Promise<FoldedOperation>
+
+  /** The receipt of the command that appended under `key`, from the log itself; null when none did. Throws as `load`. */
+  receipt(operation: string, key: string): Promise<Receipt | null>
+}
+
+export interface OperationLoaderOptions {
+  readonly log: EventLog
+  readonly catalog: PipelineCatalog
+  readonly receiptsMax: number
+}
+
+const pageSize = 1_000
+/** Most appends are one event or two. */
+const appendPageSize = 8
+
+export function createOperationLoader({ log, catalog, receiptsMax }: OperationLoaderOptions): OperationLoader {
+  /** A stream's pages from a revision on; a short one is the last. */
+  async function* pages(
+    stream: string,
+    fromRevision: bigint,
+    maxCount: number,
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    let from = fromRevision
+    for (;;) {
+      const page = await log.readStream(stream, { fromRevision: from, maxCount })
+      const last = page.at(-1)
+      if (last === undefined) return
+      yield page
+      if (page.length < maxCount) return
+      from = last.revision + 1n
+    }
+  }
+
+  async function load(operation: string, base: FoldedOperation | null): Promise<FoldedOperation> {
+    let state = base?.state ?? null
+    let position = base?.position ?? 0n
+    const receipts = base?.receipts ?? emptyReceipts()
+    let open: OpenReceipt | null = null
+    const from = state === null ? 0n : state.revision + 1n
+    for await (const page of pages(operationStream(operation), from, pageSize)) {
+      for (const recorded of page) {
+        const event = decodeOperationEvent(recorded)
+        // Only the first event may have to wait, for its pipeline.
+        state = state === null ? await foldFirst(event) : foldOn(state, event, recorded)
+        position = recorded.position
+        if (open !== null && open.key !== event.metadata.$causationId) {
+          rememberReceipt(receipts, open.key, closeReceipt(open), receiptsMax)
+        }
+        open = foldReceipt(open, event, event.metadata, recorded)
+      }
+    }
+    if (open !== null) rememberReceipt(receipts, open.key, closeReceipt(open), receiptsMax)
+    return { state, position, receipts }
+  }
+
+  function foldOn(state: OperationState, event: OperationDecoded, { stream, revision }: RecordedEvent): OperationState {
+    if (revision !== state.revision + 1n || event.metadata.previousHash !== state.lastHash) {
+      throw new UnreadableStreamError(`${stream}@${revision} does not continue the event before it`)
+    }
+    const { pipeline } = state
+    return unreadable(() => evolve(state, event, event.meta, () => pipeline))
+  }
+
+  async function foldFirst(event: OperationDecoded): Promise<OperationState> {
+    if (event.type !== 'OperationOpened') return unreadable(() => evolve(null, event, event.meta, noPipeline))
+    const { name, version } = event.data.pipeline
+    const record = await catalog.version(name, version)
+    if (record === null) throw new UnreadableStreamError(`pipeline ${name} has no version ${version}`)
+    return unreadable(() => evolve(null, event, event.meta, () => record.pipeline))
+  }
+
+  async function receipt(operation: string, key: string): Promise<Receipt | null> {
+    const stream = operationStream(operation)
+    const first = await log.readEvent(stream, eventId(stream, key, 0))
+    if (first === null) return null
+    let open: OpenReceipt | null = null
+    for await (const page of pages(stream, first.revision, appendPageSize)) {
+      for (const recorded of page) {
+        const event = decodeOperationEvent(recorded)
+        if (event.metadata.$causationId !== key) return open === null ? null : closeReceipt(open)
+        open = foldReceipt(open, event, event.metadata, recorded)
+      }
+    }
+    return open === null ? null : closeReceipt(open)
+  }
+
+  return { load, receipt }
+}
+
+/**
+ * Reads on from what is known. That is a true prefix of the stream, unless the log is not what it was: then the stream
+ * is read from its beginning, and what was known is `refuted`. Throws as `load`.
+ */
+export async function loadOn(
+  loader: OperationLoader,
+  operation: string,
+  known: FoldedOperation | null,
+): Promise<{ readonly folded: FoldedOperation; readonly refuted: boolean }> {
+  if (known === null || known.state === null) return { folded: await loader.load(operation, null), refuted: false }
+  try {
+    return { folded: await loader.load(operation, known), refuted: false }
+  } catch (error) {
+    if (!(error instanceof UnreadableStreamError)) throw error
+    return { folded: await loader.load(operation, null), refuted: true }
+  }
+}
+
+type OperationDecoded = Exclude<DecodedEvent, { readonly type: 'PipelineDefined' }>
+
+function decodeOperationEvent(recorded: RecordedEvent): OperationDecoded {
+  const event = unreadable(() => decode(recorded))
+  if (event.type === 'PipelineDefined') {
+    throw new UnreadableStreamError(`${recorded.stream}@${recorded.revision} defines a pipeline`)
+  }
+  return event
+}
+
+function noPipeline(): never {
+  throw new UnreadableStreamError('no pipeline')
+}

@@ -1,0 +1,135 @@
+import type { AppendOutcome } from '../eventlog/eventLog.ts'
+import { accepted, type Place, receiptAgain, receiptOf, refused } from './answers.ts'
+import type { Chain, ChainEntry } from './chain.ts'
+import type { CommandFailure, CommandResult } from './commandService.ts'
+import type { Ticket } from './lane.ts'
+import { rememberReceipt } from './receipts.ts'
+
+export interface SettleTools {
+  answer(ticket: Ticket, result: CommandResult): void
+  fail(ticket: Ticket, code: CommandFailure['code']): void
+  readonly conflictsMax: number
+  readonly receiptsMax: number
+}
+
+/**
+ * Takes what the log said of a chain's links, in their order: moves the lane's confirmed state on to the last link that
+ * was appended, answers every command whose state is thereby proved, and puts those that must be decided again back to
+ * the lane's front, in their order.
+ *
+ * @param arrival commands up to this number had arrived when the batch was sent
+ */
+export function settleChain(
+  chain: Chain,
+  outcomes: readonly AppendOutcome[],
+  arrival: number,
+  tools: SettleTools,
+): void {
+  const { lane, links } = chain
+  const before = placeOf(chain)
+  /** Where the stream stood after each confirmed link. */
+  const places: Place[] = []
+  for (const [index, link] of links.entries()) {
+    const outcome = outcomes[index]
+    if (outcome?.kind !== 'appended') break
+    const place = link.owner === null ? before : { revision: outcome.revision, position: outcome.position }
+    places.push(place)
+    lane.state = link.stateAfter
+    lane.position = place.position
+    if (link.owner !== null) {
+      const { ticket, accepted: decision } = link.owner
+      rememberReceipt(lane.receipts, ticket.command.key, receiptOf(ticket, decision, place), tools.receiptsMax)
+    }
+  }
+  if (places.length > 0) {
+    lane.knowledge = 'confirmed'
+    lane.confirmedAfter = arrival
+  }
+  const failing = outcomes[places.length]
+  // A request that the log would not hold says nothing about the stream; every other failure does.
+  if (places.length < links.length && failing?.kind !== 'rejected') lane.knowledge = 'unknown'
+
+  const again: Ticket[] = []
+  for (const entry of chain.entries) {
+    if (entry.ticket.answered) continue
+    const place = places[entry.link]
+    if (place !== undefined) {
+      answerProved(
+        chain,
+        entry,
+        entry.answer.kind === 'nothing' && entry.answer.rests === 'before' ? before : place,
+        tools,
+      )
+    } else if (!answerFailed(entry, outcomes, places.length, tools)) {
+      again.push(entry.ticket)
+    }
+  }
+  if (again.length > 0) lane.waiting = again.concat(lane.waiting)
+}
+
+function placeOf({ lane }: Chain): Place {
+  return { revision: lane.state?.revision ?? -1n, position: lane.position }
+}
+
+function answerProved(chain: Chain, { ticket, link, answer }: ChainEntry, place: Place, tools: SettleTools): void {
+  const owner = chain.links[link]?.owner ?? null
+  switch (answer.kind) {
+    case 'own':
+      if (owner !== null) tools.answer(ticket, accepted(ticket, owner.accepted, place))
+      return
+    case 'receipt':
+      if (owner !== null) tools.answer(ticket, receiptAgain(ticket, receiptOf(owner.ticket, owner.accepted, place)))
+      return
+    case 'nothing':
+      tools.answer(ticket, accepted(ticket, answer.accepted, place))
+      return
+    case 'refused': {
+      const { operation, key } = ticket.command
+      tools.answer(ticket, { kind: 'refused', operation, key, refusal: answer.refusal })
+      return
+    }
+    default:
+      answer satisfies never
+  }
+}
+
+/**
+ * Answers a command that rests on a link which was not appended, if there is an answer; false: decide it again.
+ *
+ * @param failing index of the first link that was not appended
+ */
+function answerFailed(
+  { ticket, link, answer }: ChainEntry,
+  outcomes: readonly AppendOutcome[],
+  failing: number,
+  tools: SettleTools,
+): boolean {
+  const cause = outcomes[failing] ?? { kind: 'unknown' }
+  const own = answer.kind === 'own' ? outcomes[link] : undefined
+  // Without a log there is no point in deciding the rest of the chain again: all of it is safe to send again.
+  if (cause.kind === 'unavailable' && own?.kind !== 'unknown') {
+    tools.fail(ticket, 'log_unavailable')
+    return true
+  }
+  if (own?.kind === 'unknown') {
+    tools.fail(ticket, 'outcome_unknown')
+    return true
+  }
+  if (link !== failing) return false
+  if (own?.kind === 'rejected') {
+    tools.answer(ticket, rejection(ticket, own.reason))
+    return true
+  }
+  if (own?.kind === 'duplicate') ticket.askLog = true
+  ticket.recorded = undefined
+  ticket.conflicts += 1
+  if (ticket.conflicts <= tools.conflictsMax) return false
+  tools.fail(ticket, 'contention')
+  return true
+}
+
+function rejection(ticket: Ticket, reason: 'too_large' | 'invalid'): CommandResult {
+  return reason === 'too_large'
+    ? refused(ticket, 'too_large', 'What this command would append is larger than one append may be')
+    : refused(ticket, 'invalid', 'This command holds a value that the log cannot store')
+}
