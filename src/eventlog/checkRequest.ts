@@ -10,13 +10,12 @@ const revisionMax = 2n ** 53n - 1n
 const lowerCaseUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /**
- * Control characters that valid JSON text cannot hold, neither between its tokens nor, unescaped, in its strings. Since
- * stored text is free of them, an adapter may join texts with one of them.
+ * Valid JSON text cannot hold this control character, neither between its tokens nor, unescaped, in its strings; names cannot
+ * hold any. So an adapter may join texts with it.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const neverInJson = /[\0-\x08\x0b\x0c\x0e-\x1f]/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const neverInNames = /[\0-\x1f\x7f]/
+export const textSeparator = '\x1e'
+
+const controlCharacter = /\p{Cc}/u
 
 /**
  * What every adapter refuses before anything is sent, so that the answer does not depend on the store. That data and
@@ -42,11 +41,11 @@ function isStorable(event: EventToAppend): boolean {
 
 /** A lone surrogate has no UTF-8 form: encoding would replace it, and the bytes would not come back. */
 function isStorableText(text: string): boolean {
-  return text !== '' && !neverInJson.test(text) && toUSVString(text) === text
+  return text !== '' && !text.includes(textSeparator) && toUSVString(text) === text
 }
 
 function isName(name: string): boolean {
   return (
-    name !== '' && Buffer.byteLength(name) <= nameBytesMax && !neverInNames.test(name) && toUSVString(name) === name
+    name !== '' && Buffer.byteLength(name) <= nameBytesMax && !controlCharacter.test(name) && toUSVString(name) === name
   )
 }

@@ -10,7 +10,7 @@ export class WakeUp {
 
   wake(): void {
     this.#count += 1
-    for (const waiter of [...this.#waiters]) waiter()
+    for (const waiter of this.#waiters) waiter()
   }
 
   /**

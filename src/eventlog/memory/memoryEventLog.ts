@@ -33,12 +33,12 @@ export function createMemoryEventLog(): EventLog {
     const actual = events.length === 0 ? null : BigInt(events.length - 1)
     const expected = request.expectedRevision === 'noStream' ? null : request.expectedRevision
     if (expected !== actual) return { kind: 'conflict', actualRevision: actual }
-    if (!request.events.every((event) => isJson(event.data) && isJson(event.metadata))) {
-      return { kind: 'rejected', reason: 'invalid' }
-    }
-    const ids = new Set(request.events.map((event) => event.id))
-    if (ids.size < request.events.length || request.events.some((event) => byId.has(event.id))) {
-      return { kind: 'duplicate' }
+    const ids = new Set<string>()
+    for (const { id, data, metadata } of request.events) {
+      // The first event at fault decides what is said of the request.
+      if (!isJson(data) || !isJson(metadata)) return { kind: 'rejected', reason: 'invalid' }
+      if (ids.has(id) || byId.has(id)) return { kind: 'duplicate' }
+      ids.add(id)
     }
     for (const { id, type, data, metadata } of request.events) {
       const revision = BigInt(events.length)

@@ -1,7 +1,5 @@
 import type { Chain } from '../chains.ts'
-
-/** U+001E: neither JSON text nor names can hold it (checkRequest.ts), so joined texts split into what they were. */
-const separator = '\x1e'
+import { textSeparator } from '../checkRequest.ts'
 
 export const appendQuery = 'SELECT head_before::text, conflicts FROM waybill_log.append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)'
 
@@ -43,15 +41,15 @@ export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
   }
   return [
     logId,
-    streams.join(separator),
+    streams.join(textSeparator),
     `{${expected.join(',')}}`,
     `{${counts.join(',')}}`,
     `{${eventChains.join(',')}}`,
     `{${eventPlaces.join(',')}}`,
     `{${ids.join(',')}}`,
-    types.join(separator),
-    data.join(separator),
-    metadata.join(separator),
+    types.join(textSeparator),
+    data.join(textSeparator),
+    metadata.join(textSeparator),
   ]
 }
 
