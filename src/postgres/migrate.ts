@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { clientConfig } from './connection.ts'
-import { ensureServiceRole, type ServiceRole } from './serviceRole.ts'
+import { ensureServiceRole, SERVICE_ROLE, type ServiceRole, sqlState } from './serviceRole.ts'
 
 export type Room = 'eventlog' | 'projections'
 
@@ -46,33 +46,46 @@ interface LedgerRow {
   number: number
   name: string
   checksum: string
+  service_role: boolean
 }
+
+const LOCK_NOT_AVAILABLE = '55P03'
 
 /** Any constant: all migrators of one database queue here, whichever room they migrate. */
 const MIGRATION_LOCK = 7_726_100_518n
 
+/** A change of a table waits this long for its users; longer, and everybody behind it would wait as well. */
+const TABLE_LOCK_TIMEOUT = '10s'
+
+/** `service_role`: whether the service's role was there, so that the migration's grants to it were made. */
 const BOOTSTRAP = `
   CREATE SCHEMA IF NOT EXISTS waybill;
-  CREATE TABLE IF NOT EXISTS waybill.migrations (
+  CREATE TABLE waybill.migrations (
     room text NOT NULL,
     number integer NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
+    service_role boolean NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT migrations_pkey PRIMARY KEY (room, number)
   );
 `
 
 /**
- * Brings a room's schema up to date: applies, in order, the migrations the ledger does not have, each in a transaction of
- * its own that writes its ledger row first. Forward only. Safe to call from many processes at once: each migration runs once.
+ * Brings a room's schema up to date: applies, in order, the migrations the ledger (`waybill.migrations`) does not have, each
+ * in a transaction of its own that writes its ledger row first. Forward only. Safe to call from many processes at once: each
+ * migration runs once. What fails leaves nothing of itself behind.
  *
- * The connection must be a direct one (a session lock is held), as the owner of the schema.
+ * A migration grants to `waybill_service` only where that role exists (`IF EXISTS (SELECT FROM pg_roles ...)`).
  *
- * @throws {ChangedMigrationError} an applied file has another content, or is gone
+ * The connection must be a direct one (a session lock is held), of the schema's owner.
+ *
+ * @throws {ChangedMigrationError} an applied file has another content
  * @throws {NewerSchemaError} the ledger holds migrations beyond the newest file
+ * @throws {MigrationError} a migration failed, or another migrator did not finish in time
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
+  const { room } = options
   const migrations = await readMigrations(options.directory)
   const client = new pg.Client(
     clientConfig({
@@ -87,35 +100,58 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   client.on('error', () => undefined)
   await client.connect()
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
-    await client.query(BOOTSTRAP)
-    const serviceRole = await ensureServiceRole(client)
-    const ledger = await client.query<LedgerRow>(
-      'SELECT number, name, checksum FROM waybill.migrations WHERE room = $1 ORDER BY number',
-      [options.room],
-    )
-    compareWithLedger(options.room, migrations, ledger.rows)
+    await takeLock(client)
+    const ledger = await readLedger(client, room)
+    compareWithLedger(room, migrations, ledger)
+    const service = await ensureServiceRole(client)
     const applied: string[] = []
-    for (const migration of migrations.slice(ledger.rows.length)) {
-      await apply(client, options.room, migration)
+    for (const migration of migrations.slice(ledger.length)) {
+      await apply(client, room, migration)
       applied.push(migration.name)
     }
-    return { applied, ...serviceRole }
+    if (service.role !== null && ledger.some((row) => !row.service_role)) {
+      return { applied, role: null, warning: roleCameLater(room) }
+    }
+    return { applied, ...service }
   } finally {
     await client.end()
   }
 }
 
+async function takeLock(client: pg.Client): Promise<void> {
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
+  } catch (error) {
+    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error
+    throw new MigrationError('Another Waybill has been migrating this database for too long; see pg_stat_activity.', {
+      cause: error,
+    })
+  }
+}
+
+async function readLedger(client: pg.Client, room: Room): Promise<LedgerRow[]> {
+  // Asked first: making a schema takes a right on the database that its user may have lost since.
+  const { rows: found } = await client.query<{ ledger: string | null }>(
+    `SELECT to_regclass('waybill.migrations')::text AS ledger`,
+  )
+  if (found[0]?.ledger === null) await client.query(BOOTSTRAP)
+  const { rows } = await client.query<LedgerRow>(
+    'SELECT number, name, checksum, service_role FROM waybill.migrations WHERE room = $1 ORDER BY number',
+    [room],
+  )
+  return rows
+}
+
 async function apply(client: pg.Client, room: Room, migration: Migration): Promise<void> {
   await client.query('BEGIN')
   try {
-    // First, so that a migrator that somehow is not held up by the lock is by this key.
-    await client.query('INSERT INTO waybill.migrations (room, number, name, checksum) VALUES ($1, $2, $3, $4)', [
-      room,
-      migration.number,
-      migration.name,
-      migration.checksum,
-    ])
+    await client.query(`SET LOCAL lock_timeout = '${TABLE_LOCK_TIMEOUT}'`)
+    // First: should the lock ever not hold (a pooler in between), the second of two migrators waits here and then fails.
+    await client.query(
+      `INSERT INTO waybill.migrations (room, number, name, checksum, service_role)
+       SELECT $1, $2, $3, $4, EXISTS (SELECT FROM pg_roles WHERE rolname = $5)`,
+      [room, migration.number, migration.name, migration.checksum, SERVICE_ROLE],
+    )
     await client.query(migration.sql)
     await client.query('COMMIT')
   } catch (error) {
@@ -125,6 +161,13 @@ async function apply(client: pg.Client, room: Room, migration: Migration): Promi
       cause: error,
     })
   }
+}
+
+function roleCameLater(room: Room): string {
+  return (
+    `The role ${SERVICE_ROLE} was made after the ${room} schema, whose migrations therefore granted it nothing: ` +
+    'the service runs as the database user itself.'
+  )
 }
 
 async function readMigrations(directory: URL): Promise<Migration[]> {

@@ -61,11 +61,12 @@ function unavailable(error: unknown): ServiceRole {
     role: null,
     warning:
       `The role ${SERVICE_ROLE} is not available (${reason}), so the service runs as the database user itself. ` +
-      `To take its rights on the log away, run once as an administrator: CREATE ROLE ${SERVICE_ROLE}; ` +
-      `GRANT ${SERVICE_ROLE} TO <user>;`,
+      `To take its right to change events away, an administrator runs, before the first start: CREATE ROLE ${SERVICE_ROLE}; ` +
+      `GRANT ${SERVICE_ROLE} TO <the database user>;`,
   }
 }
 
-function sqlState(error: unknown): string | undefined {
+/** PostgreSQL's code of an error; undefined when it is not the server that says it. */
+export function sqlState(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

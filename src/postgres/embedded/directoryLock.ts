@@ -38,7 +38,7 @@ interface Claim {
  *
  * @throws {DirectoryInUseError}
  */
-export async function lockDirectory(directory: string): Promise<DirectoryLock> {
+export async function lockDirectory(directory: string, silenceMs = SILENCE_MS): Promise<DirectoryLock> {
   const folder = join(directory, 'lock')
   await mkdir(folder, { recursive: true, mode: 0o700 })
   for (let attempt = 1; ; attempt += 1) {
@@ -52,7 +52,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     await writeFile(path, describe(false), { flag: 'wx', mode: 0o600 })
     let rival: Awaited<ReturnType<typeof findRival>>
     try {
-      rival = await findRival(folder, own)
+      rival = await findRival(folder, own, silenceMs)
     } catch (error) {
       await rm(path, { force: true })
       throw error
@@ -87,13 +87,13 @@ interface Rival {
   readonly host: string | null
 }
 
-async function findRival(folder: string, own: string): Promise<Rival | null> {
+async function findRival(folder: string, own: string, silenceMs: number): Promise<Rival | null> {
   let rival: Rival | null = null
   for (const claim of (await readdir(folder)).map(parseClaim)) {
     if (claim === null || claim.file === own) continue
     const path = join(folder, claim.file)
     const here = claim.space === processSpace()
-    const alive = here ? processIdentity(claim.pid) === claim.identity : await beats(path)
+    const alive = here ? processIdentity(claim.pid) === claim.identity : await beats(path, silenceMs)
     if (!alive) {
       await rm(path, { force: true })
       continue
@@ -111,14 +111,14 @@ function parseClaim(file: string): Claim | null {
 }
 
 /** Watches a claim until its heartbeat is seen, it goes away, or the silence is long enough. No two clocks are compared. */
-async function beats(path: string): Promise<boolean> {
+async function beats(path: string, silenceMs: number): Promise<boolean> {
   const modified = () =>
     stat(path).then(
       ({ mtimeMs }) => mtimeMs,
       () => null,
     )
   const first = await modified()
-  const deadline = performance.now() + SILENCE_MS
+  const deadline = performance.now() + silenceMs
   while (performance.now() < deadline) {
     const now = await modified()
     if (now === null) return false

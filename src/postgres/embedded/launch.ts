@@ -14,6 +14,8 @@ export interface Launch {
   readonly settings: Readonly<Record<string, string>>
   readonly serverLog: ServerLog
   readonly log: (message: string) => void
+  /** Default: asks the system for one. */
+  readonly findPort?: () => Promise<number>
 }
 
 const PORT_ATTEMPTS_MAX = 10
@@ -30,7 +32,7 @@ export async function launchServer(launch: Launch): Promise<{ server: ServerProc
   let taken = 0
   for (;;) {
     const logged = await serverLog.size()
-    const port = await freePort()
+    const port = await (launch.findPort ?? freePort)()
     const settings = { ...launch.settings, port: String(port) }
     const server = await spawnServer({ binaries, user, clusterDirectory, settings, logFile: serverLog.path })
     if (await becomesReady(server, launch)) return { server, port }
