@@ -1,22 +1,32 @@
 import type { JsonObject } from '../operation/json.ts'
 
-/** The read model as queries see it. Built by `createReadModel` (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
+/** The read model as queries see it (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
 export interface ReadModel {
   /** The operation's row, or null. `position` of the answer is the checkpoint the row was read at. */
   operation(id: string): Promise<ReadAt<OperationRow | null>>
 
+  /** One page, in the order asked for; ties are ordered by id. Fewer rows than `pageSize` mean that there are no more. */
   operations(query: OperationQuery): Promise<ReadAt<readonly OperationRow[]>>
 
   stats(): Promise<ReadAt<Stats>>
 
-  /** Newest versions of all pipelines, by name. */
+  /** Newest versions of all pipelines, by name. Without the built-in `any`. */
   pipelines(): Promise<ReadAt<readonly PipelineRow[]>>
+
+  /** The streams that are set aside, by name, at most `maxCount` (1 to 1,000), after the stream `after`. */
+  parkedStreams(maxCount: number, after?: string): Promise<ReadAt<readonly ParkedStream[]>>
 
   /** The position the read model is folded up to, as last seen by this node. No round trip. */
   position(): bigint
 
-  /** True once the read model is folded up to `position`; false after `timeoutMs`. Costs no query while it waits. */
+  /**
+   * True once the read model is folded up to `position`; false after `timeoutMs`. Costs no query while this node
+   * projects; otherwise one poll, shared by all who wait, asks for the checkpoint every 20 ms.
+   */
   waitFor(position: bigint, timeoutMs: number): Promise<boolean>
+
+  /** Ends its connections; reads under way finish first. */
+  close(): Promise<void>
 }
 
 export interface ReadAt<T> {
@@ -34,18 +44,20 @@ export interface OperationRow {
   readonly position: bigint
   readonly updatedAt: string
   readonly openedAt: string
-  /** Set when the operation's stream is parked: the row is not folded beyond `revision - 1`. */
+  /** Set when the operation's stream is parked: the row is folded up to the event before `revision`, and no further. */
   readonly parked: { readonly revision: bigint; readonly reason: string } | null
 }
 
 export interface OperationQuery {
   readonly pipeline?: string
+  /** With `status`: the status of this track. Alone: operations that have a track of this name. */
   readonly track?: string
+  /** Without `track`: of any of the operation's tracks. */
   readonly status?: string
   readonly state?: string
   readonly idPrefix?: string
   readonly theme?: string
-  /** Top-level metadata members that must equal these strings. */
+  /** Top-level metadata members that must equal these strings; numbers and booleans are compared as JSON writes them. */
   readonly metadata?: Readonly<Record<string, string>>
   /** RFC 3339; exclusive. */
   readonly updatedAfter?: string
@@ -53,7 +65,7 @@ export interface OperationQuery {
   readonly sort: '-updatedAt' | 'updatedAt' | 'id' | '-openedAt'
   /** 1 to 1,000. */
   readonly pageSize: number
-  /** The last row of the page before: keyset pagination. */
+  /** The last row of the page before: keyset pagination. `value` is its `updatedAt` or `openedAt`, or its id for sort `id`. */
   readonly after?: { readonly value: string; readonly id: string }
 }
 
@@ -78,23 +90,58 @@ export interface PipelineRow {
   readonly definedAt: string
 }
 
-/** Runs the projections of one log; one at a time projects, fenced by an epoch. */
+/** A stream that could not be folded; the events from `revision` on are not in the read model. */
+export interface ParkedStream {
+  readonly stream: string
+  readonly revision: bigint
+  readonly position: bigint
+  readonly reason: string
+  readonly detail: string
+}
+
+/**
+ * Folds the log into the read model. Any number of nodes may run one: an advisory lock lets one of them project, the
+ * others wait to take over; the epoch in the checkpoint keeps out one that lost its lock without noticing.
+ */
 export interface Projector {
   start(): void
+  /** Finishes the batch under way and lets go of the lock. */
   stop(): Promise<void>
-  /** Drops and refolds all rows from the log's beginning. */
+  /**
+   * Drops and refolds all rows from the log's beginning. Until it is done, reads see the rows as they were. Rejects when
+   * this node is not the one that projects, or when the rebuild failed (nothing is changed then).
+   */
   rebuild(): Promise<void>
-  /** Milliseconds between an event's `recordedAt` and its row's commit, of the last batch; 0 when caught up. */
+  /** Age in milliseconds of the oldest event known to be in the log and not yet in the read model; 0 when there is none. */
   lagMs(): number
-  /** Resolves when `position` is projected (or rejects when the projector has stopped). For tests and minPosition. */
   status(): ProjectorStatus
 }
 
+/**
+ * `waiting`: another node projects. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
+ * a schema version this node does not know; it stops, and lets a newer node take over. `log_behind`: the log ends before
+ * the checkpoint (it lost events, or is a copy of an older one): nothing is folded until an operator has seen to it.
+ */
+export type ProjectorPhase = 'starting' | 'live' | 'waiting' | 'retrying' | 'stopped' | 'newer_schema' | 'log_behind'
+
 export interface ProjectorStatus {
-  readonly phase: 'starting' | 'live' | 'waiting' | 'stopped' | 'newer_schema'
+  readonly phase: ProjectorPhase
+  /** Up to which the read model is folded, as far as this node knows. */
   readonly position: bigint
+  /** Streams set aside, as last seen by this node's projector. */
   readonly parked: number
+  /** By this node, since it started. */
   readonly eventsFolded: number
+  readonly batches: number
+  /** Why it is retrying, or what stopped it; null when all is well. */
+  readonly error: string | null
+}
+
+/** Where the projector says what an operator should know. A pino logger fits. */
+export interface ProjectionLogger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
 }
 
 export class ReadModelUnavailableError extends Error {

@@ -1,0 +1,193 @@
+import type { RecordedEvent } from '../eventlog/eventLog.ts'
+import { decode } from '../operation/envelope.ts'
+import { MalformedEventError, NewerSchemaError } from '../operation/eventSchemas.ts'
+import type { PipelineDefined } from '../operation/events.ts'
+import { evolve } from '../operation/evolve.ts'
+import type { OperationState } from '../operation/state.ts'
+import { streamSubject } from '../operation/streamName.ts'
+import type { Batch, OperationWrite, ParkWrite, Write } from './batch.ts'
+import { facetsOf } from './facets.ts'
+import { stateColumn } from './operationState.ts'
+import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
+import type { Shapes } from './shape.ts'
+import type { FoldedOperation, StateCache } from './stateCache.ts'
+
+/** The stream's events do not follow on what was folded. */
+class RevisionGapError extends Error {
+  override readonly name = 'RevisionGapError'
+}
+
+interface Touched {
+  readonly stream: string
+  readonly before: FoldedOperation | null
+  state: OperationState
+  position: bigint
+}
+
+const detailLengthMax = 500
+/** All names in streams are printable ASCII; a line break would tear the batch's columns apart. */
+const unprintable = /[^\x21-\x7e]/
+
+/**
+ * Folds a batch of events in memory. No I/O: the caller hands in the operations that `missing` asks for, and writes what
+ * `finish` gives. What cannot be folded sets its stream aside and nothing else.
+ */
+export class Folding {
+  readonly #states: StateCache
+  readonly #pipelines: PipelineCatalogue
+  readonly #parked: Set<string>
+  /** Streams the database refused, with the reason: parked at their next event. */
+  readonly #condemned: ReadonlyMap<string, string>
+  readonly #shapes: Shapes
+  readonly #from: bigint
+  readonly #touched = new Map<string, Touched>()
+  readonly #writes: Write[] = []
+  #to: bigint
+  #events = 0
+
+  constructor(
+    from: bigint,
+    parts: {
+      readonly states: StateCache
+      readonly pipelines: PipelineCatalogue
+      readonly parked: Set<string>
+      readonly condemned: ReadonlyMap<string, string>
+      readonly shapes: Shapes
+    },
+  ) {
+    this.#from = from
+    this.#to = from
+    this.#states = parts.states
+    this.#pipelines = parts.pipelines
+    this.#parked = parts.parked
+    this.#condemned = parts.condemned
+    this.#shapes = parts.shapes
+  }
+
+  /** The operations whose state the events build on and that are not in memory. */
+  missing(events: readonly RecordedEvent[]): readonly string[] {
+    const ids = new Set<string>()
+    const seen = new Set<string>()
+    for (const { stream, revision } of events) {
+      if (seen.has(stream)) continue
+      seen.add(stream)
+      if (revision === 0n || this.#parked.has(stream)) continue
+      const subject = streamSubject(stream)
+      if (subject?.kind === 'operation' && this.#states.get(subject.name) === undefined) ids.add(subject.name)
+    }
+    return [...ids]
+  }
+
+  /** An operation as its row has it. */
+  admit(state: OperationState): void {
+    this.#states.set(state.id, { state, shape: this.#shapes.of(state) })
+  }
+
+  /**
+   * Folds the next event. Throws NewerSchemaError, and then has not gone past the event; on any other failure the stream
+   * is parked.
+   */
+  fold(event: RecordedEvent): void {
+    const { stream, position } = event
+    if (position <= this.#to) return
+    if (!this.#parked.has(stream)) {
+      try {
+        this.#foldInto(event)
+      } catch (error) {
+        if (error instanceof NewerSchemaError) throw error
+        this.#park(event, error)
+      }
+    }
+    this.#to = position
+    this.#events += 1
+  }
+
+  /** The batch so far, each operation once; the states it leads to count as folded from now on. */
+  finish(): Batch {
+    const writes = this.#writes
+    for (const { stream, before, state, position } of this.#touched.values()) {
+      const shape = this.#shapes.of(state)
+      writes.push(operationWrite({ stream, before, state, position, shape }))
+      this.#states.set(state.id, { state, shape })
+    }
+    this.#states.trim()
+    return { writes, from: this.#from, to: this.#to, events: this.#events }
+  }
+
+  #foldInto(event: RecordedEvent): void {
+    const subject = streamSubject(event.stream)
+    // Streams of other kinds, and names that no command could have given, are none of this projection's business.
+    if (subject === null || unprintable.test(subject.name)) return
+    const condemned = this.#condemned.get(event.stream)
+    if (condemned !== undefined) throw new RefusedByDatabaseError(condemned)
+    const decoded = decode(event)
+    if (subject.kind === 'pipeline') {
+      if (decoded.type !== 'PipelineDefined') throw new MalformedEventError(`${decoded.type} in a pipeline's stream`)
+      this.#define(event.stream, subject.name, decoded.data, decoded.meta.recordedAt)
+      return
+    }
+    if (decoded.type === 'PipelineDefined') throw new MalformedEventError(`${decoded.type} in an operation's stream`)
+    const touched = this.#touched.get(event.stream)
+    const before = touched?.before ?? this.#states.get(subject.name) ?? null
+    const current = touched?.state ?? before?.state ?? null
+    const next = current === null ? 0n : current.revision + 1n
+    if (event.revision < next) return
+    if (event.revision > next) throw new RevisionGapError(`revision ${event.revision} comes after ${next - 1n}`)
+    const state = evolve(current, decoded, decoded.meta, this.#pipelines.pipelineOf)
+    if (touched === undefined) {
+      this.#touched.set(event.stream, { stream: event.stream, before, state, position: event.position })
+    } else {
+      touched.state = state
+      touched.position = event.position
+    }
+  }
+
+  #define(stream: string, name: string, defined: PipelineDefined, definedAt: string): void {
+    const { version, definition } = defined
+    if (this.#pipelines.has(name, version)) throw new MalformedEventError(`version ${version} is defined twice`)
+    this.#pipelines.define(name, defined)
+    this.#writes.push({ kind: 'pipeline', stream, name, version, definition, definedAt })
+  }
+
+  #park({ stream, revision, position }: RecordedEvent, error: unknown): void {
+    this.#parked.add(stream)
+    const park: ParkWrite = { kind: 'park', stream, revision, position, ...reasonOf(error) }
+    this.#writes.push(park)
+  }
+}
+
+export class RefusedByDatabaseError extends Error {
+  override readonly name = 'RefusedByDatabaseError'
+}
+
+function operationWrite(operation: Touched & { readonly shape: FoldedOperation['shape'] }): OperationWrite {
+  const { stream, before, state, position, shape } = operation
+  const sameMetadata = before !== null && before.state.metadata === state.metadata
+  const sameData = before !== null && before.state.data === state.data
+  return {
+    kind: 'operation',
+    stream,
+    id: state.id,
+    shape,
+    shapeBefore: before?.shape ?? null,
+    updatedAtMs: Date.parse(state.updatedAt),
+    openedAtMs: Date.parse(state.openedAt),
+    revision: state.revision,
+    position,
+    state: stateColumn(state),
+    data: sameData ? null : JSON.stringify(state.data),
+    metadata: sameMetadata ? null : JSON.stringify(state.metadata),
+    facets: sameMetadata ? null : facetsOf(state.theme, state.metadata),
+  }
+}
+
+function reasonOf(error: unknown): { readonly reason: string; readonly detail: string } {
+  const message = error instanceof Error ? error.message : String(error)
+  // Texts of PostgreSQL hold no NUL, and a lone surrogate is no UTF-8.
+  const detail = Buffer.from(message.replaceAll('\0', '').slice(0, detailLengthMax)).toString()
+  if (error instanceof MalformedEventError) return { reason: 'malformed_event', detail }
+  if (error instanceof UnknownPipelineError) return { reason: 'unknown_pipeline', detail }
+  if (error instanceof RevisionGapError) return { reason: 'revision_gap', detail }
+  if (error instanceof RefusedByDatabaseError) return { reason: 'refused_by_database', detail }
+  return { reason: 'fold_failed', detail }
+}

@@ -1,0 +1,315 @@
+import type pg from 'pg'
+import type { JsonObject } from '../operation/json.ts'
+import { createPool } from '../postgres/connection.ts'
+import type { CheckpointSignal } from './checkpointSignal.ts'
+import { estimateStatement, matchingShapesStatement, pageStatement, type Statement, type Way } from './listQuery.ts'
+import { bodyOf, type StateColumns } from './operationState.ts'
+import {
+  type OperationQuery,
+  type OperationRow,
+  type ParkedStream,
+  type PipelineRow,
+  type ReadAt,
+  type ReadModel,
+  ReadModelUnavailableError,
+  type Stats,
+} from './readModel.ts'
+import { schemaName } from './schemaName.ts'
+import { projectionName } from './session.ts'
+
+export interface ReadModelSettings {
+  readonly connectionString: string
+  /** The role its sessions run as; null: the connecting user. */
+  readonly role?: string | null
+  /** Most connections at once. Default 8. */
+  readonly connectionsMax?: number
+  /** The longest a query may take. Default 5,000. */
+  readonly queryTimeoutMs?: number
+  readonly signal: CheckpointSignal
+}
+
+/** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
+const collectedMax = 20_000
+const pollMs = 20
+
+export function createReadModel(settings: ReadModelSettings): ReadModel {
+  const { signal } = settings
+  const timeoutMs = settings.queryTimeoutMs ?? 5_000
+  const pool = createPool({
+    connectionString: settings.connectionString,
+    applicationName: 'waybill read model',
+    max: settings.connectionsMax ?? 8,
+    connectTimeoutMs: timeoutMs,
+    statementTimeoutMs: timeoutMs,
+    // The server's bound comes first; this one is for a server that went silent.
+    queryTimeoutMs: timeoutMs + 1_000,
+    ...(settings.role === undefined ? null : { role: settings.role }),
+  })
+  // Sent before the connection's first query; when it fails, so does that query, for want of its tables.
+  pool.on('connect', (client) => {
+    client.query(`SET search_path TO ${schemaName}`).catch(() => undefined)
+  })
+  const poll = pollCheckpoint(pool, signal)
+
+  async function query<Row extends pg.QueryResultRow>(
+    statement: Statement & { readonly name?: string },
+  ): Promise<Row[]> {
+    try {
+      const { rows } = await pool.query<Row>({ ...statement, values: [...statement.values] })
+      return rows
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new ReadModelUnavailableError(`The read model cannot be read now: ${reason}`, { cause: error })
+    }
+  }
+
+  /** All rows carry the checkpoint; one with nothing else in it stands for an empty answer. */
+  function seen(rows: readonly { readonly checkpoint: bigint }[]): bigint {
+    const [first] = rows
+    if (first === undefined)
+      throw new ReadModelUnavailableError('The read model has no checkpoint: is its schema migrated?')
+    signal.observe(first.checkpoint)
+    return first.checkpoint
+  }
+
+  async function wayTo(asked: OperationQuery): Promise<Way> {
+    if (asked.sort === 'id') {
+      const [counted] = await query<{ operations: bigint }>(matchingShapesStatement(asked))
+      if ((counted?.operations ?? 0n) <= BigInt(collectedMax)) return 'collect'
+    }
+    const estimate = estimateStatement(asked)
+    if (estimate !== null && plannedRows(await query(estimate)) <= collectedMax) return 'collect'
+    return asked.sort === 'id' ? 'byId' : 'walk'
+  }
+
+  return {
+    async operation(id) {
+      const rows = await query<CheckpointRow & Maybe<OperationColumns>>({ ...operationStatement, values: [id] })
+      const position = seen(rows)
+      const [row] = rows
+      return { position, value: row !== undefined && isOperation(row) ? operationRow(row) : null }
+    },
+
+    async operations(asked) {
+      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(pageStatement(asked, await wayTo(asked)))
+      return { position: seen(rows), value: rows.filter(isOperation).map(operationRow) }
+    },
+
+    async stats() {
+      const rows = await query<CheckpointRow & Maybe<ShapeColumns> & { parked: bigint }>({
+        ...statsStatement,
+        values: [],
+      })
+      return { position: seen(rows), value: { pipelines: statistics(rows), parked: Number(rows[0]?.parked ?? 0n) } }
+    },
+
+    async pipelines() {
+      const rows = await query<CheckpointRow & Maybe<PipelineColumns>>({ ...pipelinesStatement, values: [] })
+      return { position: seen(rows), value: rows.filter(isPipeline).map(pipelineRow) }
+    },
+
+    async parkedStreams(maxCount, after = ''): Promise<ReadAt<readonly ParkedStream[]>> {
+      const rows = await query<CheckpointRow & Maybe<ParkedStream>>({ ...parkedStatement, values: [after, maxCount] })
+      return { position: seen(rows), value: rows.filter(isParked).map(parkedStream) }
+    },
+
+    position: () => signal.position,
+
+    waitFor: (position, waitMs) => signal.waitFor(position, waitMs),
+
+    async close() {
+      poll.stop()
+      await pool.end()
+    },
+  }
+}
+
+/**
+ * While somebody waits and this node does not project: one query for all of them. Polled, not notified: NOTIFY takes a
+ * lock of the whole server at commit (correctness.md row 8), which every batch would pay and only waiters would use.
+ */
+function pollCheckpoint(pool: pg.Pool, signal: CheckpointSignal): { readonly stop: () => void } {
+  let polling = false
+  let stopped = false
+  const poll = async (): Promise<void> => {
+    polling = true
+    while (!stopped && signal.waiting > 0 && !signal.published) {
+      try {
+        const { rows } = await pool.query<CheckpointRow>(checkpointStatement)
+        const [row] = rows
+        if (row !== undefined) signal.observe(row.checkpoint)
+      } catch {
+        // Who waits has a deadline of its own; the next round asks again.
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs))
+    }
+    polling = false
+  }
+  const forget = signal.onChange(() => {
+    if (!polling && !stopped && signal.waiting > 0 && !signal.published) void poll()
+  })
+  return {
+    stop: () => {
+      stopped = true
+      forget()
+    },
+  }
+}
+
+interface CheckpointRow {
+  readonly checkpoint: bigint
+}
+
+/** Of an outer join: all columns are null where there is no row. */
+type Maybe<Columns> = { readonly [Column in keyof Columns]: Columns[Column] | null }
+
+interface OperationColumns extends StateColumns {
+  readonly id: string
+  readonly revision: bigint
+  readonly at: bigint
+  readonly updated_at: bigint
+  readonly opened_at: bigint
+  readonly parked_revision: bigint | null
+  readonly parked_reason: string | null
+}
+
+const checkpointStatement = {
+  name: 'checkpoint',
+  text: `SELECT position AS checkpoint FROM checkpoints WHERE name = '${projectionName}'`,
+}
+
+const operationStatement = {
+  name: 'operation',
+  text: `
+    SELECT c.position AS checkpoint, o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at,
+           o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason
+    FROM checkpoints c
+    LEFT JOIN operations o ON o.id = $1
+    LEFT JOIN parked p ON p.stream = 'operation-' || o.id
+    WHERE c.name = '${projectionName}'`,
+}
+
+function isOperation(row: CheckpointRow & Maybe<OperationColumns>): row is CheckpointRow & OperationColumns {
+  return row.id !== null
+}
+
+function operationRow(row: OperationColumns): OperationRow {
+  const { parked_revision: revision, parked_reason: reason } = row
+  return {
+    id: row.id,
+    body: readableBody(row),
+    revision: row.revision,
+    position: row.at,
+    updatedAt: new Date(Number(row.updated_at)).toISOString(),
+    openedAt: new Date(Number(row.opened_at)).toISOString(),
+    parked: revision === null || reason === null ? null : { revision, reason },
+  }
+}
+
+function readableBody(row: OperationColumns): string {
+  try {
+    return bodyOf(row)
+  } catch (error) {
+    // Of a newer or an older node, while the rows are between two versions.
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ReadModelUnavailableError(`The read model is not one this node can read: ${reason}`, { cause: error })
+  }
+}
+
+interface ShapeColumns {
+  readonly pipeline: string
+  readonly state: string
+  readonly tracks: Readonly<Record<string, string | null>>
+  readonly operations: bigint
+}
+
+const statsStatement = {
+  name: 'stats',
+  text: `
+    SELECT c.position AS checkpoint, (SELECT count(*) FROM parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
+    FROM checkpoints c
+    LEFT JOIN shapes s ON s.operations > 0
+    WHERE c.name = '${projectionName}'`,
+}
+
+interface PipelineStats {
+  operations: number
+  readonly states: Record<string, number>
+  readonly tracks: Record<string, Record<string, number>>
+}
+
+function statistics(rows: readonly Maybe<ShapeColumns>[]): Stats['pipelines'] {
+  const pipelines = record<PipelineStats>()
+  for (const { pipeline, state, tracks, operations } of rows) {
+    if (pipeline === null || state === null || tracks === null) continue
+    const count = Number(operations)
+    pipelines[pipeline] ??= { operations: 0, states: record(), tracks: record() }
+    const stats = pipelines[pipeline]
+    stats.operations += count
+    stats.states[state] = (stats.states[state] ?? 0) + count
+    for (const [track, status] of Object.entries(tracks)) {
+      stats.tracks[track] ??= record()
+      const statuses = stats.tracks[track]
+      // A track that has not started has no status to count.
+      if (status !== null) statuses[status] = (statuses[status] ?? 0) + count
+    }
+  }
+  return pipelines
+}
+
+/** Statuses may be called `__proto__` or `constructor`. */
+function record<T>(): Record<string, T> {
+  return Object.create(null)
+}
+
+interface PipelineColumns {
+  readonly name: string
+  readonly version: number
+  readonly definition: JsonObject
+  readonly defined_at: string
+}
+
+const pipelinesStatement = {
+  name: 'pipelines',
+  text: `
+    SELECT c.position AS checkpoint, p.*
+    FROM checkpoints c
+    LEFT JOIN LATERAL (
+      SELECT DISTINCT ON (name) name, version, definition, defined_at FROM pipelines ORDER BY name, version DESC
+    ) p ON true
+    WHERE c.name = '${projectionName}'
+    ORDER BY p.name`,
+}
+
+function isPipeline(row: CheckpointRow & Maybe<PipelineColumns>): row is CheckpointRow & PipelineColumns {
+  return row.name !== null
+}
+
+function pipelineRow({ name, version, definition, defined_at: definedAt }: PipelineColumns): PipelineRow {
+  return { name, version, definition, definedAt }
+}
+
+const parkedStatement = {
+  name: 'parked_streams',
+  text: `
+    SELECT c.position AS checkpoint, p.*
+    FROM checkpoints c
+    LEFT JOIN LATERAL (
+      SELECT stream, revision, position, reason, detail FROM parked WHERE stream > $1 ORDER BY stream LIMIT $2::int
+    ) p ON true
+    WHERE c.name = '${projectionName}'
+    ORDER BY p.stream`,
+}
+
+function isParked(row: CheckpointRow & Maybe<ParkedStream>): row is CheckpointRow & ParkedStream {
+  return row.stream !== null
+}
+
+function parkedStream({ stream, revision, position, reason, detail }: ParkedStream): ParkedStream {
+  return { stream, revision, position, reason, detail }
+}
+
+function plannedRows(rows: readonly unknown[]): number {
+  const found = /"Plan Rows":\s*(\d+)/.exec(JSON.stringify(rows[0] ?? null))?.[1]
+  return found === undefined ? Number.POSITIVE_INFINITY : Number(found)
+}

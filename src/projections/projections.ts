@@ -1,0 +1,40 @@
+import type { EventLog } from '../eventlog/eventLog.ts'
+import { type MigrateResult, migrate } from '../postgres/migrate.ts'
+import { CheckpointSignal } from './checkpointSignal.ts'
+import { createReadModel, type ReadModelSettings } from './postgresReadModel.ts'
+import { createProjector, type ProjectorSettings } from './projector.ts'
+import type { Projector, ReadModel } from './readModel.ts'
+
+export interface ProjectionsSettings
+  extends Omit<ReadModelSettings, 'signal'>,
+    Omit<ProjectorSettings, 'signal' | 'connectionString' | 'role'> {
+  readonly log: EventLog
+}
+
+export interface Projections {
+  readonly readModel: ReadModel
+  /** Not started yet. */
+  readonly projector: Projector
+  /** Stops the projector, then ends the connections. */
+  close(): Promise<void>
+}
+
+/** Brings the read model's schema up to date; run before `createProjections`, as the owner of the database. */
+export function migrateReadModel(connectionString: string): Promise<MigrateResult> {
+  return migrate({ connectionString, room: 'projections', directory: new URL('./migrations/', import.meta.url) })
+}
+
+/** The read model of a log, and the projector that fills it: a node's both know of each other, so that no wait costs a query. */
+export function createProjections(settings: ProjectionsSettings): Projections {
+  const signal = new CheckpointSignal()
+  const readModel = createReadModel({ ...settings, signal })
+  const projector = createProjector({ ...settings, signal })
+  return {
+    readModel,
+    projector,
+    async close() {
+      await projector.stop()
+      await readModel.close()
+    },
+  }
+}

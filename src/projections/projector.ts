@@ -1,0 +1,418 @@
+import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import type { Batch } from './batch.ts'
+import type { CheckpointSignal } from './checkpointSignal.ts'
+import { EventQueue } from './eventQueue.ts'
+import { Folding } from './folding.ts'
+import { LagMeter } from './lagMeter.ts'
+import { PipelineCatalogue } from './pipelineCatalogue.ts'
+import type { ProjectionLogger, Projector, ProjectorPhase } from './readModel.ts'
+import { foldVersion, ProjectorSession, projectionName, RefusedDataError } from './session.ts'
+import { Shapes } from './shape.ts'
+import { StateCache } from './stateCache.ts'
+
+export interface ProjectorSettings {
+  readonly connectionString: string
+  /** The role its session runs as; null: the connecting user. */
+  readonly role?: string | null
+  readonly log: EventLog
+  readonly signal: CheckpointSignal
+  readonly logger?: ProjectionLogger
+  /**
+   * Least time between the starts of two batches while events keep coming; default 12. An operation that gets several
+   * reports within it is written once. Cut short while somebody waits for a position at hand.
+   */
+  readonly windowMs?: number
+  /** Most events of a batch; default 1,000. */
+  readonly batchEventsMax?: number
+  /** Bytes of folded operations kept in memory, by estimate; default 128 MiB. */
+  readonly cacheBytesMax?: number
+  /** How often a node that does not project tries to take over; default 1,000. */
+  readonly takeOverIntervalMs?: number
+  /** Waits after failures double from 100 up to this; default 5,000. */
+  readonly retryMaxMs?: number
+}
+
+/** Data and metadata of one batch's events, in UTF-16 units. */
+const batchBytesMax = 8_000_000
+const queueLimits = { eventsMax: 4_000, bytesMax: 16_000_000, readCountMax: 1_000 }
+/** Larger batches while nobody is served by the wait: the whole log is folded in one transaction. */
+const rebuildCountMax = 5_000
+/** Events folded before others get a turn of the event loop: some 3 ms. */
+const sliceEvents = 250
+const retryMinMs = 100
+const idleCheckMs = 1_000
+
+/** Folds the log into the read model (readModel.ts says how nodes share the work). */
+export function createProjector(settings: ProjectorSettings): Projector {
+  return new PostgresProjector(settings)
+}
+
+interface RebuildRequest {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/** Ends the run for good: there is nothing to retry. */
+class StoppedError extends Error {
+  readonly phase: ProjectorPhase
+
+  constructor(phase: ProjectorPhase, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.phase = phase
+  }
+}
+
+class PostgresProjector implements Projector {
+  readonly #settings: ProjectorSettings
+  readonly #states: StateCache
+  readonly #shapes = new Shapes()
+  readonly #pipelines = new PipelineCatalogue()
+  readonly #lag = new LagMeter()
+  readonly #condemned = new Map<string, string>()
+  readonly #stopping = new AbortController()
+  #parked = new Set<string>()
+  #queue: EventQueue | null = null
+  #running: Promise<void> | null = null
+  #rebuild: RebuildRequest | null = null
+  #phase: ProjectorPhase = 'starting'
+  #error: string | null = null
+  #eventsFolded = 0
+  #batches = 0
+  #wakeSleeper: (() => void) | null = null
+
+  constructor(settings: ProjectorSettings) {
+    this.#settings = settings
+    this.#states = new StateCache(settings.cacheBytesMax ?? 128 * 1024 * 1024)
+  }
+
+  start(): void {
+    if (this.#stopping.signal.aborted) throw new Error('a stopped projector does not start again')
+    this.#running ??= this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#queue?.wake()
+    this.#wakeSleeper?.()
+    await this.#running
+  }
+
+  rebuild(): Promise<void> {
+    if (this.#phase !== 'live') return Promise.reject(new Error(`no rebuild by a projector that is ${this.#phase}`))
+    if (this.#rebuild !== null) return Promise.reject(new Error('a rebuild is under way'))
+    return new Promise((resolve, reject) => {
+      this.#rebuild = { resolve, reject }
+      this.#queue?.wake()
+    })
+  }
+
+  lagMs(): number {
+    return this.#lag.lagMs(Date.now(), this.#queue?.oldestAt ?? null)
+  }
+
+  status(): ReturnType<Projector['status']> {
+    return {
+      phase: this.#phase,
+      position: this.#settings.signal.position,
+      parked: this.#parked.size,
+      eventsFolded: this.#eventsFolded,
+      batches: this.#batches,
+      error: this.#error,
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
+  async #run(): Promise<void> {
+    let waitMs = retryMinMs
+    while (!this.#stopped) {
+      const foldedBefore = this.#eventsFolded
+      try {
+        await this.#runSession()
+        this.#error = null
+      } catch (error) {
+        this.#error = error instanceof Error ? error.message : String(error)
+        if (error instanceof StoppedError) {
+          this.#settings.logger?.error({ phase: error.phase, err: error }, 'the projector has stopped')
+          this.#setPhase(error.phase)
+          this.#rebuild?.reject(error)
+          this.#rebuild = null
+          return
+        }
+        if (this.#eventsFolded > foldedBefore) waitMs = retryMinMs
+        this.#settings.logger?.warn({ err: error, waitMs }, 'the projector failed and tries again')
+        this.#setPhase('retrying')
+        await this.#sleep(waitMs)
+        waitMs = Math.min(waitMs * 2, this.#settings.retryMaxMs ?? 5_000)
+      }
+    }
+    this.#setPhase('stopped')
+    this.#rebuild?.reject(new Error('the projector has stopped'))
+    this.#rebuild = null
+  }
+
+  /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
+  async #runSession(): Promise<void> {
+    const session = await ProjectorSession.connect(this.#settings)
+    try {
+      if (!(await this.#waitForLock(session))) return
+      while (!this.#stopped) {
+        this.#forget()
+        const position = await this.#takeOver(session)
+        if (this.#rebuild !== null) await this.#rebuildNow(session, this.#rebuild)
+        else await this.#follow(session, position)
+      }
+    } finally {
+      this.#settings.signal.publish(false)
+      this.#forget()
+      await session.close()
+    }
+  }
+
+  /** False when stopped before. */
+  async #waitForLock(session: ProjectorSession): Promise<boolean> {
+    while (!this.#stopped) {
+      if (await session.tryLock()) return true
+      this.#error = null
+      this.#setPhase('waiting')
+      this.#settings.signal.observe(await session.checkpoint())
+      await this.#measureIdle()
+      await this.#sleep(this.#settings.takeOverIntervalMs ?? 1_000)
+      if (session.lost !== null) throw session.lost
+    }
+    return false
+  }
+
+  /** The position to go on from, once the rows are known to be of this log and of this fold. */
+  async #takeOver(session: ProjectorSession): Promise<bigint> {
+    const { log, signal, logger } = this.#settings
+    const { epoch, position, logId, foldVersion: rowsVersion } = await session.takeOver()
+    if (rowsVersion !== null && rowsVersion > foldVersion) {
+      throw new StoppedError(
+        'newer_schema',
+        `a newer node folded the rows (${rowsVersion}; this one makes ${foldVersion})`,
+      )
+    }
+    if (logId !== log.logId || rowsVersion !== foldVersion) {
+      if (logId !== null)
+        logger?.warn({ logId: log.logId, logIdOfRows: logId }, 'the read model is dropped and folded anew')
+      await session.startOver(log.logId)
+      signal.reset(0n)
+      signal.publish(true)
+      return 0n
+    }
+    const head = await log.head()
+    if (head < position) {
+      throw new StoppedError(
+        'log_behind',
+        `the log ends at ${head}, before the checkpoint ${position}: events are missing`,
+      )
+    }
+    await session.loadPipelines(this.#pipelines)
+    this.#parked = await session.loadParked()
+    signal.observe(position)
+    signal.publish(true)
+    logger?.info({ projection: projectionName, epoch: String(epoch), position: String(position) }, 'projecting')
+    return position
+  }
+
+  async #follow(session: ProjectorSession, from: bigint): Promise<void> {
+    const queue = new EventQueue(this.#settings.log, from, queueLimits)
+    this.#queue = queue
+    this.#setPhase('live')
+    this.#error = null
+    const stopListening = this.#settings.signal.onChange(() => queue.wake())
+    let position = from
+    let committing: Promise<void> = Promise.resolve()
+    let startedAt = 0
+    try {
+      while (!this.#stopped && this.#rebuild === null) {
+        if (session.lost !== null) throw session.lost
+        await this.#gather(queue, startedAt)
+        const events = queue.take(this.#settings.batchEventsMax ?? 1_000, batchBytesMax)
+        if (events.length === 0) continue
+        startedAt = Date.now()
+        this.#lag.working(startedAt, events[0])
+        const folding = this.#folding(position)
+        const newer = await this.#fold(session, folding, events)
+        const batch = folding.finish()
+        // The batch before was committed while this one was folded; one at a time, in order.
+        await committing
+        position = batch.to
+        committing = this.#commit(session, batch)
+        committing.catch(() => undefined)
+        if (newer !== null) {
+          await committing
+          throw new StoppedError('newer_schema', newer.message, { cause: newer })
+        }
+        if (queue.length === 0) await committing
+      }
+      await committing
+    } catch (error) {
+      // By now nothing else uses the session: what the database refuses can be found out undisturbed.
+      if (error instanceof RefusedDataError) await this.#condemn(session, error)
+      else throw error
+    } finally {
+      stopListening()
+      this.#queue = null
+      await queue.close()
+      this.#lag.idle()
+    }
+  }
+
+  /** Waits until there are events, and while the window is open for more; not while somebody waits for one of them. */
+  async #gather(queue: EventQueue, startedAt: number): Promise<void> {
+    const { signal, windowMs = 12, batchEventsMax = 1_000 } = this.#settings
+    if (queue.length === 0) {
+      await queue.changed(idleCheckMs)
+      if (queue.length === 0) {
+        await this.#measureIdle()
+        return
+      }
+    }
+    for (;;) {
+      const left = startedAt + windowMs - Date.now()
+      const last = queue.lastPosition
+      if (left <= 0 || queue.length >= batchEventsMax || queue.full || this.#stopped || last === null) return
+      if (signal.waitsWithin(last)) return
+      await queue.changed(left)
+    }
+  }
+
+  /** Null, or the error of the event that a newer node must fold. */
+  async #fold(
+    session: ProjectorSession,
+    folding: Folding,
+    events: readonly RecordedEvent[],
+  ): Promise<NewerSchemaError | null> {
+    const missing = folding.missing(events)
+    if (missing.length > 0) {
+      for (const state of await session.loadStates(missing, this.#pipelines)) folding.admit(state)
+    }
+    for (const [index, event] of events.entries()) {
+      if (index > 0 && index % sliceEvents === 0) await new Promise((resolve) => setImmediate(resolve))
+      try {
+        folding.fold(event)
+      } catch (error) {
+        if (error instanceof NewerSchemaError) return error
+        throw error
+      }
+    }
+    return null
+  }
+
+  async #commit(session: ProjectorSession, batch: Batch): Promise<void> {
+    await session.commit(batch)
+    this.#committed(batch)
+  }
+
+  #committed(batch: Batch): void {
+    this.#eventsFolded += batch.events
+    this.#batches += 1
+    for (const write of batch.writes) {
+      if (write.kind !== 'park') continue
+      this.#condemned.delete(write.stream)
+      const { stream, revision, reason, detail } = write
+      this.#settings.logger?.error({ stream, revision: String(revision), reason, detail }, 'a stream is parked')
+    }
+    this.#lag.committed()
+    this.#settings.signal.observe(batch.to)
+  }
+
+  /** The streams that the database refuses are parked when their events come by again. */
+  async #condemn(session: ProjectorSession, refusal: RefusedDataError): Promise<void> {
+    const refused = await session.refusedWrites(refusal.batch)
+    for (const [stream, reason] of refused) this.#condemned.set(stream, reason)
+    this.#settings.logger?.warn({ err: refusal, streams: refused.size }, 'the database refuses a batch')
+    // Each part passes alone: then it is no data that is at fault, and the batch is tried again as it is.
+    if (refused.size === 0) throw new Error(`the database refuses a batch and none of its parts: ${refusal.message}`)
+  }
+
+  async #rebuildNow(session: ProjectorSession, request: RebuildRequest): Promise<void> {
+    this.#rebuild = null
+    try {
+      while (!(await this.#tryRebuild(session))) this.#forget()
+      this.#condemned.clear()
+      this.#settings.logger?.info({}, 'the read model is rebuilt')
+      request.resolve()
+    } catch (error) {
+      request.reject(error instanceof Error ? error : new Error(String(error)))
+      // The transaction is rolled back: the rows are what they were, and the next session goes on from them.
+      throw error
+    }
+  }
+
+  /** False when the database refused a stream: it is known now, and parked in the next attempt. */
+  async #tryRebuild(session: ProjectorSession): Promise<boolean> {
+    this.#forget()
+    const { log } = this.#settings
+    let refused = false
+    await session
+      .rebuild(async (commit) => {
+        for (let position = 0n; !this.#stopped; ) {
+          const events = await log.readAll({ after: position, maxCount: rebuildCountMax })
+          if (events.length === 0) return
+          const folding = this.#folding(position)
+          const newer = await this.#fold(session, folding, events)
+          if (newer !== null) throw newer
+          const batch = folding.finish()
+          try {
+            await commit(batch)
+          } catch (error) {
+            if (!(error instanceof RefusedDataError)) throw error
+            await this.#condemn(session, error)
+            refused = true
+            throw error
+          }
+          position = batch.to
+        }
+        throw new Error('the projector stops')
+      })
+      .catch((error: unknown) => {
+        if (!refused) throw error
+      })
+    return !refused
+  }
+
+  #folding(from: bigint): Folding {
+    return new Folding(from, {
+      states: this.#states,
+      pipelines: this.#pipelines,
+      parked: this.#parked,
+      condemned: this.#condemned,
+      shapes: this.#shapes,
+    })
+  }
+
+  async #measureIdle(): Promise<void> {
+    try {
+      this.#lag.compare(Date.now(), await this.#settings.log.head(), this.#settings.signal.position)
+    } catch {
+      // Whoever reads the log for its own sake says what is wrong with it.
+    }
+  }
+
+  #forget(): void {
+    this.#states.clear()
+    this.#pipelines.clear()
+    this.#parked = new Set()
+  }
+
+  #setPhase(phase: ProjectorPhase): void {
+    this.#phase = phase
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#stopped) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#wakeSleeper = resolve
+      timer = setTimeout(resolve, ms)
+    })
+    clearTimeout(timer)
+    this.#wakeSleeper = null
+  }
+}

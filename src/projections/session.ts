@@ -1,0 +1,273 @@
+import pg from 'pg'
+import { parseDefinition } from '../operation/definitionParse.ts'
+import type { JsonObject } from '../operation/json.ts'
+import type { OperationState } from '../operation/state.ts'
+import { stateVersion } from '../operation/stateJson.ts'
+import { clientConfig } from '../postgres/connection.ts'
+import { type Batch, commitBatchStatement, commitBatchValues, type Write } from './batch.ts'
+import { type StateColumns, stateOf } from './operationState.ts'
+import type { PipelineCatalogue } from './pipelineCatalogue.ts'
+import { schemaName } from './schemaName.ts'
+
+/** One projection for now: operations, their counts, and the pipelines they name move on together. */
+export const projectionName = 'operations'
+
+/** Of the rows' meaning. Raised when a fold would make other rows of the same events: they are then folded anew. */
+export const foldVersion = stateVersion
+
+/** Any constant of this projection's own; taken per database. */
+const advisoryLock = 7_726_100_600n
+
+export interface Ownership {
+  readonly epoch: bigint
+  readonly position: bigint
+  /** Null before the first projector. */
+  readonly logId: string | null
+  /** `foldVersion` of who wrote the rows; null before the first projector. */
+  readonly foldVersion: number | null
+}
+
+/** The checkpoint has another epoch or position than this writer's: another node has taken over. Nothing was written. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError'
+}
+
+/** The database refuses the data itself (SQLSTATE classes 22, 23, 54): trying again changes nothing. Nothing was written. */
+export class RefusedDataError extends Error {
+  override readonly name = 'RefusedDataError'
+  readonly batch: Batch
+
+  constructor(batch: Batch, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.batch = batch
+  }
+}
+
+/** Rolls back what was only tried. */
+class TriedError extends Error {}
+
+/** Data exception, integrity constraint violation, program limit exceeded. */
+const refusedClasses = new Set(['22', '23', '54'])
+
+export interface SessionSettings {
+  readonly connectionString: string
+  /** The role the session runs as; null: the connecting user. */
+  readonly role?: string | null
+}
+
+/** The projector's connection: it holds the advisory lock, so it must be a direct one, not of a transaction pooler. */
+export class ProjectorSession {
+  readonly #client: pg.Client
+  #lost: Error | null = null
+  #epoch = -1n
+  #inTransaction = false
+
+  private constructor(client: pg.Client) {
+    this.#client = client
+    client.on('error', (error) => {
+      this.#lost = error
+    })
+    client.on('end', () => {
+      this.#lost ??= new Error('the connection ended')
+    })
+  }
+
+  static async connect(settings: SessionSettings): Promise<ProjectorSession> {
+    const client = new pg.Client(
+      clientConfig({
+        connectionString: settings.connectionString,
+        applicationName: 'waybill projector',
+        statementTimeoutMs: 60_000,
+        lockTimeoutMs: 10_000,
+        idleInTransactionTimeoutMs: 60_000,
+        ...(settings.role === undefined ? null : { role: settings.role }),
+      }),
+    )
+    const session = new ProjectorSession(client)
+    await client.connect()
+    await client.query(`SET search_path TO ${schemaName}`)
+    return session
+  }
+
+  /** Set when the connection is gone, and the lock with it. */
+  get lost(): Error | null {
+    return this.#lost
+  }
+
+  async checkpoint(): Promise<bigint> {
+    const { rows } = await this.#client.query<{ position: bigint }>(
+      'SELECT position FROM checkpoints WHERE name = $1',
+      [projectionName],
+    )
+    return rows[0]?.position ?? 0n
+  }
+
+  async tryLock(): Promise<boolean> {
+    const { rows } = await this.#client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
+      advisoryLock,
+    ])
+    return rows[0]?.locked === true
+  }
+
+  /** Raises the epoch: from here on, whoever held the projection before writes nothing more. */
+  async takeOver(): Promise<Ownership> {
+    const { rows } = await this.#client.query<Ownership>(
+      'UPDATE checkpoints SET epoch = epoch + 1 WHERE name = $1 RETURNING epoch, position, log_id AS "logId", fold_version AS "foldVersion"',
+      [projectionName],
+    )
+    const [ownership] = rows
+    if (ownership === undefined) throw new Error(`there is no checkpoint ${projectionName}: is the schema migrated?`)
+    this.#epoch = ownership.epoch
+    return ownership
+  }
+
+  /**
+   * Drops all rows: they belong to another log, or were written by an older fold that this one cannot read. Readers see
+   * the empty model until it is folded anew: the old rows mean nothing any more.
+   */
+  async startOver(logId: string): Promise<void> {
+    await this.#transaction(async () => {
+      await this.#client.query('TRUNCATE operations, shapes, parked, pipelines')
+      await this.#client.query(
+        'UPDATE checkpoints SET position = 0, log_id = $2, fold_version = $3 WHERE name = $1 AND epoch = $4',
+        [projectionName, logId, foldVersion, this.#epoch],
+      )
+    })
+  }
+
+  /** The definitions folded so far. */
+  async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
+    const { rows } = await this.#client.query<{ name: string; version: number; definition: JsonObject }>(
+      'SELECT name, version, definition FROM pipelines ORDER BY name, version',
+    )
+    for (const { name, version, definition } of rows) {
+      const parsed = parseDefinition(definition)
+      if (parsed.kind === 'invalid')
+        throw new Error(`the row of pipeline ${name}, version ${version}, holds no definition`)
+      catalogue.define(name, { version, definition: parsed.definition })
+    }
+  }
+
+  async loadParked(): Promise<Set<string>> {
+    const { rows } = await this.#client.query<{ stream: string }>('SELECT stream FROM parked')
+    return new Set(rows.map((row) => row.stream))
+  }
+
+  /** Operations as their rows have them; those without a row are left out. */
+  async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly OperationState[]> {
+    const { rows } = await this.#client.query<StateColumns>({
+      name: 'load_states',
+      text: 'SELECT o.state, o.data, o.metadata FROM unnest($1::text[]) AS v (id) JOIN operations o ON o.id = v.id',
+      values: [ids],
+    })
+    return rows.map((row) => stateOf(row, catalogue.pipelineOf))
+  }
+
+  /** Writes rows, counts and checkpoint, all or nothing. Throws FencedError, RefusedDataError, or what the connection threw. */
+  async commit(batch: Batch): Promise<void> {
+    try {
+      await this.#client.query({
+        ...commitBatchStatement,
+        values: commitBatchValues(projectionName, this.#epoch, batch),
+      })
+    } catch (error) {
+      throw translated(error, batch)
+    }
+  }
+
+  /**
+   * Finds out which of a refused batch's streams the database refuses, by halves, trying and rolling back. Empty when the
+   * halves pass after all.
+   */
+  async refusedWrites(batch: Batch): Promise<ReadonlyMap<string, string>> {
+    const refused = new Map<string, string>()
+    const search = async (writes: readonly Write[]): Promise<void> => {
+      const reason = await this.#refusal({ ...batch, writes })
+      if (reason === null) return
+      const [only] = writes
+      if (writes.length === 1 && only !== undefined) {
+        refused.set(only.stream, reason)
+        return
+      }
+      const middle = writes.length >> 1
+      await search(writes.slice(0, middle))
+      await search(writes.slice(middle))
+    }
+    await search(batch.writes)
+    return refused
+  }
+
+  /**
+   * Folds the whole log anew in one transaction: readers see the old rows until it is done. `batches` is given what
+   * commits one batch, from position 0n on.
+   */
+  async rebuild(batches: (commit: (batch: Batch) => Promise<void>) => Promise<void>): Promise<void> {
+    await this.#transaction(async () => {
+      const { rowCount } = await this.#client.query(
+        'SELECT FROM checkpoints WHERE name = $1 AND epoch = $2 FOR UPDATE',
+        [projectionName, this.#epoch],
+      )
+      if (rowCount !== 1) throw new FencedError('another node projects')
+      await this.#client.query('SET LOCAL statement_timeout = 0')
+      // DELETE, not TRUNCATE: a reader's snapshot keeps its rows, and no reader waits.
+      for (const table of ['operations', 'shapes', 'parked', 'pipelines']) {
+        await this.#client.query({ text: `DELETE FROM ${table}` })
+      }
+      await this.#client.query('UPDATE checkpoints SET position = 0 WHERE name = $1', [projectionName])
+      await batches((batch) => this.#savepoint(() => this.commit(batch)))
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => undefined)
+  }
+
+  async #refusal(batch: Batch): Promise<string | null> {
+    try {
+      const tried = async (): Promise<never> => {
+        await this.commit(batch)
+        throw new TriedError()
+      }
+      await (this.#inTransaction ? this.#savepoint(tried) : this.#transaction(tried))
+    } catch (error) {
+      if (error instanceof RefusedDataError) return error.message
+      if (!(error instanceof TriedError)) throw error
+    }
+    return null
+  }
+
+  /** What fails in it leaves the transaction as it was before. */
+  async #savepoint(work: () => Promise<void>): Promise<void> {
+    await this.#client.query('SAVEPOINT part')
+    try {
+      await work()
+      await this.#client.query('RELEASE SAVEPOINT part')
+    } catch (error) {
+      await this.#client.query('ROLLBACK TO SAVEPOINT part')
+      throw error
+    }
+  }
+
+  async #transaction(work: () => Promise<void>): Promise<void> {
+    await this.#client.query('BEGIN')
+    this.#inTransaction = true
+    try {
+      await work()
+      await this.#client.query('COMMIT')
+    } catch (error) {
+      await this.#client.query('ROLLBACK').catch(() => undefined)
+      throw error
+    } finally {
+      this.#inTransaction = false
+    }
+  }
+}
+
+function translated(error: unknown, batch: Batch): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error
+  if (error.code === 'WB001') return new FencedError(error.message, { cause: error })
+  if (refusedClasses.has(error.code.slice(0, 2))) {
+    return new RefusedDataError(batch, `${error.code}: ${error.message}`, { cause: error })
+  }
+  return error
+}

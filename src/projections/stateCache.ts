@@ -1,0 +1,64 @@
+import type { OperationState } from '../operation/state.ts'
+import type { Shape } from './shape.ts'
+
+/** An operation folded up to the checkpoint, and the shape its row has. */
+export interface FoldedOperation {
+  readonly state: OperationState
+  readonly shape: Shape
+}
+
+/** What an operation costs beside its documents: tracks, held reports, the objects themselves. */
+const bytesEach = 2_000
+/** A parsed document takes several times the bytes of its text. */
+const bytesPerTextByte = 3
+
+/**
+ * The operations folded last, least recently used ones dropped first, bounded by an estimate of their bytes: a few large
+ * documents weigh as much as thousands of small ones.
+ */
+export class StateCache {
+  readonly #entries = new Map<string, FoldedOperation>()
+  readonly #bytesMax: number
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(id: string): FoldedOperation | undefined {
+    return this.#entries.get(id)
+  }
+
+  /** Makes it the most recently used one. */
+  set(id: string, operation: FoldedOperation): void {
+    const before = this.#entries.get(id)
+    if (before !== undefined) {
+      this.#bytes -= weight(before)
+      this.#entries.delete(id)
+    }
+    this.#entries.set(id, operation)
+    this.#bytes += weight(operation)
+  }
+
+  /** Drops what is too much. Apart from `set`, so that a batch under way loses nothing it has just loaded. */
+  trim(): void {
+    for (const [id, operation] of this.#entries) {
+      if (this.#bytes <= this.#bytesMax) return
+      this.#entries.delete(id)
+      this.#bytes -= weight(operation)
+    }
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#bytes = 0
+  }
+}
+
+function weight({ state }: FoldedOperation): number {
+  return bytesEach + bytesPerTextByte * (state.dataBytesMax + state.metadataBytesMax)
+}
