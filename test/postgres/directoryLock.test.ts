@@ -1,14 +1,13 @@
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { lockDirectory } from '../../src/postgres/embedded/directoryLock.ts'
 import { DirectoryInUseError } from '../../src/postgres/embedded/errors.ts'
 import { processIdentity, processSpace } from '../../src/postgres/embedded/processIdentity.ts'
 
 let directory: string
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'waybill-lock-'))
+  directory = await mkdtemp(join(inject('scratchDirectory'), 'lock-'))
 })
 afterEach(() => rm(directory, { recursive: true }))
 

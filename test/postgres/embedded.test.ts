@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { findBinaries } from '../../src/postgres/embedded/binaries.ts'
 import { launchServer } from '../../src/postgres/embedded/launch.ts'
 import { processIdentity } from '../../src/postgres/embedded/processIdentity.ts'
@@ -19,7 +18,7 @@ const folders: string[] = []
 const servers: EmbeddedPostgres[] = []
 
 async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'waybill-embedded-'))
+  const folder = await mkdtemp(join(inject('scratchDirectory'), 'embedded-'))
   folders.push(folder)
   return folder
 }

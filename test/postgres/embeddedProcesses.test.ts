@@ -1,11 +1,9 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { processIdentity } from '../../src/postgres/embedded/processIdentity.ts'
-import { canReach } from '../../src/postgres/embedded/serverUser.ts'
-import { EmbeddedProcess } from './embeddedProcess.ts'
+import { EmbeddedProcess, type ReadyMessage } from './embeddedProcess.ts'
 import { type Installation, install } from './installation.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -13,25 +11,18 @@ const isRoot = process.getuid?.() === 0
 let installation: Installation
 let dataDir: string
 const processes: EmbeddedProcess[] = []
-const leftovers: string[] = []
 
 beforeAll(async () => {
   installation = await install({ packages: 'linked', mode: 0o755 })
-  dataDir = await newFolder()
+  dataDir = await mkdtemp(join(inject('scratchDirectory'), 'processes-'))
 })
 afterEach(async () => {
   for (const process of processes.splice(0)) await process.stop()
 })
 afterAll(async () => {
   await installation.remove()
-  for (const folder of leftovers) await rm(folder, { recursive: true, force: true })
+  await rm(dataDir, { recursive: true, force: true })
 })
-
-async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'waybill-processes-'))
-  leftovers.push(folder)
-  return folder
-}
 
 function launch(...parameters: ConstructorParameters<typeof EmbeddedProcess>): EmbeddedProcess {
   const child = new EmbeddedProcess(...parameters)
@@ -144,53 +135,70 @@ test('of four started at once on a directory whose holder was killed by -9, one 
 })
 
 describe.runIf(isRoot)('as root, and for a plain user', () => {
-  async function plainUser(): Promise<{ uid: number; gid: number; execPath: string }> {
+  /** Nothing outside of its folder is needed to run it. */
+  let own: Installation
+  let user: { uid: number; gid: number; execPath: string }
+  beforeAll(async () => {
+    own = await install({ packages: 'copied', mode: 0o755 })
     const line = (await readFile('/etc/passwd', 'utf8')).split('\n').find((entry) => entry.startsWith('nobody:'))
     const [, , uid, gid] = line?.split(':') ?? []
-    const user = { name: 'nobody', uid: Number(uid), gid: Number(gid) }
-    if (canReach(user, process.execPath, 'execute')) return { ...user, execPath: process.execPath }
-    const folder = await newFolder()
-    const execPath = join(folder, 'node')
+    const execPath = join(own.directory, 'node')
     await copyFile(process.execPath, execPath)
-    const { chmod } = await import('node:fs/promises')
-    await chmod(folder, 0o755)
-    return { ...user, execPath }
+    user = { uid: Number(uid), gid: Number(gid), execPath }
+  })
+  afterAll(() => own.remove())
+
+  async function works({ connectionString }: ReadyMessage): Promise<void> {
+    expect(await query(connectionString, 'SELECT 1 AS n')).toEqual([{ n: 1 }])
   }
 
-  test('a plain user runs the server as itself, in a directory nobody else can read', async () => {
-    const user = await plainUser()
-    const own = await install({ packages: 'copied', mode: 0o755 })
-    leftovers.push(own.directory)
+  test('a plain user runs the server as itself, in a folder nobody else can read, also after root did', async () => {
     const home = join(own.directory, 'home')
-    const { chown, stat } = await import('node:fs/promises')
     await mkdir(home)
     await chown(home, user.uid, user.gid)
-    const child = launch(own, join(home, '.waybill'), user)
-    const { connectionString } = await child.ready()
-    expect(await query(connectionString, 'SELECT 1 AS n')).toEqual([{ n: 1 }])
-    expect((await stat(join(home, '.waybill', 'postgres'))).uid).toBe(user.uid)
-    expect((await stat(join(home, '.waybill'))).mode & 0o777).toBe(0o700)
-    await child.stop()
-
-    const asRoot = launch(own, join(home, '.waybill'))
-    expect(await query((await asRoot.ready()).connectionString, 'SELECT 1 AS n')).toEqual([{ n: 1 }])
+    const waybillDir = join(home, '.waybill')
+    const first = launch(own, waybillDir, user)
+    await works(await first.ready())
+    expect((await stat(waybillDir)).mode & 0o777).toBe(0o700)
+    await first.stop()
+    const asRoot = launch(own, waybillDir)
+    await works(await asRoot.ready())
     await asRoot.stop()
-    expect((await stat(join(home, '.waybill', 'postgres'))).uid).toBe(user.uid)
-    const again = launch(own, join(home, '.waybill'), user)
-    await again.ready()
+    expect((await stat(join(waybillDir, 'postgres'))).uid).toBe(user.uid)
+    await works(await launch(own, waybillDir, user).ready())
   })
 
-  test('root starts it below a folder that no other user can enter', async () => {
-    const hidden = await install({ packages: 'copied', mode: 0o700 })
-    leftovers.push(hidden.directory)
-    const child = launch(hidden, join(hidden.directory, '.waybill'))
-    const { connectionString } = await child.ready()
-    expect(await query(connectionString, 'SELECT 1 AS n')).toEqual([{ n: 1 }])
-    await query(connectionString, 'CHECKPOINT')
-    child.signal('SIGKILL')
-    await child.exited
-    const second = launch(hidden, join(hidden.directory, '.waybill'))
-    expect(await query((await second.ready()).connectionString, 'SELECT 1 AS n')).toEqual([{ n: 1 }])
+  test('in a plain user’s folder, root leaves nothing that keeps that user out', async () => {
+    const waybillDir = join(own.directory, 'given')
+    await mkdir(waybillDir)
+    await chown(waybillDir, user.uid, user.gid)
+    const asRoot = launch(own, waybillDir)
+    await works(await asRoot.ready())
+    await asRoot.stop()
+    await works(await launch(own, waybillDir, user).ready())
+  })
+
+  test('a plain user is told that the folder is not theirs', async () => {
+    const waybillDir = join(own.directory, 'roots')
+    await mkdir(waybillDir)
+    const child = launch(own, waybillDir, user)
+    expect((await child.message('failed')).message).toMatch(
+      `The embedded PostgreSQL cannot work in ${waybillDir}: EACCES`,
+    )
+  })
+
+  test('root starts it below a folder that no other user can enter, and takes it over there', async () => {
+    await chmod(own.directory, 0o700)
+    const waybillDir = join(own.directory, '.waybill')
+    const first = launch(own, waybillDir)
+    const { pid, connectionString } = await first.ready()
+    await query(connectionString, 'CREATE TABLE kept AS SELECT 1 AS n; CHECKPOINT')
+    first.signal('SIGKILL')
+    await first.exited
+    const second = launch(own, waybillDir)
+    const ready = await second.ready()
+    expect(processIdentity(pid)).toBeNull()
+    expect(await query(ready.connectionString, 'SELECT n FROM kept')).toEqual([{ n: 1 }])
     await second.stop()
   })
 })

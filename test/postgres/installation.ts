@@ -1,9 +1,9 @@
 // Test code runs as TypeScript inside vitest; a process of its own needs JavaScript, and packages where it can find them.
 import { spawnSync } from 'node:child_process'
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inject } from 'vitest'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -25,7 +25,7 @@ export async function install({
   packages: 'linked' | 'copied'
   mode: number
 }): Promise<Installation> {
-  const directory = await mkdtemp(join(tmpdir(), 'waybill-install-'))
+  const directory = await mkdtemp(join(inject('scratchDirectory'), 'install-'))
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [

@@ -1,8 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { createPool } from '../../src/postgres/connection.ts'
 import { migrate } from '../../src/postgres/migrate.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -11,7 +10,7 @@ let database: TestDatabase
 let folder: string
 beforeAll(async () => {
   database = await createTestDatabase()
-  folder = await mkdtemp(join(tmpdir(), 'waybill-migrations-'))
+  folder = await mkdtemp(join(inject('scratchDirectory'), 'migrations-'))
 })
 afterAll(async () => {
   await database.drop()

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Binaries } from './binaries.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 import { type FolderAccess, openFolderFor } from './folderAccess.ts'
+import { giveToFolderOwner } from './ownership.ts'
 import { serverEnvironment } from './serverProcess.ts'
 import type { ServerUser } from './serverUser.ts'
 
@@ -144,6 +145,7 @@ async function writeDurably(path: string, text: string): Promise<void> {
     await file.close()
   }
   await chmod(partial, 0o600)
+  await giveToFolderOwner(partial)
   await rename(partial, path)
   await syncDirectory(join(path, '..'))
 }

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DirectoryInUseError } from './errors.ts'
+import { giveToFolderOwner } from './ownership.ts'
 import { processIdentity, processSpace } from './processIdentity.ts'
 
 export interface DirectoryLock {
@@ -40,7 +41,8 @@ interface Claim {
  */
 export async function lockDirectory(directory: string, silenceMs = SILENCE_MS): Promise<DirectoryLock> {
   const folder = join(directory, 'lock')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (made !== undefined) await giveToFolderOwner(folder)
   for (let attempt = 1; ; attempt += 1) {
     const own = [
       process.pid,

@@ -1,4 +1,5 @@
 import { copyFile, open, rename, stat, truncate } from 'node:fs/promises'
+import { giveToFolderOwner } from './ownership.ts'
 
 const BYTES_MAX = 16 * 1024 * 1024
 const CHECK_INTERVAL_MS = 60_000
@@ -20,11 +21,14 @@ export async function openServerLog(path: string): Promise<ServerLog> {
       () => 0,
     )
   if ((await size()) > BYTES_MAX) await rename(path, `${path}.1`)
+  await (await open(path, 'a', 0o600)).close()
+  await giveToFolderOwner(path)
   const check = setInterval(() => {
     // The server keeps the file open for appending, so it is emptied in place: the next line goes to its beginning.
     const rotate = async () => {
       if ((await size()) <= BYTES_MAX) return
       await copyFile(path, `${path}.1`)
+      await giveToFolderOwner(`${path}.1`)
       await truncate(path)
     }
     // A full disk must not end the process for its server's log.
