@@ -1,5 +1,6 @@
 import { metadataFacet, themeFacet } from './facets.ts'
 import type { OperationQuery } from './readModel.ts'
+import { schemaName } from './schemaName.ts'
 
 /** A statement and its parameters. */
 export interface Statement {
@@ -23,7 +24,7 @@ const orders = {
   id: { column: 'id', direction: 'ASC', comparison: '>' },
 } as const
 
-const rowColumns = `o.id, o.state, o.data, o.metadata, o.revision, o.position AS at`
+const rowColumns = `o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at, o.opened_at`
 
 /** One page, the checkpoint beside it, in one statement and so in one snapshot. */
 export function pageStatement(query: OperationQuery, way: Way): Statement {
@@ -41,13 +42,13 @@ export function pageStatement(query: OperationQuery, way: Way): Statement {
       : collect({ way, column, order, shapes, rows, keyset, limit })
   const text = `
     SELECT c.position AS checkpoint, page.*
-    FROM checkpoints c
+    FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
       WITH keys AS MATERIALIZED (${keys})
       SELECT ${rowColumns}, p.revision AS parked_revision, p.reason AS parked_reason
       FROM keys k
-      JOIN operations o ON o.id = k.id
-      LEFT JOIN parked p ON p.stream = 'operation-' || o.id
+      JOIN ${schemaName}.operations o ON o.id = k.id
+      LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || o.id
       ORDER BY ${order('k')}
     ) page ON true
     WHERE c.name = 'operations'`
@@ -67,13 +68,13 @@ interface Parts {
  */
 function walk({ column, order, shapes, where, limit }: Parts & { readonly where: readonly string[] }): string {
   const inShape = (shape: string, count: string): string => `
-    SELECT o.id, o.${column} FROM operations o
+    SELECT o.id, o.${column} FROM ${schemaName}.operations o
     WHERE ${[`o.shape = ${shape}`, ...where].join(' AND ')}
     ORDER BY ${order('o')} LIMIT ${count}`
   return `
     SELECT r.* FROM (
       SELECT s.id AS shape
-      FROM shapes s CROSS JOIN LATERAL (${inShape('s.id', '1')}) f
+      FROM ${schemaName}.shapes s CROSS JOIN LATERAL (${inShape('s.id', '1')}) f
       WHERE ${shapes.join(' AND ')}
       ORDER BY ${order('f')} LIMIT ${limit}
     ) s CROSS JOIN LATERAL (${inShape('s.shape', limit)}) r
@@ -87,15 +88,15 @@ interface CollectParts extends Parts {
 }
 
 function collect({ way, column, order, shapes, rows, keyset, limit }: CollectParts): string {
-  const ofShapes = `o.shape = ANY (ARRAY(SELECT s.id FROM shapes s WHERE ${shapes.join(' AND ')}))`
+  const ofShapes = `o.shape = ANY (ARRAY(SELECT s.id FROM ${schemaName}.shapes s WHERE ${shapes.join(' AND ')}))`
   const columns = column === 'id' ? 'o.id' : `o.id, o.${column}`
   if (way === 'byId') {
     const where = [ofShapes, ...rows, ...keyset].join(' AND ')
-    return `SELECT ${columns} FROM operations o WHERE ${where} ORDER BY ${order('o')} LIMIT ${limit}`
+    return `SELECT ${columns} FROM ${schemaName}.operations o WHERE ${where} ORDER BY ${order('o')} LIMIT ${limit}`
   }
   // Materialised, so that the order does not lure the planner into walking an index for rows that are hardly there.
   return `
-    WITH o AS MATERIALIZED (SELECT ${columns} FROM operations o WHERE ${[ofShapes, ...rows].join(' AND ')})
+    WITH o AS MATERIALIZED (SELECT ${columns} FROM ${schemaName}.operations o WHERE ${[ofShapes, ...rows].join(' AND ')})
     SELECT ${columns} FROM o ${keyset.length === 0 ? '' : `WHERE ${keyset.join(' AND ')}`}
     ORDER BY ${order('o')} LIMIT ${limit}`
 }
@@ -105,7 +106,7 @@ export function matchingShapesStatement(query: OperationQuery): Statement {
   const parameters = new Parameters()
   const where = shapeConditions(query, parameters).join(' AND ')
   return {
-    text: `SELECT coalesce(sum(s.operations), 0)::bigint AS operations FROM shapes s WHERE ${where}`,
+    text: `SELECT coalesce(sum(s.operations), 0)::bigint AS operations FROM ${schemaName}.shapes s WHERE ${where}`,
     values: parameters.values,
   }
 }
@@ -120,7 +121,7 @@ export function estimateStatement(query: OperationQuery): Statement | null {
   if (query.idPrefix !== undefined || query.sort === '-openedAt') rows.push(...rangeConditions(query, parameters))
   if (rows.length === 0) return null
   return {
-    text: `EXPLAIN (FORMAT JSON) SELECT FROM operations o WHERE ${rows.join(' AND ')}`,
+    text: `EXPLAIN (FORMAT JSON) SELECT FROM ${schemaName}.operations o WHERE ${rows.join(' AND ')}`,
     values: parameters.values,
   }
 }

@@ -45,10 +45,6 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     queryTimeoutMs: timeoutMs + 1_000,
     ...(settings.role === undefined ? null : { role: settings.role }),
   })
-  // Sent before the connection's first query; when it fails, so does that query, for want of its tables.
-  pool.on('connect', (client) => {
-    client.query(`SET search_path TO ${schemaName}`).catch(() => undefined)
-  })
   const poll = pollCheckpoint(pool, signal)
 
   async function query<Row extends pg.QueryResultRow>(
@@ -175,7 +171,7 @@ interface OperationColumns extends StateColumns {
 
 const checkpointStatement = {
   name: 'checkpoint',
-  text: `SELECT position AS checkpoint FROM checkpoints WHERE name = '${projectionName}'`,
+  text: `SELECT position AS checkpoint FROM ${schemaName}.checkpoints WHERE name = '${projectionName}'`,
 }
 
 const operationStatement = {
@@ -183,9 +179,9 @@ const operationStatement = {
   text: `
     SELECT c.position AS checkpoint, o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at,
            o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason
-    FROM checkpoints c
-    LEFT JOIN operations o ON o.id = $1
-    LEFT JOIN parked p ON p.stream = 'operation-' || o.id
+    FROM ${schemaName}.checkpoints c
+    LEFT JOIN ${schemaName}.operations o ON o.id = $1
+    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || o.id
     WHERE c.name = '${projectionName}'`,
 }
 
@@ -226,9 +222,9 @@ interface ShapeColumns {
 const statsStatement = {
   name: 'stats',
   text: `
-    SELECT c.position AS checkpoint, (SELECT count(*) FROM parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
-    FROM checkpoints c
-    LEFT JOIN shapes s ON s.operations > 0
+    SELECT c.position AS checkpoint, (SELECT count(*) FROM ${schemaName}.parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
+    FROM ${schemaName}.checkpoints c
+    LEFT JOIN ${schemaName}.shapes s ON s.operations > 0
     WHERE c.name = '${projectionName}'`,
 }
 
@@ -273,9 +269,9 @@ const pipelinesStatement = {
   name: 'pipelines',
   text: `
     SELECT c.position AS checkpoint, p.*
-    FROM checkpoints c
+    FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
-      SELECT DISTINCT ON (name) name, version, definition, defined_at FROM pipelines ORDER BY name, version DESC
+      SELECT DISTINCT ON (name) name, version, definition, defined_at FROM ${schemaName}.pipelines ORDER BY name, version DESC
     ) p ON true
     WHERE c.name = '${projectionName}'
     ORDER BY p.name`,
@@ -293,9 +289,9 @@ const parkedStatement = {
   name: 'parked_streams',
   text: `
     SELECT c.position AS checkpoint, p.*
-    FROM checkpoints c
+    FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
-      SELECT stream, revision, position, reason, detail FROM parked WHERE stream > $1 ORDER BY stream LIMIT $2::int
+      SELECT stream, revision, position, reason, detail FROM ${schemaName}.parked WHERE stream > $1 ORDER BY stream LIMIT $2::int
     ) p ON true
     WHERE c.name = '${projectionName}'
     ORDER BY p.stream`,

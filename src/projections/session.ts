@@ -61,6 +61,8 @@ export class ProjectorSession {
   #lost: Error | null = null
   #epoch = -1n
   #inTransaction = false
+  /** Settles with the last query sent. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(client: pg.Client) {
     this.#client = client
@@ -95,23 +97,20 @@ export class ProjectorSession {
   }
 
   async checkpoint(): Promise<bigint> {
-    const { rows } = await this.#client.query<{ position: bigint }>(
-      'SELECT position FROM checkpoints WHERE name = $1',
-      [projectionName],
-    )
+    const { rows } = await this.#query<{ position: bigint }>('SELECT position FROM checkpoints WHERE name = $1', [
+      projectionName,
+    ])
     return rows[0]?.position ?? 0n
   }
 
   async tryLock(): Promise<boolean> {
-    const { rows } = await this.#client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
-      advisoryLock,
-    ])
+    const { rows } = await this.#query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [advisoryLock])
     return rows[0]?.locked === true
   }
 
   /** Raises the epoch: from here on, whoever held the projection before writes nothing more. */
   async takeOver(): Promise<Ownership> {
-    const { rows } = await this.#client.query<Ownership>(
+    const { rows } = await this.#query<Ownership>(
       'UPDATE checkpoints SET epoch = epoch + 1 WHERE name = $1 RETURNING epoch, position, log_id AS "logId", fold_version AS "foldVersion"',
       [projectionName],
     )
@@ -127,8 +126,8 @@ export class ProjectorSession {
    */
   async startOver(logId: string): Promise<void> {
     await this.#transaction(async () => {
-      await this.#client.query('TRUNCATE operations, shapes, parked, pipelines')
-      await this.#client.query(
+      await this.#query('TRUNCATE operations, shapes, parked, pipelines')
+      await this.#query(
         'UPDATE checkpoints SET position = 0, log_id = $2, fold_version = $3 WHERE name = $1 AND epoch = $4',
         [projectionName, logId, foldVersion, this.#epoch],
       )
@@ -137,7 +136,7 @@ export class ProjectorSession {
 
   /** The definitions folded so far. */
   async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
-    const { rows } = await this.#client.query<{ name: string; version: number; definition: JsonObject }>(
+    const { rows } = await this.#query<{ name: string; version: number; definition: JsonObject }>(
       'SELECT name, version, definition FROM pipelines ORDER BY name, version',
     )
     for (const { name, version, definition } of rows) {
@@ -149,13 +148,13 @@ export class ProjectorSession {
   }
 
   async loadParked(): Promise<Set<string>> {
-    const { rows } = await this.#client.query<{ stream: string }>('SELECT stream FROM parked')
+    const { rows } = await this.#query<{ stream: string }>('SELECT stream FROM parked')
     return new Set(rows.map((row) => row.stream))
   }
 
   /** Operations as their rows have them; those without a row are left out. */
   async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly OperationState[]> {
-    const { rows } = await this.#client.query<StateColumns>({
+    const { rows } = await this.#query<StateColumns>({
       name: 'load_states',
       text: 'SELECT o.state, o.data, o.metadata FROM unnest($1::text[]) AS v (id) JOIN operations o ON o.id = v.id',
       values: [ids],
@@ -166,7 +165,7 @@ export class ProjectorSession {
   /** Writes rows, counts and checkpoint, all or nothing. Throws FencedError, RefusedDataError, or what the connection threw. */
   async commit(batch: Batch): Promise<void> {
     try {
-      await this.#client.query({
+      await this.#query({
         ...commitBatchStatement,
         values: commitBatchValues(projectionName, this.#epoch, batch),
       })
@@ -203,19 +202,29 @@ export class ProjectorSession {
    */
   async rebuild(batches: (commit: (batch: Batch) => Promise<void>) => Promise<void>): Promise<void> {
     await this.#transaction(async () => {
-      const { rowCount } = await this.#client.query(
-        'SELECT FROM checkpoints WHERE name = $1 AND epoch = $2 FOR UPDATE',
-        [projectionName, this.#epoch],
-      )
+      const { rowCount } = await this.#query('SELECT FROM checkpoints WHERE name = $1 AND epoch = $2 FOR UPDATE', [
+        projectionName,
+        this.#epoch,
+      ])
       if (rowCount !== 1) throw new FencedError('another node projects')
-      await this.#client.query('SET LOCAL statement_timeout = 0')
+      await this.#query('SET LOCAL statement_timeout = 0')
       // DELETE, not TRUNCATE: a reader's snapshot keeps its rows, and no reader waits.
       for (const table of ['operations', 'shapes', 'parked', 'pipelines']) {
-        await this.#client.query({ text: `DELETE FROM ${table}` })
+        await this.#query({ text: `DELETE FROM ${table}` })
       }
-      await this.#client.query('UPDATE checkpoints SET position = 0 WHERE name = $1', [projectionName])
+      await this.#query('UPDATE checkpoints SET position = 0 WHERE name = $1', [projectionName])
       await batches((batch) => this.#savepoint(() => this.commit(batch)))
     })
+  }
+
+  /** One query after the other: `pg` will no longer queue them itself. */
+  #query<Row extends pg.QueryResultRow>(
+    text: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>> {
+    const result = this.#turn.then(() => this.#client.query<Row>(text, values))
+    this.#turn = result.catch(() => undefined)
+    return result
   }
 
   async close(): Promise<void> {
@@ -238,24 +247,24 @@ export class ProjectorSession {
 
   /** What fails in it leaves the transaction as it was before. */
   async #savepoint(work: () => Promise<void>): Promise<void> {
-    await this.#client.query('SAVEPOINT part')
+    await this.#query('SAVEPOINT part')
     try {
       await work()
-      await this.#client.query('RELEASE SAVEPOINT part')
+      await this.#query('RELEASE SAVEPOINT part')
     } catch (error) {
-      await this.#client.query('ROLLBACK TO SAVEPOINT part')
+      await this.#query('ROLLBACK TO SAVEPOINT part')
       throw error
     }
   }
 
   async #transaction(work: () => Promise<void>): Promise<void> {
-    await this.#client.query('BEGIN')
+    await this.#query('BEGIN')
     this.#inTransaction = true
     try {
       await work()
-      await this.#client.query('COMMIT')
+      await this.#query('COMMIT')
     } catch (error) {
-      await this.#client.query('ROLLBACK').catch(() => undefined)
+      await this.#query('ROLLBACK').catch(() => undefined)
       throw error
     } finally {
       this.#inTransaction = false
