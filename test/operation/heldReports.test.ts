@@ -1,0 +1,285 @@
+import { describe, expect, test } from 'vitest'
+import { given, Ledger, linear, pipeline, refusal, told, when } from './support/ledger.ts'
+
+const chain = ['new', 'a', 'b', 'c', 'done']
+
+function heldNames(ledger: Ledger): string[] {
+  return ledger.current.held.map((held) => `${held.facts.track}:${held.status}`)
+}
+
+describe('a held report', () => {
+  test('is released by its predecessor in the same append, under its own key', () => {
+    const ledger = given(linear('hold', chain), 'b')
+    expect(when(ledger, 'a')).toBe('applied | main new>a by k3 | main a>b by k2+')
+    expect(ledger.current.held).toEqual([])
+    const release = ledger.events.at(-1)
+    expect(JSON.parse(release?.metadata ?? '')).toMatchObject({ command: 'k2', $causationId: 'k3' })
+  })
+
+  test('keeps what it came with: actor, trace and request hash', () => {
+    const ledger = given(linear('hold', chain))
+    const [traceparent, data] = ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', { pages: 3 }]
+    const late = { status: 'b', service: 'ocr', sequence: 4, observedAt: '2026-01-01T00:00:00.000Z', data }
+    when(ledger, late, { actor: 'early bird', traceparent })
+    when(ledger, 'a')
+    const [held, , release] = ledger.events.slice(1)
+    expect(JSON.parse(release?.data ?? '')).toEqual({ track: 'main', from: 'a', to: 'b', ...late, status: undefined })
+    const metadata = JSON.parse(release?.metadata ?? '')
+    expect(metadata).toMatchObject({ actor: 'early bird', traceparent })
+    expect(metadata.requestHash).toBe(JSON.parse(held?.metadata ?? '').requestHash)
+  })
+
+  test('releases others in turn, however they came', () => {
+    const ledger = given(linear('hold', chain), 'done', 'c', 'b')
+    expect(when(ledger, 'a')).toBe(
+      'applied | main new>a by k5 | main a>b by k4+ | main b>c by k3+ | main c>done by k2+',
+    )
+    expect(ledger.current.state).toBe('succeeded')
+  })
+
+  test('of several for one status the earliest is released, and the next is merged or dropped as duplicate', () => {
+    const ledger = given(
+      linear('hold', chain),
+      { status: 'b', data: { first: true } },
+      { status: 'b', data: { second: true } },
+      { status: 'b', data: { first: true } },
+    )
+    expect(when(ledger, 'a')).toBe(
+      'applied | main new>a by k5 | main a>b by k2+ | main =b by k3+ | duplicate main:b by k4+',
+    )
+    expect(ledger.current.data).toEqual({ first: true, second: true })
+  })
+
+  test('after each that moves they are looked at again from the earliest', () => {
+    // c and b come in this order: b moves first, then c though it was looked at before.
+    const ledger = given(linear('hold', chain), 'c', 'b')
+    expect(when(ledger, 'a')).toBe('applied | main new>a by k4 | main a>b by k3+ | main b>c by k2+')
+  })
+
+  test('is dropped as unreachable when its track took another branch', () => {
+    const definition = pipeline({
+      outOfOrder: 'hold',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['a', 'x'], a: ['b'], b: ['done'], x: ['done'] },
+          final: { done: 'succeeded' },
+        },
+      },
+    })
+    const ledger = given(definition, { status: 'b', data: { kept: 1 } })
+    expect(when(ledger, 'x')).toBe('applied | main new>x by k3 | unreachable main:b by k2+')
+    expect(ledger.current.data).toEqual({ kept: 1 })
+  })
+
+  test('is dropped as overtaken when a shorter way led past it', () => {
+    const definition = pipeline({
+      outOfOrder: 'hold',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['a'], a: ['b', 'done'], b: ['c'], c: ['done'] },
+          final: { done: 'succeeded' },
+        },
+      },
+    })
+    const ledger = given(definition, 'c', 'done')
+    // `done` was several ahead when it came; it is one ahead of `a`, and comes before `b` does.
+    expect(when(ledger, 'a')).toBe('applied | main new>a by k4 | main a>done by k3+ | overtaken main:c by k2+')
+    expect(ledger.current.held).toEqual([])
+  })
+
+  test('is not looked at again by its sequence: one that is lower still moves', () => {
+    const ledger = given(linear('hold', chain), { status: 'b', sequence: 1 })
+    expect(when(ledger, { status: 'a', sequence: 2 })).toMatch(/main a>b by k2\+$/)
+    expect(ledger.current.tracks.main?.sequences).toEqual({ svc: 1 })
+  })
+
+  test('stays held while data is merged and others are ignored', () => {
+    const ledger = given(linear('hold', chain), 'a', 'c')
+    when(ledger, { status: 'a', data: { x: 1 } })
+    when(ledger, 'new')
+    expect(heldNames(ledger)).toEqual(['main:c'])
+  })
+
+  test('that opened its operation counts on under its key', () => {
+    const ledger = new Ledger(linear('hold', chain))
+    expect(told(ledger.report({ status: 'b', pipeline: 'invoice' }))).toBe(
+      'held predecessor_missing | opened by k1 | held main:b by k1+',
+    )
+    expect(when(ledger, 'a')).toBe('applied | main new>a by k2 | main a>b by k1++')
+  })
+})
+
+describe('held reports are bounded', () => {
+  test('in number', () => {
+    const ledger = given(linear('hold', chain))
+    for (let index = 0; index < 100; index += 1) expect(when(ledger, 'b')).toMatch(/^held/)
+    expect(when(ledger, 'b')).toBe('refused held_full')
+    // One that need not wait is still taken, and makes room.
+    expect(when(ledger, 'a')).toMatch(/^applied/)
+    expect(when(ledger, 'done')).toMatch(/^held/)
+  })
+
+  test('in bytes, together', () => {
+    const ledger = given(linear('hold', chain))
+    const data = { text: 'x'.repeat(65_000) }
+    expect(when(ledger, { status: 'b', data })).toMatch(/^held/)
+    expect(when(ledger, { status: 'c', data })).toMatch(/^held/)
+    expect(when(ledger, { status: 'c', data: { text: 'x'.repeat(1_500) } })).toBe('refused held_full')
+    expect(when(ledger, { status: 'c', data: { text: 'x' } })).toMatch(/^held/)
+  })
+
+  test('counting bytes, not characters', () => {
+    const ledger = given(linear('hold', chain))
+    expect(when(ledger, { status: 'b', data: { text: '€'.repeat(50_000) } })).toBe('refused held_full')
+    expect(when(ledger, { status: 'b', data: { text: '€'.repeat(43_000) } })).toMatch(/^held/)
+  })
+
+  test('and what is refused for it leaves no trace', () => {
+    const ledger = new Ledger(linear('hold', chain), { heldCountMax: 0 })
+    expect(refusal(ledger.report({ status: 'b', pipeline: 'invoice' })).code).toBe('held_full')
+    expect(ledger.state).toBeNull()
+    expect(ledger.events).toEqual([])
+  })
+})
+
+describe('joins', () => {
+  const definition = (outOfOrder: 'reject' | 'advance' | 'hold') =>
+    pipeline({
+      outOfOrder,
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['read'], read: ['paid'], paid: ['sent'] },
+          final: { sent: 'succeeded' },
+          requires: {
+            paid: [
+              { track: 'fraud', in: ['passed'] },
+              { track: 'stock', in: ['there', 'ordered'] },
+            ],
+          },
+        },
+        fraud: { initial: 'open', transitions: { open: ['passed'] }, final: { passed: 'succeeded' } },
+        stock: {
+          initial: 'open',
+          transitions: { open: ['ordered', 'there'], ordered: ['there'] },
+          final: { there: 'succeeded' },
+        },
+      },
+    })
+
+  test('want all their conditions, each met by any of its statuses', () => {
+    const ledger = given(definition('reject'), 'read', 'fraud:passed')
+    expect(when(ledger, 'paid')).toBe('refused requirement_unmet')
+    expect(refusal(ledger.report({ status: 'paid' })).allowedStatuses).toEqual([])
+    when(ledger, 'stock:ordered')
+    expect(when(ledger, 'paid')).toMatch(/^applied/)
+  })
+
+  test('ask what was reached, not where a track stands', () => {
+    const ledger = given(definition('reject'), 'read', 'fraud:passed', 'stock:ordered', 'stock:there')
+    expect(when(ledger, 'paid')).toMatch(/^applied/)
+  })
+
+  test('release what waits for them when the last is met', () => {
+    const ledger = given(definition('hold'), 'paid', 'read', 'stock:there')
+    expect(heldNames(ledger)).toEqual(['main:paid'])
+    expect(when(ledger, 'fraud:passed')).toBe('applied | fraud open>passed by k5 | main read>paid by k2+')
+  })
+
+  test('hold a jump over them until they are met, and then let it jump', () => {
+    const ledger = given(definition('advance'))
+    expect(when(ledger, 'sent')).toBe('held requirement_unmet | held main:sent by k2')
+    expect(when(ledger, 'stock:there')).toMatch(/^applied \| stock open>there by k3$/)
+    expect(when(ledger, 'fraud:passed')).toBe('applied | fraud open>passed by k4 | main new>sent by k2+')
+    expect(ledger.current.tracks.main?.reached).toEqual(['new', 'read', 'paid', 'sent'])
+    expect(ledger.current.state).toBe('succeeded')
+  })
+
+  test('do not hold a jump that has a way round them', () => {
+    const two = pipeline({
+      outOfOrder: 'advance',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['checked', 'waved'], checked: ['out'], waved: ['out'], out: ['end'] },
+          final: { end: 'succeeded' },
+          requires: { checked: [{ track: 'fraud', in: ['passed'] }] },
+        },
+        fraud: { initial: 'open', transitions: { open: ['passed'] }, final: { passed: 'succeeded' } },
+      },
+    })
+    const ledger = given(two)
+    expect(when(ledger, 'end')).toMatch(/^applied/)
+    expect(ledger.current.tracks.main?.reached).toEqual(['new', 'out', 'end'])
+  })
+
+  test('that are met only later let a release go on to what it released', () => {
+    // paid waits for fraud; sent waits for paid; fraud was held before its track started.
+    const later = pipeline({
+      outOfOrder: 'hold',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['read'], read: ['paid'], paid: ['sent'] },
+          final: { sent: 'succeeded' },
+          requires: { paid: [{ track: 'fraud', in: ['passed'] }] },
+        },
+        fraud: {
+          initial: 'open',
+          transitions: { open: ['passed'] },
+          final: { passed: 'succeeded' },
+          startsWhen: { track: 'main', in: ['read'] },
+        },
+      },
+    })
+    const ledger = given(later, 'sent', 'paid', 'fraud:passed')
+    expect(when(ledger, 'read')).toBe(
+      'applied | main new>read by k5 | fraud open>passed by k4+ | main read>paid by k3+ | main paid>sent by k2+',
+    )
+    expect(ledger.current.state).toBe('succeeded')
+  })
+
+  test('on a status of the own track ask for a way through it', () => {
+    const own = pipeline({
+      outOfOrder: 'hold',
+      tracks: {
+        main: {
+          initial: 'draft',
+          transitions: { draft: ['review'], review: ['fix', 'done'], fix: ['review'] },
+          final: { done: 'succeeded' },
+          requires: { done: [{ track: 'main', in: ['fix'] }] },
+        },
+      },
+    })
+    const ledger = given(own, 'review')
+    expect(when(ledger, 'done')).toBe('held requirement_unmet | held main:done by k3')
+    expect(when(ledger, 'fix')).toBe('applied | main review>fix by k4')
+    expect(when(ledger, 'review')).toBe('applied | main fix>review by k5 | main review>done by k3+')
+  })
+
+  test('that a skipped track can never meet keep a report held: joins do not count for `unreachable`', () => {
+    const stuck = pipeline({
+      outOfOrder: 'hold',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['easy', 'hard'], easy: ['done'], hard: ['done'] },
+          final: { done: 'succeeded' },
+          requires: { done: [{ track: 'extra', in: ['ready'] }] },
+        },
+        extra: {
+          initial: 'open',
+          transitions: { open: ['ready'] },
+          final: { ready: 'succeeded' },
+          startsWhen: { track: 'main', in: ['hard'] },
+        },
+      },
+    })
+    const ledger = given(stuck, 'done')
+    expect(when(ledger, 'easy')).toBe('applied | main new>easy by k3')
+    expect(ledger.statuses()).toEqual({ main: 'easy', extra: 'skipped' })
+    expect(heldNames(ledger)).toEqual(['main:done'])
+  })
+})

@@ -1,0 +1,170 @@
+import { describe, expect, test } from 'vitest'
+import { anyPipeline } from '../../src/operation/pipeline.ts'
+import { given, Ledger, linear, refusal, told, when } from './support/ledger.ts'
+
+const definition = linear('advance')
+
+describe('opening', () => {
+  test('records what was given, and the initial status of each track', () => {
+    const ledger = new Ledger(definition)
+    const decision = ledger.open({ theme: 'dark', data: { x: null }, metadata: { customer: 'c' } })
+    expect(told(decision)).toBe('opened | opened by k1')
+    expect(decision).toMatchObject({ opened: true })
+    expect(ledger.current).toMatchObject({
+      pipeline: { name: 'invoice', version: 1 },
+      theme: 'dark',
+      data: { x: null },
+      metadata: { customer: 'c' },
+      state: 'active',
+      revision: 0n,
+      openedBy: 'k1',
+    })
+    expect(ledger.current.tracks.main).toMatchObject({ status: 'new', by: null, since: ledger.current.openedAt })
+  })
+
+  test('an id that exists is refused, with the same body too', () => {
+    const ledger = given(definition)
+    expect(told(ledger.open())).toBe('refused operation_exists')
+    expect(refusal(ledger.open()).revision).toBe(0n)
+  })
+
+  test('in a pipeline that is not there is refused', () => {
+    expect(told(new Ledger(definition).open({ pipeline: 'other' }))).toBe('refused not_found')
+  })
+})
+
+describe('a report to an operation that is not there', () => {
+  test('is refused without a pipeline', () => {
+    expect(told(new Ledger(definition).report({ status: 'a' }))).toBe('refused not_found')
+  })
+
+  test('opens it in the same append with one', () => {
+    const ledger = new Ledger(definition)
+    const decision = ledger.report({ status: 'a', pipeline: 'invoice', data: { x: 1 } })
+    expect(told(decision)).toBe('applied | opened by k1 | main new>a by k1+')
+    expect(decision).toMatchObject({ opened: true })
+    expect(JSON.parse(ledger.events[0]?.data ?? '')).toEqual({
+      pipeline: { name: 'invoice', version: 1 },
+      theme: null,
+      data: {},
+      metadata: {},
+    })
+  })
+
+  test('of its initial status opens it and says so, as there is nothing else to record', () => {
+    const ledger = new Ledger(definition)
+    const decision = ledger.report({ status: 'new', pipeline: 'invoice' })
+    expect(told(decision)).toBe('opened | opened by k1')
+    expect(decision).toMatchObject({ opened: true })
+    expect(told(new Ledger(definition).report({ status: 'new', pipeline: 'invoice', data: { x: 1 } }))).toBe(
+      'applied | opened by k1 | main =new by k1+',
+    )
+  })
+
+  test('that is refused does not open it', () => {
+    for (const report of [{ status: 'nowhere' }, { status: 'b', policy: 'reject' as const }]) {
+      const ledger = new Ledger(linear(report.policy ?? 'advance'))
+      expect(told(ledger.report({ status: report.status, pipeline: 'invoice' }))).toMatch(/^refused/)
+      expect(ledger.state).toBeNull()
+    }
+  })
+
+  test('in a pipeline that is not there is refused', () => {
+    expect(told(new Ledger(definition).report({ status: 'a', pipeline: 'other' }))).toBe('refused not_found')
+  })
+})
+
+describe('a report to an operation that is there', () => {
+  test('may name its pipeline, in any version', () => {
+    expect(when(given(definition), { status: 'a', pipeline: 'invoice', pipelineVersion: 7 })).toMatch(/^applied/)
+  })
+
+  test('is refused when it names another', () => {
+    expect(when(given(definition), { status: 'a', pipeline: 'other' })).toBe('refused pipeline_mismatch')
+  })
+})
+
+describe('an expected revision', () => {
+  test('must be the current one', () => {
+    const ledger = given(definition, 'a')
+    expect(told(ledger.report({ status: 'b' }, { expectedRevision: 0n }))).toBe('refused revision_mismatch')
+    expect(refusal(ledger.report({ status: 'b' }, { expectedRevision: 2n })).revision).toBe(1n)
+    expect(told(ledger.report({ status: 'b' }, { expectedRevision: 1n }))).toMatch(/^applied/)
+  })
+
+  test('is asked after existence and before the rules', () => {
+    const ledger = given(definition)
+    expect(told(ledger.report({ status: 'nowhere' }, { expectedRevision: 9n }))).toBe('refused revision_mismatch')
+    expect(told(ledger.report({ status: 'a', pipeline: 'x' }, { expectedRevision: 9n }))).toBe(
+      'refused revision_mismatch',
+    )
+    const opening = { type: 'OpenOperation', pipeline: 'invoice' } as const
+    expect(told(ledger.submit(opening, { expectedRevision: 9n }))).toBe('refused operation_exists')
+    const none = new Ledger(definition)
+    expect(told(none.report({ status: 'a' }, { expectedRevision: 0n }))).toBe('refused not_found')
+    expect(told(none.report({ status: 'a', pipeline: 'invoice' }, { expectedRevision: 0n }))).toBe(
+      'refused revision_mismatch',
+    )
+    expect(told(none.submit(opening, { expectedRevision: 0n }))).toBe('refused revision_mismatch')
+  })
+
+  test('holds for ignored reports as well', () => {
+    const ledger = given(definition, 'a')
+    expect(told(ledger.report({ status: 'a' }, { expectedRevision: 0n }))).toBe('refused revision_mismatch')
+  })
+})
+
+test('recordedAt never goes back within a stream, whatever the clock says', () => {
+  const ledger = given(definition)
+  ledger.state = { ...ledger.current, updatedAt: '2026-06-01T00:00:00.000Z' }
+  const command = { operation: 'op-1', key: 'k', requestHash: 'h', actor: 'tester' }
+  const decision = ledger.decide({ ...command, body: { type: 'ReportStatus', service: 's', status: 'a' } })
+  expect(decision).toMatchObject({ state: { updatedAt: '2026-06-01T00:00:00.000Z' } })
+})
+
+describe('in pipeline any', () => {
+  const started = (...reports: Parameters<typeof when>[1][]) => given(anyPipeline, ...reports)
+
+  test('a track has no status at first, and any report applies', () => {
+    const ledger = started()
+    expect(ledger.current.tracks.main).toMatchObject({ phase: 'active', status: null, since: null, by: null })
+    expect(when(ledger, 'whatever')).toBe('applied | main null>whatever by k2')
+    expect(when(ledger, 'whatever')).toBe('applied | main whatever>whatever by k3')
+    expect(when(ledger, '__proto__')).toBe('applied | main whatever>__proto__ by k4')
+  })
+
+  test('a report opens an operation at once', () => {
+    expect(told(new Ledger(anyPipeline).report({ status: 'x', pipeline: 'any' }))).toBe(
+      'applied | opened by k1 | main null>x by k1+',
+    )
+  })
+
+  test('a report may end the operation, and later ones still apply', () => {
+    const ledger = started({ status: 'x', final: 'failed' })
+    expect(ledger.current).toMatchObject({ state: 'failed', tracks: { main: { phase: 'final', status: 'x' } } })
+    expect(when(ledger, 'y')).toBe('applied | main x>y by k3')
+    expect(ledger.current).toMatchObject({ state: 'failed', tracks: { main: { phase: 'final', status: 'y' } } })
+    when(ledger, { status: 'z', final: 'succeeded' })
+    expect(ledger.current).toMatchObject({ state: 'succeeded' })
+  })
+
+  test('sequences are kept as anywhere', () => {
+    const ledger = started({ status: 'x', sequence: 2 })
+    expect(when(ledger, { status: 'y', sequence: 1, data: { late: true } })).toMatch(/^ignored older_sequence \|/)
+    expect(when(ledger, { status: 'y', sequence: 2 })).toBe('ignored duplicate')
+    expect(ledger.current.data).toEqual({ late: true })
+  })
+
+  test('there is one track', () => {
+    expect(when(started(), 'other:x')).toBe('refused unknown_status')
+  })
+
+  test('statuses are not remembered: nothing asks, and there may be any number', () => {
+    const ledger = started('x', 'y', 'z')
+    expect(ledger.current.tracks.main?.reached).toEqual([])
+  })
+})
+
+test('`final` is said in pipeline any only', () => {
+  expect(when(given(definition), { status: 'a', final: 'succeeded' })).toBe('refused invalid')
+})
