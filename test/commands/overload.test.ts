@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest'
+import { createGate } from './faultyEventLog.ts'
+import { accepted, codeOf, createNode, open, report, until } from './node.ts'
+
+test('a full queue answers overloaded at once, and takes commands again when it has room', async () => {
+  const node = createNode(undefined, { queuedCommandsMax: 100 })
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const taken = Array.from({ length: 100 }, (_, n) => node.commands.submit(open(`op-${n}`, 'open')))
+  expect(await node.commands.submit(open('one-more', 'open'))).toMatchObject({
+    kind: 'failed',
+    operation: 'one-more',
+    key: 'open',
+    failure: { code: 'overloaded', retryAfterS: 1 },
+  })
+  expect(node.commands.metrics.inFlight()).toBe(100)
+  gate.open()
+  expect((await Promise.all(taken)).map(codeOf)).toEqual(taken.map(() => 'accepted'))
+  expect(codeOf(await node.commands.submit(open('one-more', 'open')))).toBe('accepted')
+})
+
+test('the queue is bounded by bytes as well', async () => {
+  const node = createNode(undefined, { queuedBytesMax: 100_000 })
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const results = Array.from({ length: 20 }, (_, n) =>
+    node.commands.submit(open(`op-${n}`, 'open', { data: { text: 'x'.repeat(20_000) } })),
+  )
+  gate.open()
+  const codes = (await Promise.all(results)).map(codeOf)
+  expect(codes.filter((code) => code === 'accepted').length).toBe(4)
+  expect(codes.filter((code) => code === 'overloaded').length).toBe(16)
+})
+
+test('memory stays flat while a stalled log is sent far more than the queue holds', async () => {
+  const node = createNode(undefined, { queuedCommandsMax: 1_000 })
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const taken: Promise<unknown>[] = []
+  let overloaded = 0
+  const flood = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n += 1) {
+      const result = node.commands.submit(open(`op-${n}`, 'open', { data: { text: 'x'.repeat(500) } }))
+      if (node.commands.metrics.inFlight() < 1_000) taken.push(result)
+      else if (codeOf(await Promise.race([result, Promise.resolve(pending)])) === 'overloaded') overloaded += 1
+    }
+  }
+  await flood(5_000)
+  const before = process.memoryUsage().heapUsed
+  await flood(100_000)
+  expect(overloaded).toBeGreaterThan(100_000)
+  // 100,000 such commands kept would take more than 100 MB.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(60 * 1024 * 1024)
+  gate.open()
+  await Promise.all(taken)
+})
+
+const pending = {
+  kind: 'failed',
+  operation: '',
+  key: '',
+  failure: { code: 'log_unavailable', retryAfterS: 0 },
+} as const
+
+test('a log that is too slow: what was not sent in time is answered overloaded, what was sent is answered by the log', async () => {
+  const elapsed = { ms: 0 }
+  const node = createNode(undefined, { waitMsMax: 5_000 }, () => elapsed.ms)
+  for (const id of ['a', 'b', 'c']) accepted(await node.commands.submit(open(id, 'open')))
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const sent: Promise<unknown>[] = []
+  for (const [n, id] of ['a', 'b'].entries()) {
+    sent.push(node.commands.submit(report(id, 'key-1', 'read')))
+    await until(() => node.log.appends.length === 3 + n + 1)
+  }
+  const waiting = ['a', 'c'].map((id) => node.commands.submit(report(id, 'key-2', 'checked')))
+  elapsed.ms = 4_000
+  const younger = node.commands.submit(report('c', 'key-3', 'checked'))
+  elapsed.ms = 5_001
+  expect((await Promise.all(waiting)).map(codeOf)).toEqual(['overloaded', 'overloaded'])
+  gate.open()
+  for (const result of await Promise.all([...sent, younger])) expect(result).toMatchObject({ kind: 'accepted' })
+})
+
+test('an adapter that never settles: the outcome is unknown, and the operation waits for it', async () => {
+  const elapsed = { ms: 0 }
+  const node = createNode(undefined, { confirmMsMax: 30_000, waitMsMax: 5_000 }, () => elapsed.ms)
+  accepted(await node.commands.submit(open('op-1', 'open')))
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const hanging = node.commands.submit(report('op-1', 'key-1', 'read'))
+  await until(() => node.log.appends.length === 2)
+  elapsed.ms = 30_001
+  expect(codeOf(await hanging)).toBe('outcome_unknown')
+  const behind = node.commands.submit(report('op-1', 'key-1', 'read'))
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  // Nothing of this operation may be sent while the first may still land.
+  expect(node.log.appends.length).toBe(2)
+  gate.open()
+  expect(accepted(await behind)).toMatchObject({ revision: 1n })
+})
+
+test('loads are bounded in number and run at the same time', async () => {
+  const writer = createNode()
+  for (let n = 0; n < 40; n += 1) accepted(await writer.commands.submit(open(`op-${n}`, 'open')))
+  const node = createNode(writer.log, { loadsMax: 8 })
+  let reading = 0
+  let readingMax = 0
+  node.log.beforeRead = async () => {
+    reading += 1
+    readingMax = Math.max(readingMax, reading)
+    await new Promise((resolve) => setImmediate(resolve))
+    reading -= 1
+  }
+  const results = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => node.commands.submit(report(`op-${n}`, 'key-1', 'read'))),
+  )
+  expect(results.map(codeOf)).toEqual(results.map(() => 'accepted'))
+  expect(readingMax).toBe(8)
+})
