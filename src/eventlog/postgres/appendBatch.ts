@@ -1,6 +1,6 @@
 import { type Chain, planChains } from '../chains.ts'
 import type { AppendOutcome, AppendRequest } from '../eventLog.ts'
-import type { FoundEvents } from './unknownOutcome.ts'
+import { landedAt } from './unknownOutcome.ts'
 import type { CallResult, Writer } from './writer.ts'
 
 /** About this many characters go into one call; more are sent in several, one after the other. */
@@ -115,14 +115,6 @@ function finish(chain: Chain, outcomes: AppendOutcome[]): void {
 /** The chain is one transaction: all its links share what became of it. */
 function setAll(chain: Chain, outcomes: AppendOutcome[], outcome: AppendOutcome): void {
   for (const { index } of chain.links) outcomes[index] = outcome
-}
-
-/** Position before the chain's first event when the chain is in the log, exactly where it was to go; else null. */
-function landedAt(chain: Chain, found: FoundEvents): bigint | null {
-  const last = chain.links.findLast(({ request }) => request.events.length > 0)
-  const event = found.get(last?.request.events.at(-1)?.id ?? '')
-  if (last === undefined || event === undefined || event.revision !== last.revision) return null
-  return event.position - BigInt(chain.eventCount)
 }
 
 function refusal(result: CallResult & { kind: 'refused' }): AppendOutcome {

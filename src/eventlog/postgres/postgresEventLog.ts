@@ -82,7 +82,11 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
   const notifications = new Notifications({ ...session, reader, logger, spacingMs: 10 })
   const writer = new Writer({
     ...session,
-    ...{ lockTimeoutMs, statementTimeoutMs, deadlineMs, reader, logger },
+    lockTimeoutMs,
+    statementTimeoutMs,
+    deadlineMs,
+    reader,
+    logger,
     patienceMs: options.patienceMs ?? 1_000,
     onAppended: (position) => notifications.appended(position),
   })
@@ -111,8 +115,8 @@ class PostgresEventLog implements EventLog {
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#forwards = new StreamLoader(parts.reader, 'forwards')
-    this.#backwards = new StreamLoader(parts.reader, 'backwards')
+    this.#forwards = new StreamLoader((reads) => parts.reader.readStreams('forwards', reads))
+    this.#backwards = new StreamLoader((reads) => parts.reader.readStreams('backwards', reads))
   }
 
   get logId(): string {

@@ -1,5 +1,7 @@
 import type { RecordedEvent } from '../eventLog.ts'
-import type { Reader, StreamRead } from './reader.ts'
+import type { StreamRead } from './reader.ts'
+
+type ReadStreams = (reads: readonly StreamRead[]) => Promise<readonly (readonly RecordedEvent[])[]>
 
 /** Most reads in one query. */
 const readsMax = 256
@@ -13,19 +15,17 @@ interface Waiting {
 }
 
 /**
- * Gathers the reads of one direction that come in one turn of the event loop, or while queries are under way, into one
+ * Gathers the reads that come in one turn of the event loop, or while queries are under way, into one
  * query: a batch of commands on cold operations costs one round trip, not one each.
  */
 export class StreamLoader {
-  readonly #reader: Reader
-  readonly #direction: 'forwards' | 'backwards'
+  readonly #readStreams: ReadStreams
   #waiting: Waiting[] = []
   #queries = 0
   #scheduled = false
 
-  constructor(reader: Reader, direction: 'forwards' | 'backwards') {
-    this.#reader = reader
-    this.#direction = direction
+  constructor(readStreams: ReadStreams) {
+    this.#readStreams = readStreams
   }
 
   read(read: StreamRead): Promise<readonly RecordedEvent[]> {
@@ -53,10 +53,7 @@ export class StreamLoader {
   /** Never rejects: each read is told. */
   async #load(taken: readonly Waiting[]): Promise<void> {
     try {
-      const results = await this.#reader.readStreams(
-        this.#direction,
-        taken.map(({ read }) => read),
-      )
+      const results = await this.#readStreams(taken.map(({ read }) => read))
       for (const [index, { resolve }] of taken.entries()) resolve(results[index] ?? [])
     } catch (error) {
       for (const { reject } of taken) reject(error)

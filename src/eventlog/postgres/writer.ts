@@ -106,10 +106,9 @@ export class Writer {
     const { statementTimeoutMs, reader, logger } = this.#options
     // Two calls at most are in flight; each may run into its statement timeout, one after the other.
     const boundMs = 2 * statementTimeoutMs + 1_000
-    const ids = chains.flatMap((chain) => chain.links.flatMap(({ request }) => request.events.map(({ id }) => id)))
-    const found = await findLanded(reader, session.lockKey, ids, boundMs)
+    const found = await findLanded(reader, session.lockKey, chains, boundMs)
     if (found === null) {
-      logger.error({ events: ids.length }, 'The outcome of an append stays unknown')
+      logger.error({ streams: chains.length }, 'The outcome of an append stays unknown')
       return { kind: 'unknown' }
     }
     for (const { position } of found.values()) this.#options.onAppended(position)

@@ -65,6 +65,8 @@ export class WriterSession {
       await client.connect()
       await options.guard.admit(client)
       await client.query('SELECT pg_advisory_lock($1)', [session.lockKey])
+      // append() refuses any other, and a database may have another default.
+      await client.query("SET default_transaction_isolation = 'read committed'")
       await limitSilence(client, options.statementTimeoutMs)
       await client.query({ ...call, values: emptyCall(options.guard.logId) })
     } catch (error) {
