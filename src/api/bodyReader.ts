@@ -1,0 +1,104 @@
+import type { IncomingMessage } from 'node:http'
+import { ProblemError } from './problem.ts'
+
+export interface BodyReaderLimits {
+  /** Largest body. */
+  readonly bodyBytesMax: number
+  /** Longest time from a request's headers to its body's last byte. */
+  readonly bodyArrivalMsMax: number
+  /** Bodies that are still arriving, together: one more byte is answered `overloaded`. */
+  readonly arrivingBytesMax: number
+}
+
+/**
+ * Reads whole bodies under one clock. Node's own `requestTimeout` holds for a server as a whole and would cut bulk
+ * uploads, which may take as long as they keep moving; and a timer for each body would cost more than the reading.
+ */
+export interface BodyReader {
+  read(request: IncomingMessage, done: (error: ProblemError | null, body: Buffer) => void): void
+  /** Ends the bodies that took too long. Called by the server, once a second. */
+  expire(): void
+}
+
+/**
+ * A client that sends more than it may seldom looks for an answer before it has sent all of it: so much is read and
+ * thrown away, so that it meets the 413 and not a broken connection.
+ */
+const discardedBytesMax = 8 * 1024 * 1024
+
+const nothing = Buffer.alloc(0)
+
+interface Arriving {
+  readonly deadlineMs: number
+  readonly end: (error: ProblemError) => void
+}
+
+export function createBodyReader(limits: BodyReaderLimits): BodyReader {
+  const tooLarge = () =>
+    new ProblemError({ code: 'too_large', detail: `The body is larger than ${limits.bodyBytesMax} bytes.` })
+  /** In order of their deadlines. */
+  const arriving = new Set<Arriving>()
+  let arrivingBytes = 0
+
+  function read(request: IncomingMessage, done: (error: ProblemError | null, body: Buffer) => void): void {
+    const declared = Number(request.headers['content-length'] ?? 0)
+    if (declared > limits.bodyBytesMax + discardedBytesMax) {
+      done(tooLarge(), nothing)
+      return
+    }
+    const chunks: Buffer[] = []
+    let bytes = 0
+    let held = 0
+    const entry: Arriving = { deadlineMs: performance.now() + limits.bodyArrivalMsMax, end: (error) => finish(error) }
+    arriving.add(entry)
+
+    function finish(error: ProblemError | null): void {
+      if (!arriving.delete(entry)) return
+      arrivingBytes -= held
+      request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost)
+      // An error after this has nobody left to tell.
+      request.on('error', () => undefined)
+      if (error !== null) {
+        request.resume()
+        done(error, nothing)
+      } else {
+        const [first = nothing] = chunks
+        done(null, chunks.length <= 1 ? first : Buffer.concat(chunks, bytes))
+      }
+    }
+    function onData(chunk: Buffer): void {
+      bytes += chunk.length
+      if (bytes <= limits.bodyBytesMax) {
+        chunks.push(chunk)
+        held += chunk.length
+        arrivingBytes += chunk.length
+        if (arrivingBytes > limits.arrivingBytesMax) {
+          const detail = 'The service has as many bodies in hand as it can hold. Nothing was written.'
+          finish(new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 }))
+        }
+      } else {
+        chunks.length = 0
+        arrivingBytes -= held
+        held = 0
+        if (bytes > limits.bodyBytesMax + discardedBytesMax) finish(tooLarge())
+      }
+    }
+    function onEnd(): void {
+      finish(bytes > limits.bodyBytesMax ? tooLarge() : null)
+    }
+    function onLost(): void {
+      finish(new ProblemError({ code: 'invalid', detail: 'The body ended before it was whole.' }))
+    }
+    request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
+  }
+
+  function expire(): void {
+    const now = performance.now()
+    for (const body of arriving) {
+      if (body.deadlineMs > now) break
+      body.end(new ProblemError({ code: 'timeout', detail: 'The body did not arrive in time.' }))
+    }
+  }
+
+  return { read, expire }
+}

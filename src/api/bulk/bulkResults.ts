@@ -1,0 +1,157 @@
+import type { IncomingMessage } from 'node:http'
+import type { CommandGroup } from '../../commands/commandService.ts'
+import type { ApiContext } from '../context.ts'
+import { type Problem, problemStatus, problemText } from '../problem.ts'
+import { acceptedLine } from '../receiptText.ts'
+import { commandProblem } from '../submission.ts'
+import type { BulkShare } from './bulkShare.ts'
+import { parseCommandLine } from './commandLine.ts'
+import { createLineSplitter, type Line } from './lineSplitter.ts'
+
+/** A line's place in the answer; `result` is null until its command is settled. */
+interface Place {
+  result: string | null
+  readonly bytes: number
+}
+
+/** When so many operations had a command fail, the store is down: the rest of the upload would only be told so. */
+const failedOperationsMax = 10_000
+
+const path = '/v1/commands'
+
+/**
+ * Reads commands from an upload and yields their results, in the order of the lines. What is in hand is bounded both
+ * ways: lines are read no faster than results are taken, and nothing is yielded for a line that nobody waits for.
+ * Ends before the upload does when the service shuts down, the upload stands still or the log is gone: a line without
+ * a result was not tried, or its outcome is unknown.
+ */
+export async function* bulkResults(
+  context: ApiContext,
+  share: BulkShare,
+  upload: IncomingMessage,
+  traceparent: string | undefined,
+): AsyncGenerator<string, void, undefined> {
+  const { limits, draining } = context
+  const group: CommandGroup = { failed: new Set() }
+  const splitter = createLineSplitter(limits.bodyBytesMax)
+  const places: (Place | undefined)[] = []
+  let first = 0
+  let bytesInHand = 0
+  let state = 'arriving' as 'arriving' | 'ended' | 'cut'
+  /** What the generator waits for, which decides what it means when the clock runs out. */
+  let waitingFor = 'bytes' as 'bytes' | 'commands' | 'reader'
+  let wake: () => void = () => undefined
+
+  function submit(line: Line): void {
+    const place: Place = { result: null, bytes: 'text' in line ? line.text.length : 0 }
+    places.push(place)
+    bytesInHand += place.bytes
+    const parsed = parseCommandLine(line, limits, traceparent)
+    if (!parsed.ok) {
+      place.result = problemLine(parsed.problem, line.number)
+      return
+    }
+    const { command } = parsed
+    const settle = (text: string) => {
+      place.result = text
+      if (places[first] === place) wake()
+    }
+    context.commands
+      .submit(command, group)
+      .then(async (result) => {
+        if (result.kind === 'accepted') settle(acceptedLine(result, context.tokens))
+        else settle(problemLine(await commandProblem(context, command, result), line.number))
+      })
+      .catch(() => {
+        const detail = 'The command could not be carried out.'
+        settle(
+          problemLine({ code: 'internal', detail, operation: command.operation, command: command.key }, line.number),
+        )
+      })
+  }
+
+  /** The results that are settled, up to the first that is not. */
+  function takeSettled(): string {
+    let text = ''
+    for (let place = places[first]; place !== undefined && place.result !== null; place = places[first]) {
+      text += place.result
+      bytesInHand -= place.bytes
+      places[first] = undefined
+      first += 1
+    }
+    // Dropped now and then, not one by one: shifting an array of thousands costs more than the commands.
+    if (first > 1_024 || first === places.length) {
+      places.splice(0, first)
+      first = 0
+    }
+    return text
+  }
+
+  const cut = () => {
+    if (state === 'arriving') state = 'cut'
+    wake()
+  }
+  const idle = setTimeout(() => {
+    if (waitingFor === 'bytes') cut()
+    else if (waitingFor === 'reader') upload.destroy()
+    else idle.refresh()
+  }, limits.bulkIdleMsMax)
+  const onData = (chunk: Buffer) => {
+    idle.refresh()
+    splitter.push(chunk)
+    upload.pause()
+    wake()
+  }
+  const onEnd = () => {
+    if (state === 'arriving') state = 'ended'
+    splitter.end()
+    wake()
+  }
+  upload.on('data', onData).on('end', onEnd).on('error', cut).on('close', cut)
+  draining.addEventListener('abort', cut)
+  if (draining.aborted) cut()
+  share.enter()
+  try {
+    for (;;) {
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      let hungry = false
+      while (places.length - first < share.commandsMax() && bytesInHand < limits.bulkBytesMax && state !== 'cut') {
+        const line = splitter.next()
+        hungry = line === null
+        if (line === null) break
+        submit(line)
+      }
+      if (group.failed.size > failedOperationsMax) cut()
+      const settled = takeSettled()
+      if (settled !== '') {
+        waitingFor = 'reader'
+        idle.refresh()
+        yield settled
+        idle.refresh()
+        continue
+      }
+      const inHand = places.length > first
+      if (!inHand && (state === 'cut' || (state === 'ended' && hungry))) return
+      waitingFor = hungry ? 'bytes' : 'commands'
+      if (hungry && state === 'arriving') upload.resume()
+      await woken
+    }
+  } finally {
+    clearTimeout(idle)
+    share.leave()
+    draining.removeEventListener('abort', cut)
+    upload.off('data', onData).off('end', onEnd).off('error', cut).off('close', cut)
+  }
+}
+
+function problemLine(problem: Problem, number: number): string {
+  const { operation, command } = problem
+  const members = {
+    ...(operation === undefined ? {} : { operation }),
+    ...(command === undefined ? {} : { command }),
+    httpStatus: problemStatus(problem),
+  }
+  return `${JSON.stringify(members).slice(0, -1)},"problem":${problemText(problem, `${path}#${number}`)}}\n`
+}

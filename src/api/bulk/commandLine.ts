@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import type { Command } from '../../operation/commands.ts'
+import { isJsonObject, type JsonObject } from '../../operation/json.ts'
+import { isOperationId, keyPattern } from '../../operation/names.ts'
+import type { CommandHeaders } from '../commandHeaders.ts'
+import { openOperationLine, reportLine } from '../contract/commands.ts'
+import type { Problem } from '../problem.ts'
+import { parseStrictJsonText } from '../strictJson.ts'
+import { openOperation, reportStatus } from '../submission.ts'
+import { invalidInput } from '../validation.ts'
+import type { Line } from './lineSplitter.ts'
+
+export type ParsedLine =
+  | { readonly ok: true; readonly command: Command }
+  | { readonly ok: false; readonly problem: Problem }
+
+export interface LineLimits {
+  readonly bodyBytesMax: number
+  readonly jsonDepthMax: number
+}
+
+export function parseCommandLine(line: Line, limits: LineLimits, traceparent: string | undefined): ParsedLine {
+  if ('fault' in line) {
+    return line.fault === 'too_long'
+      ? failed({ code: 'too_large', detail: `The line is longer than ${limits.bodyBytesMax} bytes.` })
+      : failed({ code: 'invalid', detail: 'The line is not valid UTF-8.' })
+  }
+  const json = parseStrictJsonText(line.text, limits.jsonDepthMax)
+  if (!json.ok) return failed({ code: 'invalid', detail: json.detail })
+  if (!isJsonObject(json.value)) return failed({ code: 'invalid', detail: 'The line is not a JSON object.' })
+  return toCommand(json.value, traceparent)
+}
+
+function toCommand(value: JsonObject, traceparent: string | undefined): ParsedLine {
+  switch (value.type) {
+    case 'ReportStatus': {
+      const parsed = reportLine.safeParse(value)
+      if (!parsed.success) return refused(value, parsed.error.issues)
+      const { type: _type, command, operation, expectedRevision, ...body } = parsed.data
+      return { ok: true, command: reportStatus(operation, body, envelope(command, expectedRevision, traceparent)) }
+    }
+    case 'OpenOperation': {
+      const parsed = openOperationLine.safeParse(value)
+      if (!parsed.success) return refused(value, parsed.error.issues)
+      const { type: _type, command, operation, expectedRevision, ...body } = parsed.data
+      const opening = operation === undefined ? body : { ...body, id: operation }
+      return { ok: true, command: openOperation(opening, envelope(command, expectedRevision, traceparent)) }
+    }
+    default:
+      return failed({
+        code: 'invalid',
+        detail: 'The line names no command that is known here.',
+        errors: [{ in: 'body', pointer: '/type', detail: 'must be OpenOperation or ReportStatus' }],
+        ...identity(value),
+      })
+  }
+}
+
+function envelope(
+  command: string | undefined,
+  expectedRevision: number | undefined,
+  traceparent: string | undefined,
+): CommandHeaders {
+  return {
+    key: command ?? randomUUID(),
+    ...(expectedRevision === undefined ? {} : { expectedRevision: BigInt(expectedRevision) }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
+}
+
+function refused(value: JsonObject, issues: Parameters<typeof invalidInput>[1]): ParsedLine {
+  return failed({ ...invalidInput('body', issues).problem, ...identity(value) })
+}
+
+function failed(problem: Problem): ParsedLine {
+  return { ok: false, problem }
+}
+
+/** What can be told of a bad line, so that its sender finds it. */
+function identity(value: JsonObject): { operation?: string; command?: string } {
+  const { operation, command } = value
+  return {
+    ...(typeof operation === 'string' && isOperationId(operation) ? { operation } : {}),
+    ...(typeof command === 'string' && keyPattern.test(command) ? { command } : {}),
+  }
+}

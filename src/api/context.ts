@@ -1,0 +1,20 @@
+import type { CommandService } from '../commands/commandService.ts'
+import type { EventLog } from '../eventlog/eventLog.ts'
+import type { Projector, ReadModel } from '../projections/readModel.ts'
+import type { ApiLimits } from './limits.ts'
+import type { PositionTokens } from './positionToken.ts'
+
+/** What every route works with. */
+export interface ApiContext {
+  readonly log: EventLog
+  readonly commands: CommandService
+  readonly readModel: ReadModel
+  readonly projector: Pick<Projector, 'lagMs' | 'status'>
+  readonly tokens: PositionTokens
+  readonly limits: ApiLimits
+  /** Aborted when the service begins to shut down: nothing may wait any longer. */
+  readonly draining: AbortSignal
+}
+
+/** Who sends a request, until there are API keys. */
+export const anonymous = 'anonymous'

@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { positionToken } from './names.ts'
+import { integerParameter, pageSize } from './paging.ts'
+import { recordedEvent } from './recordedEvent.ts'
+
+export function operationEventsQuery(pageSizeMax: number) {
+  return z.strictObject({
+    fromRevision: integerParameter(z.int().min(0))
+      .exactOptional()
+      .meta({ description: 'First revision to return. Default: 0, or backwards the last one.' }),
+    direction: z.enum(['forwards', 'backwards']).exactOptional(),
+    pageSize: pageSize(pageSizeMax),
+  })
+}
+
+export function logEventsQuery(pageSizeMax: number) {
+  return z.strictObject({
+    after: positionToken.exactOptional().meta({ description: 'Exclusive. Default: from the beginning.' }),
+    pageSize: pageSize(pageSizeMax).meta({
+      description: 'Of a JSON page. As NDJSON: at most so many events; without it, all up to the head.',
+    }),
+  })
+}
+
+export const eventPage = z
+  .strictObject({
+    events: z.array(recordedEvent),
+    next: z.string().meta({
+      description:
+        'What to pass on as `after` (or `fromRevision`), also when the list is empty. Backwards, past revision 0: empty.',
+    }),
+  })
+  .meta({ id: 'EventPage' })

@@ -1,0 +1,17 @@
+import { z } from 'zod'
+import { idempotencyKey } from './names.ts'
+
+/** For the document; read by commandHeaders.ts. */
+export const commandRequestHeaders = z.object({
+  'idempotency-key': idempotencyKey.optional(),
+  'if-match': z.string().optional().meta({ description: 'The revision seen last, in quotes; otherwise 412.' }),
+  traceparent: z.string().optional().meta({ description: 'W3C Trace Context; kept with the events.' }),
+})
+
+export const bulkRequestHeaders = z.object({
+  traceparent: z.string().optional().meta({ description: 'W3C Trace Context; kept with the events.' }),
+})
+
+export const readRequestHeaders = z.object({
+  prefer: z.string().optional().meta({ description: '`wait=N`: seconds to wait for `minPosition`.' }),
+})

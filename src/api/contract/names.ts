@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import { isJsonObject, type JsonObject } from '../../operation/json.ts'
+import { keyPattern, namePattern, operationIdPattern, printablePattern } from '../../operation/names.ts'
+import { normaliseTime } from '../time.ts'
+
+export const operationId = z
+  .string()
+  .regex(operationIdPattern, 'is not an operation id: a letter or digit, then up to 127 letters, digits and . _ : -')
+  .refine((id) => id !== 'stream', 'is a reserved word')
+  .meta({ description: 'An operation; chosen by its caller, or made by the server.', examples: ['op-1'] })
+
+const nameRule = 'must be a letter or digit, then up to 63 letters, digits, - and _'
+
+export const pipelineName = z
+  .string()
+  .regex(namePattern, nameRule)
+  .meta({ examples: ['invoice'] })
+
+export const trackName = z
+  .string()
+  .regex(namePattern, nameRule)
+  .meta({ examples: ['main'] })
+
+/** A status, a service or a theme. */
+export const label = z.string().regex(printablePattern, 'must be 1 to 128 printable characters')
+
+export const idempotencyKey = z
+  .string()
+  .regex(keyPattern, 'must be 1 to 255 visible ASCII characters')
+  .meta({ description: 'Scoped to the operation (or pipeline). The server makes one when there is none.' })
+
+export const revision = z.int().min(0).meta({ description: "0-based index of an event in its operation's stream." })
+
+export const pipelineVersion = z.int().min(1)
+
+export const sequence = z.int().min(0).meta({ description: "The service's own counter, 0 to 2^53-1." })
+
+export const positionToken = z.string().meta({
+  description: 'A place in the whole log: opaque, ordered by the server alone, void (410) on another log.',
+})
+
+/** What the service writes. */
+export const timestamp = z.iso.datetime({ precision: 3 }).meta({ description: 'RFC 3339, UTC, milliseconds.' })
+
+/** What callers may write: any RFC 3339 time; it is kept as UTC with milliseconds. */
+export const timestampInput = z
+  .string()
+  .refine((text) => normaliseTime(text) !== null, 'is not an RFC 3339 time')
+  .meta({ format: 'date-time' })
+
+/** A JSON object, left as it is: not copied, its members not looked at. */
+export const jsonObject = z
+  .custom<JsonObject>(isJsonObject, 'must be an object')
+  .meta({ type: 'object', additionalProperties: true })

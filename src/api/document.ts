@@ -1,0 +1,82 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import type { ApiServer } from './apiServer.ts'
+
+/** Registers the generator: every route added after it is in the document. */
+export async function registerDocument(app: ApiServer, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Waybill',
+        version,
+        description:
+          'Tells where every JSON is: status reports become versioned events, and events become what people read. ' +
+          'Unknown fields and parameters are refused. Errors are `application/problem+json` (RFC 9457) with a `code`.',
+      },
+      tags: [
+        { name: 'commands', description: 'What services send.' },
+        { name: 'queries', description: 'What people read.' },
+        { name: 'history', description: 'What happened, event by event.' },
+        { name: 'pipelines', description: 'The definitions operations run in.' },
+        { name: 'service', description: 'The service itself.' },
+      ],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+}
+
+/** Headers of answers, by name. */
+const headers = {
+  ETag: { description: 'The revision, in quotes: for `If-Match`.', schema: { type: 'string' } },
+  Location: { description: 'Where it is.', schema: { type: 'string' } },
+  'Retry-After': { description: 'Seconds.', schema: { type: 'integer', minimum: 1 } },
+  'Waybill-Position': { description: 'The position the answer is folded up to.', schema: { type: 'string' } },
+} as const
+
+interface DocumentedOperation {
+  readonly tags?: readonly string[]
+  readonly responses?: Readonly<Record<string, object>>
+}
+
+interface DocumentedPaths {
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, DocumentedOperation>>>>
+}
+
+/** The generator knows no headers of answers; they follow from what a route is. */
+function addHeaders(document: DocumentedPaths): void {
+  for (const item of Object.values(document.paths ?? {})) {
+    for (const [method, { tags = [], responses = {} }] of Object.entries(item)) {
+      for (const [status, answer] of Object.entries(responses)) {
+        const names = headersOf(method, tags, Number(status))
+        if (names.length === 0) continue
+        Object.assign(answer, { headers: Object.fromEntries(names.map((name) => [name, headers[name]])) })
+      }
+    }
+  }
+}
+
+function headersOf(method: string, tags: readonly string[], status: number): readonly (keyof typeof headers)[] {
+  if (status === 503) return ['Retry-After']
+  if (status >= 300 || tags.includes('service')) return []
+  if (method === 'get') return ['Waybill-Position']
+  return status === 201 ? ['ETag', 'Location'] : ['ETag']
+}
+
+function documentText(app: ApiServer): string {
+  const document: DocumentedPaths = JSON.parse(JSON.stringify(app.swagger()))
+  addHeaders(document)
+  return JSON.stringify(document)
+}
+
+/** `/openapi.json` and `/docs`. */
+export async function serveDocument(app: ApiServer): Promise<void> {
+  let text: string | undefined
+  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+    text ??= documentText(app)
+    return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+}

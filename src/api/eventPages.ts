@@ -1,0 +1,99 @@
+import type { RecordedEvent } from '../eventlog/eventLog.ts'
+import type { ApiContext } from './context.ts'
+import { eventText } from './eventText.ts'
+import { ProblemError } from './problem.ts'
+
+export interface EventPage {
+  readonly text: string
+  /** What is listed is complete up to here. */
+  readonly position: bigint
+}
+
+/** Events read from the log at once: one may be a megabyte, and a page ends at `pageBytesMax`. */
+const stepMax = 100
+
+export interface StreamPageOptions {
+  readonly fromRevision?: bigint
+  readonly direction: 'forwards' | 'backwards'
+  readonly pageSize: number
+}
+
+/** A page of one stream. Throws ProblemError: `not_found` when there is no such stream. */
+export async function streamPage(context: ApiContext, stream: string, options: StreamPageOptions): Promise<EventPage> {
+  const { direction, pageSize } = options
+  const forwards = direction === 'forwards'
+  // Taken first: what is appended while the page is read may be on it, and nothing before is missing.
+  const position = await context.log.head()
+  const page = openPage(context)
+  let next = options.fromRevision ?? (forwards ? 0n : null)
+  while (page.hasRoom(pageSize)) {
+    const maxCount = Math.min(stepMax, pageSize - page.count())
+    const from = next === null ? {} : { fromRevision: next }
+    const events = await context.log.readStream(stream, { ...from, direction, maxCount })
+    for (const event of events) {
+      if (!page.hasRoom(pageSize)) break
+      page.add(event)
+      next = forwards ? event.revision + 1n : event.revision - 1n
+    }
+    if (events.length < maxCount || next === -1n) break
+  }
+  if (page.count() === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
+    throw new ProblemError({ code: 'not_found', detail: 'There is no operation of this id.' })
+  }
+  return { text: page.text(next === null || next < 0n ? '' : String(next)), position }
+}
+
+/** A page of the whole log, after a position. */
+export async function logPage(context: ApiContext, after: bigint, pageSize: number): Promise<EventPage> {
+  const page = openPage(context)
+  let next = after
+  while (page.hasRoom(pageSize)) {
+    const maxCount = Math.min(stepMax, pageSize - page.count())
+    const events = await context.log.readAll({ after: next, maxCount })
+    for (const event of events) {
+      if (!page.hasRoom(pageSize)) break
+      page.add(event)
+      next = event.position
+    }
+    if (events.length < maxCount) break
+  }
+  return { text: page.text(context.tokens.encode(next)), position: next }
+}
+
+/** Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken. */
+export async function* logLines(
+  context: ApiContext,
+  after: bigint,
+  head: bigint,
+  countMax: number | null,
+): AsyncGenerator<string, void, undefined> {
+  let left = countMax ?? Number.POSITIVE_INFINITY
+  let from = after
+  while (left > 0 && from < head && !context.draining.aborted) {
+    const events = await context.log.readAll({ after: from, maxCount: Math.min(stepMax, left) })
+    let text = ''
+    for (const event of events) {
+      if (event.position > head) break
+      text += `${eventText(event, context.tokens)}\n`
+    }
+    if (text === '') return
+    yield text
+    left -= events.length
+    from = events.at(-1)?.position ?? head
+  }
+}
+
+function openPage(context: ApiContext) {
+  const texts: string[] = []
+  let bytes = 0
+  return {
+    count: () => texts.length,
+    hasRoom: (pageSize: number) => texts.length < pageSize && bytes < context.limits.pageBytesMax,
+    add: (event: RecordedEvent) => {
+      const text = eventText(event, context.tokens)
+      texts.push(text)
+      bytes += text.length
+    },
+    text: (next: string) => `{"events":[${texts.join(',')}],"next":"${next}"}`,
+  }
+}

@@ -1,0 +1,44 @@
+/** Bounds of the HTTP edge. Counts, UTF-8 bytes, milliseconds and seconds; docs/configuration.md says how to set them. */
+export interface ApiLimits {
+  /** A JSON body, and each line of a bulk request. */
+  readonly bodyBytesMax: number
+  /** Bodies still arriving, together. */
+  readonly arrivingBytesMax: number
+  /** From a request's headers to the last byte of a JSON body. */
+  readonly bodyArrivalMsMax: number
+  /** From the first byte of a request to the end of its headers. */
+  readonly headersArrivalMsMax: number
+  /** A bulk upload without a byte, or a bulk answer nobody reads, is ended after this. */
+  readonly bulkIdleMsMax: number
+  /** Commands of one bulk request in hand at once. */
+  readonly bulkCommandsMax: number
+  /** The same of all bulk requests together: below the command room's queue, so that bulk never answers `overloaded`. */
+  readonly bulkCommandsTotalMax: number
+  /** Lines and results of one bulk request in hand at once. */
+  readonly bulkBytesMax: number
+  readonly jsonDepthMax: number
+  readonly pageSizeMax: number
+  /** A page ends early at this size. */
+  readonly pageBytesMax: number
+  /** How long a read waits for `minPosition` when it does not say. */
+  readonly waitSDefault: number
+  readonly waitSMax: number
+  readonly connectionsMax: number
+}
+
+export const defaultApiLimits: ApiLimits = {
+  bodyBytesMax: 768 * 1024,
+  arrivingBytesMax: 256 * 1024 * 1024,
+  bodyArrivalMsMax: 30_000,
+  headersArrivalMsMax: 10_000,
+  bulkIdleMsMax: 30_000,
+  bulkCommandsMax: 2_000,
+  bulkCommandsTotalMax: 4_000,
+  bulkBytesMax: 8 * 1024 * 1024,
+  jsonDepthMax: 32,
+  pageSizeMax: 1_000,
+  pageBytesMax: 16 * 1024 * 1024,
+  waitSDefault: 5,
+  waitSMax: 60,
+  connectionsMax: 10_000,
+}

@@ -1,0 +1,124 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { ApiContext } from './context.ts'
+
+export interface Metrics {
+  readonly contentType: string
+  text(): Promise<string>
+  /** Called once an answer is sent. */
+  observe(request: FastifyRequest, reply: FastifyReply): void
+}
+
+type MetricsContext = Pick<ApiContext, 'commands' | 'projector' | 'log' | 'readModel'>
+
+/** Everything at `/metrics`: prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
+export function createMetrics(context: MetricsContext): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'waybill_' })
+  const requests = new Histogram({
+    name: 'waybill_http_request_duration_seconds',
+    help: 'Time from a request to its answer.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  })
+  commandMetrics(registry, context)
+  projectionMetrics(registry, context)
+
+  // Looking labels up by hashing an object of them costs more than the observation.
+  const observers = new Map<string, { observe(seconds: number): void }>()
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    observe(request, reply) {
+      const { method } = request
+      const route = request.routeOptions.url ?? 'unknown'
+      const name = `${method} ${reply.statusCode} ${route}`
+      let observer = observers.get(name)
+      if (observer === undefined) {
+        observer = requests.labels(method, route, String(reply.statusCode))
+        observers.set(name, observer)
+      }
+      observer.observe(reply.elapsedTime / 1_000)
+    },
+  }
+}
+
+function commandMetrics(registry: Registry, { commands }: MetricsContext): void {
+  const registers = [registry]
+  const batchCommands = new Histogram({
+    name: 'waybill_append_batch_commands',
+    help: 'Commands in one append to the log.',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048],
+    registers,
+  })
+  const batchSeconds = new Histogram({
+    name: 'waybill_append_duration_seconds',
+    help: 'Time from sending a batch to the log to its confirmation.',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  })
+  commands.metrics.onBatch((count, seconds) => {
+    batchCommands.observe(count)
+    batchSeconds.observe(seconds)
+  })
+  new Gauge({
+    name: 'waybill_commands_in_flight',
+    help: 'Commands taken and not yet answered.',
+    registers,
+    collect() {
+      this.set(commands.metrics.inFlight())
+    },
+  })
+  new Counter({
+    name: 'waybill_unknown_outcomes_total',
+    help: 'Commands whose outcome could not be told.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(commands.metrics.unknownOutcomes())
+    },
+  })
+}
+
+function projectionMetrics(registry: Registry, { projector, log, readModel }: MetricsContext): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'waybill_projection_lag_seconds',
+    help: "Time between the last batch's newest event and its commit; 0 when caught up.",
+    registers,
+    collect() {
+      this.set(projector.lagMs() / 1_000)
+    },
+  })
+  new Gauge({
+    name: 'waybill_projection_lag_events',
+    help: 'Positions between the read model and the head of the log; -1 when the log does not answer.',
+    registers,
+    async collect() {
+      try {
+        const lag = (await log.head()) - readModel.position()
+        this.set(Number(lag > 0n ? lag : 0n))
+      } catch {
+        this.set(-1)
+      }
+    },
+  })
+  new Gauge({
+    name: 'waybill_parked_streams',
+    help: 'Streams that could not be folded.',
+    registers,
+    collect() {
+      this.set(projector.status().parked)
+    },
+  })
+  new Counter({
+    name: 'waybill_projection_events_total',
+    help: 'Events folded by this process.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(projector.status().eventsFolded)
+    },
+  })
+}

@@ -1,0 +1,108 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { type LoadedOperation, UnreadableStreamError } from '../commands/commandService.ts'
+import { operationBody } from '../operation/view.ts'
+import type { OperationRow } from '../projections/readModel.ts'
+import type { ApiContext } from './context.ts'
+import { ProblemError } from './problem.ts'
+import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
+
+/** An operation as it is answered. */
+export interface OperationAnswer {
+  readonly text: string
+  readonly revision: bigint
+  /** Up to where it is folded: nothing of the operation at or before is missing. */
+  readonly position: bigint
+}
+
+export interface OperationQuestion {
+  readonly minPosition?: string
+  readonly consistency?: 'strong'
+}
+
+/**
+ * The fresher of this node's memory and the read model. The log is asked when neither knows the operation, so that what
+ * was accepted is never 404, when the row is parked, and for `consistency=strong`. Throws ProblemError.
+ */
+export async function findOperation(
+  context: ApiContext,
+  id: string,
+  { minPosition, consistency }: OperationQuestion,
+  headers: IncomingHttpHeaders,
+): Promise<OperationAnswer> {
+  const min = minPosition === undefined ? 0n : positionOf(context, minPosition, 'minPosition')
+  if (consistency === 'strong') return fromLog(context, id, min, null)
+  for (let waited = false; ; waited = true) {
+    const { value: row, position: checkpoint } = await context.readModel.operation(id)
+    const cached = context.commands.cached(id)
+    if (cached !== null && (row === null || cached.state.revision >= row.revision)) {
+      // Nothing of this operation lies between its last event in memory and the checkpoint the row was read at.
+      const position = later(cached.position, checkpoint)
+      if (position >= min) return fromState(context, cached, position, row)
+    }
+    if (row === null || row.parked !== null) return fromLog(context, id, min, row)
+    if (checkpoint >= min) return fromRow(context, row, checkpoint)
+    if (waited || !(await visible(context, min, waitMs(context, headers)))) throw notYetVisible(context)
+  }
+}
+
+async function fromLog(
+  context: ApiContext,
+  id: string,
+  min: bigint,
+  row: OperationRow | null,
+): Promise<OperationAnswer> {
+  const head = await context.log.head()
+  let loaded: LoadedOperation | null
+  try {
+    loaded = await context.commands.load(id)
+  } catch (error) {
+    if (!(error instanceof UnreadableStreamError)) throw error
+    return fromUnreadable(context, id, min, error)
+  }
+  const position = later(loaded?.position ?? 0n, head)
+  if (position < min) throw notYetVisible(context)
+  if (loaded === null) {
+    throw new ProblemError({ code: 'not_found', detail: 'There is no operation of this id.', operation: id })
+  }
+  return fromState(context, loaded, position, row)
+}
+
+/** What cannot be folded is shown as far as the read model has it, and says that it is parked. */
+async function fromUnreadable(
+  context: ApiContext,
+  id: string,
+  min: bigint,
+  error: UnreadableStreamError,
+): Promise<OperationAnswer> {
+  const { value: row } = await context.readModel.operation(id)
+  if (row === null) throw error
+  if (row.position < min) throw notYetVisible(context)
+  return fromRow(context, row, row.position)
+}
+
+function fromState(
+  context: ApiContext,
+  { state, position }: LoadedOperation,
+  foldedTo: bigint,
+  row: OperationRow | null,
+): OperationAnswer {
+  const text = operationText(context, operationBody(state), position, row?.parked ?? null)
+  return { text, revision: state.revision, position: foldedTo }
+}
+
+function fromRow(context: ApiContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
+  return { text: rowText(context, row), revision: row.revision, position: foldedTo }
+}
+
+export function rowText(context: ApiContext, row: OperationRow): string {
+  return operationText(context, row.body, row.position, row.parked)
+}
+
+/** Puts what the state does not know in the body's last place. */
+function operationText(context: ApiContext, body: string, position: bigint, parked: OperationRow['parked']): string {
+  const note =
+    parked === null ? '' : `,"parked":{"revision":${parked.revision},"reason":${JSON.stringify(parked.reason)}}`
+  return `${body.slice(0, -1)},"position":"${context.tokens.encode(position)}"${note}}`
+}
+
+const later = (one: bigint, other: bigint) => (one > other ? one : other)

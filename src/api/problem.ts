@@ -1,0 +1,186 @@
+import type { CommandFailure } from '../commands/commandService.ts'
+import { UnreadableStreamError } from '../commands/commandService.ts'
+import { AnotherLogError, LogUnavailableError } from '../eventlog/eventLog.ts'
+import type { Refusal } from '../operation/decision.ts'
+import { ReadModelUnavailableError } from '../projections/readModel.ts'
+
+// The one place that knows how an outcome becomes HTTP.
+
+const kinds = {
+  invalid: [400, 'The request is not valid'],
+  unauthorised: [401, 'Authentication is needed'],
+  forbidden: [403, 'Not allowed'],
+  not_found: [404, 'Not found'],
+  method_not_allowed: [405, 'The path does not know this method'],
+  not_acceptable: [406, 'No acceptable form of the answer'],
+  timeout: [408, 'The request took too long to arrive'],
+  operation_exists: [409, 'The operation exists'],
+  pipeline_mismatch: [409, 'The operation runs in another pipeline'],
+  unknown_status: [409, 'The pipeline does not know this status'],
+  transition_not_allowed: [409, 'The transition is not allowed'],
+  requirement_unmet: [409, 'A requirement is not met'],
+  held_full: [409, 'Too many reports wait for their turn'],
+  removed: [410, 'Removed'],
+  another_log: [410, 'The position is of another log'],
+  revision_mismatch: [412, 'The operation is at another revision'],
+  too_large: [413, 'Too large'],
+  unsupported_media_type: [415, 'The content type is not supported'],
+  key_reused: [422, 'The idempotency key was used for another command'],
+  claim_held: [423, 'The claim is held by another worker'],
+  not_tried: [424, 'Not tried'],
+  headers_too_large: [431, 'The headers are too large'],
+  internal: [500, 'Internal error'],
+  unreadable: [500, 'The operation cannot be read by this node'],
+  contention: [503, 'Too many writers on one operation'],
+  log_unavailable: [503, 'The event log is not available'],
+  not_yet_visible: [503, 'Not yet visible'],
+  outcome_unknown: [503, 'The outcome is not known'],
+  overloaded: [503, 'Overloaded'],
+  read_model_unavailable: [503, 'The read model is not available'],
+  not_ready: [503, 'Not ready'],
+} as const satisfies Readonly<Record<string, readonly [status: number, title: string]>>
+
+export type ProblemCode = keyof typeof kinds
+
+export const problemCodes = Object.keys(kinds) as ProblemCode[]
+
+/** One thing that is wrong with a request. */
+export interface Fault {
+  readonly in: 'body' | 'query' | 'path' | 'header'
+  /** JSON pointer into the body; for a header or parameter, "/" and its name. */
+  readonly pointer: string
+  readonly detail: string
+}
+
+export interface Problem {
+  readonly code: ProblemCode
+  /** One sentence for a person. Quotes nothing of a document, names nothing internal. */
+  readonly detail: string
+  readonly errors?: readonly Fault[]
+  /** For `Retry-After`. */
+  readonly retryAfterS?: number
+  /** Methods, for `Allow`. */
+  readonly allow?: readonly string[]
+  readonly operation?: string
+  readonly command?: string
+  readonly track?: string
+  readonly currentStatus?: string | null
+  readonly allowedStatuses?: readonly string[]
+  readonly revision?: bigint
+  /** Opaque token. */
+  readonly position?: string
+  /** Events as a JSON array in text. */
+  readonly eventsText?: string
+  readonly checks?: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[]
+}
+
+/** Ends a request with a problem, from wherever it is noticed. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError'
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+export function problemStatus(problem: Problem): number {
+  return kinds[problem.code][0]
+}
+
+/** The body of RFC 9457. `instance`: the path asked for. */
+export function problemText(problem: Problem, instance: string): string {
+  const [status, title] = kinds[problem.code]
+  const { code, detail, retryAfterS, allow, revision, eventsText, ...members } = problem
+  const text = JSON.stringify({
+    type: `urn:waybill:problem:${code}`,
+    title,
+    status,
+    detail,
+    instance,
+    code,
+    ...members,
+    ...(revision === undefined ? {} : { revision: Number(revision) }),
+  })
+  return eventsText === undefined ? text : `${text.slice(0, -1)},"events":${eventsText}}`
+}
+
+export function problemHeaders(problem: Problem): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
+  if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
+  if (problem.allow !== undefined) headers.allow = problem.allow.join(', ')
+  return headers
+}
+
+/** The log decided: the command is refused. `operation` and `command` say which. */
+export function refusalProblem(refusal: Refusal, operation: string | undefined, command: string): Problem {
+  return { ...refusal, ...(operation === undefined ? {} : { operation }), command }
+}
+
+const failureDetails: Readonly<Record<CommandFailure['code'], string>> = {
+  overloaded: 'The service has as many commands as it can hold. Nothing was written; send the command again later.',
+  contention: 'Other writers kept changing the operation. Nothing was written; send the command again.',
+  log_unavailable: 'The event log could not be reached. Nothing was written; send the command again later.',
+  outcome_unknown:
+    'The connection to the event log was lost before it answered. Send the command again with the same key to find out.',
+  not_tried: 'An earlier command of this request on the same operation has an open outcome, so this one was not tried.',
+  unreadable: 'The operation holds an event that this node cannot read. Nothing was written.',
+}
+
+export function failureProblem(failure: CommandFailure, operation: string | undefined, command: string): Problem {
+  const mayRetry = failure.code !== 'unreadable' && failure.code !== 'not_tried'
+  return {
+    code: failure.code,
+    detail: failureDetails[failure.code],
+    ...(mayRetry ? { retryAfterS: failure.retryAfterS } : {}),
+    ...(operation === undefined ? {} : { operation }),
+    command,
+  }
+}
+
+/** What an error that was thrown means to the caller; null when it is a bug, to be logged and not shown. */
+export function expectedProblem(error: unknown): Problem | null {
+  if (error instanceof ProblemError) return error.problem
+  if (error instanceof LogUnavailableError || error instanceof AnotherLogError) {
+    return { code: 'log_unavailable', detail: 'The event log could not be read. Try again later.', retryAfterS: 1 }
+  }
+  if (error instanceof ReadModelUnavailableError) {
+    return {
+      code: 'read_model_unavailable',
+      detail: 'The read model could not be read. Try again later.',
+      retryAfterS: 1,
+    }
+  }
+  if (error instanceof UnreadableStreamError) return { code: 'unreadable', detail: failureDetails.unreadable }
+  return fastifyProblem(error)
+}
+
+const fastifyCodes: Readonly<Record<string, Problem>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'unsupported_media_type',
+    detail: 'The path does not take this content type.',
+  },
+  FST_ERR_CTP_EMPTY_TYPE: { code: 'unsupported_media_type', detail: 'A body needs a Content-Type.' },
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too_large', detail: 'The body is too large.' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { code: 'invalid', detail: 'The body is not as long as Content-Length says.' },
+  FST_ERR_BAD_URL: { code: 'invalid', detail: 'The path is not a valid URL.' },
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'invalid', detail: 'A part of the path is too long.' },
+}
+
+function fastifyProblem(error: unknown): Problem | null {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
+  return fastifyCodes[error.code] ?? null
+}
+
+/** What Node's HTTP parser refuses before there is a request. */
+export function parserProblem(code: string | undefined): Problem {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return { code: 'headers_too_large', detail: 'The request line and the headers are larger than the server takes.' }
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { code: 'timeout', detail: 'The request did not arrive in time.' }
+    default:
+      return { code: 'invalid', detail: 'The bytes received are not a valid HTTP request.' }
+  }
+}

@@ -1,0 +1,27 @@
+import type { CommandResult } from '../commands/commandService.ts'
+import type { PositionTokens } from './positionToken.ts'
+
+export type Accepted = Extract<CommandResult, { kind: 'accepted' }>
+
+/** A receipt's members without the closing brace: a bulk line adds its own. */
+function receiptMembers(result: Accepted, tokens: PositionTokens): string {
+  const reason = result.reason === undefined ? '' : `,"reason":"${result.reason}"`
+  return `{"operation":"${result.operation}","command":${keyText(result.key)},"outcome":"${result.outcome}"${reason},"revision":${result.revision},"position":"${tokens.encode(result.position)}"`
+}
+
+export function receiptText(result: Accepted, tokens: PositionTokens): string {
+  return `${receiptMembers(result, tokens)}}`
+}
+
+export function acceptedLine(result: Accepted, tokens: PositionTokens): string {
+  return `${receiptMembers(result, tokens)},"httpStatus":${acceptedStatus(result)}}\n`
+}
+
+export function acceptedStatus(result: Accepted): 200 | 201 {
+  return result.opened ? 201 : 200
+}
+
+/** Most keys need no escape; of visible ASCII only these two do. */
+function keyText(key: string): string {
+  return key.includes('"') || key.includes('\\') ? JSON.stringify(key) : `"${key}"`
+}

@@ -1,0 +1,68 @@
+import type { FastifyReply } from 'fastify'
+import type { Command } from '../../operation/commands.ts'
+import { entityTag, sendJson } from '../answer.ts'
+import type { ApiServer } from '../apiServer.ts'
+import { commandHeaders } from '../commandHeaders.ts'
+import type { ApiContext } from '../context.ts'
+import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { openOperationBody, receipt, reportBody } from '../contract/commands.ts'
+import { commandRequestHeaders } from '../contract/headers.ts'
+import { operationParams } from '../contract/operations.ts'
+import { noQuery } from '../contract/paging.ts'
+import { ProblemError } from '../problem.ts'
+import { acceptedStatus, receiptText } from '../receiptText.ts'
+import { commandProblem, openOperation, reportStatus } from '../submission.ts'
+
+const commandProblems = [404, 408, 409, 412, 413, 415, 422] as const
+
+export function commandRoutes(app: ApiServer, context: ApiContext): void {
+  app.post(
+    '/v1/operations',
+    {
+      schema: {
+        operationId: 'openOperation',
+        summary: 'Open an operation',
+        tags: ['commands'],
+        headers: commandRequestHeaders,
+        querystring: noQuery,
+        body: openOperationBody,
+        response: {
+          201: jsonAnswer('Opened: now, or by the command this one repeats.', receipt),
+          ...problemAnswers(...commandProblems),
+        },
+      },
+    },
+    (request, reply) => carryOut(context, openOperation(request.body, commandHeaders(request.headers)), reply),
+  )
+
+  app.post(
+    '/v1/operations/:id/reports',
+    {
+      schema: {
+        operationId: 'reportStatus',
+        summary: 'Report a status, data and metadata of an operation',
+        tags: ['commands'],
+        headers: commandRequestHeaders,
+        params: operationParams,
+        querystring: noQuery,
+        body: reportBody,
+        response: {
+          200: jsonAnswer('Taken: `outcome` says what became of it.', receipt),
+          201: jsonAnswer('Taken, and the operation opened with it.', receipt),
+          ...problemAnswers(...commandProblems),
+        },
+      },
+    },
+    (request, reply) =>
+      carryOut(context, reportStatus(request.params.id, request.body, commandHeaders(request.headers)), reply),
+  )
+}
+
+async function carryOut(context: ApiContext, command: Command, reply: FastifyReply): Promise<FastifyReply> {
+  const result = await context.commands.submit(command)
+  if (result.kind !== 'accepted') throw new ProblemError(await commandProblem(context, command, result))
+  reply.header('etag', entityTag(result.revision))
+  const status = acceptedStatus(result)
+  if (status === 201) reply.header('location', `/v1/operations/${result.operation}`)
+  return sendJson(reply, status, receiptText(result, context.tokens))
+}

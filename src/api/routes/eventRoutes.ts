@@ -1,0 +1,75 @@
+import { Readable } from 'node:stream'
+import { operationStream } from '../../operation/streamName.ts'
+import { sendJson } from '../answer.ts'
+import type { ApiServer } from '../apiServer.ts'
+import type { ApiContext } from '../context.ts'
+import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { eventPage, logEventsQuery, operationEventsQuery } from '../contract/events.ts'
+import { operationParams } from '../contract/operations.ts'
+import { pageSizeDefault } from '../contract/paging.ts'
+import { recordedEvent } from '../contract/recordedEvent.ts'
+import { logLines, logPage, streamPage } from '../eventPages.ts'
+import { ndjson, wantsNdjson } from '../mediaTypes.ts'
+import { positionOf } from '../visibility.ts'
+
+export function eventRoutes(app: ApiServer, context: ApiContext): void {
+  const { pageSizeMax } = context.limits
+
+  app.get(
+    '/v1/operations/:id/events',
+    {
+      schema: {
+        operationId: 'listOperationEvents',
+        summary: "An operation's events, from the log",
+        tags: ['history'],
+        params: operationParams,
+        querystring: operationEventsQuery(pageSizeMax),
+        response: { 200: jsonAnswer('A page.', eventPage), ...problemAnswers(404) },
+      },
+    },
+    async (request, reply) => {
+      const { fromRevision, direction = 'forwards', pageSize = Math.min(pageSizeDefault, pageSizeMax) } = request.query
+      const page = await streamPage(context, operationStream(request.params.id), {
+        direction,
+        pageSize,
+        ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),
+      })
+      reply.header('waybill-position', context.tokens.encode(page.position))
+      return sendJson(reply, 200, page.text)
+    },
+  )
+
+  app.get(
+    '/v1/events',
+    {
+      schema: {
+        operationId: 'listEvents',
+        summary: 'The whole log in its order',
+        description: `With \`Accept: ${ndjson}\`: an event a line, streamed up to the head the log had when the call came.`,
+        tags: ['history'],
+        querystring: logEventsQuery(pageSizeMax),
+        response: {
+          200: {
+            description: 'A page, or a line an event.',
+            content: { 'application/json': { schema: eventPage }, [ndjson]: { schema: recordedEvent } },
+          },
+          ...problemAnswers(406, 410),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { after: token, pageSize } = request.query
+      const after = token === undefined ? 0n : positionOf(context, token, 'after')
+      reply.header('vary', 'accept')
+      if (wantsNdjson(request.headers.accept)) {
+        const head = await context.log.head()
+        reply.header('waybill-position', context.tokens.encode(head)).header('content-type', `${ndjson}; charset=utf-8`)
+        if (request.method === 'HEAD') return reply.send()
+        return reply.send(Readable.from(logLines(context, after, head, pageSize ?? null), { objectMode: false }))
+      }
+      const page = await logPage(context, after, pageSize ?? Math.min(pageSizeDefault, pageSizeMax))
+      reply.header('waybill-position', context.tokens.encode(page.position))
+      return sendJson(reply, 200, page.text)
+    },
+  )
+}

@@ -1,0 +1,66 @@
+import { entityTag, sendJson } from '../answer.ts'
+import type { ApiServer } from '../apiServer.ts'
+import type { ApiContext } from '../context.ts'
+import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { readRequestHeaders } from '../contract/headers.ts'
+import {
+  operation,
+  operationList,
+  operationListQuery,
+  operationParams,
+  operationQuery,
+} from '../contract/operations.ts'
+import { findOperation } from '../operationAnswer.ts'
+import { listOperations } from '../operationPage.ts'
+import { awaitVisibility } from '../visibility.ts'
+
+export function operationRoutes(app: ApiServer, context: ApiContext): void {
+  app.get(
+    '/v1/operations/:id',
+    {
+      schema: {
+        operationId: 'getOperation',
+        summary: 'An operation as it stands',
+        description: "The fresher of this node's memory and the read model; the log is asked before the answer is 404.",
+        tags: ['queries'],
+        headers: readRequestHeaders,
+        params: operationParams,
+        querystring: operationQuery,
+        response: {
+          200: jsonAnswer('The operation.', operation),
+          304: { description: 'Still at the revision of `If-None-Match`.' },
+          ...problemAnswers(404, 410),
+        },
+      },
+    },
+    async (request, reply) => {
+      const found = await findOperation(context, request.params.id, request.query, request.headers)
+      const tag = entityTag(found.revision)
+      reply.header('waybill-position', context.tokens.encode(found.position)).header('etag', tag)
+      if (request.headers['if-none-match'] === tag) return reply.code(304).send()
+      return sendJson(reply, 200, found.text)
+    },
+  )
+
+  const { pageSizeMax } = context.limits
+  app.get(
+    '/v1/operations',
+    {
+      schema: {
+        operationId: 'listOperations',
+        summary: 'Operations that match a filter',
+        description: 'Any number of `metadata.KEY=VALUE` parameters (10 at most) ask for top-level metadata members.',
+        tags: ['queries'],
+        headers: readRequestHeaders,
+        querystring: operationListQuery(pageSizeMax),
+        response: { 200: jsonAnswer('A page.', operationList), ...problemAnswers(410) },
+      },
+    },
+    async (request, reply) => {
+      await awaitVisibility(context, request.query, request.headers)
+      const page = await listOperations(context, request.query)
+      reply.header('waybill-position', context.tokens.encode(page.position))
+      return sendJson(reply, 200, page.text)
+    },
+  )
+}

@@ -1,0 +1,194 @@
+import type { PipelineRecord } from '../../commands/commandService.ts'
+import { anyPipeline } from '../../operation/pipeline.ts'
+import { entityTag, sendJson } from '../answer.ts'
+import type { ApiServer } from '../apiServer.ts'
+import { commandHeaders } from '../commandHeaders.ts'
+import { type ApiContext, anonymous } from '../context.ts'
+import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { commandRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
+import { noQuery, pageSizeDefault } from '../contract/paging.ts'
+import {
+  definedPipeline,
+  definitionBody,
+  pipeline,
+  pipelineList,
+  pipelineListQuery,
+  pipelineParams,
+  pipelineVersionParams,
+} from '../contract/pipelines.ts'
+import { decodedPlace } from '../operationPage.ts'
+import { encodePageToken } from '../pageToken.ts'
+import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
+import { documentOnly } from '../validation.ts'
+import { awaitVisibility } from '../visibility.ts'
+
+export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
+  definitionRoute(app, context)
+  listRoute(app, context)
+
+  const found = { 200: jsonAnswer('The pipeline.', pipeline), ...problemAnswers(404) }
+  app.get(
+    '/v1/pipelines/:name',
+    {
+      schema: {
+        operationId: 'getPipeline',
+        summary: "A pipeline's newest version",
+        tags: ['pipelines'],
+        params: pipelineParams,
+        querystring: noQuery,
+        response: found,
+      },
+    },
+    async (request, reply) => {
+      const record = await findPipeline(context, request.params.name)
+      reply.header('waybill-position', context.tokens.encode(record.position))
+      return sendJson(reply, 200, pipelineText(record))
+    },
+  )
+
+  app.get(
+    '/v1/pipelines/:name/versions/:version',
+    {
+      schema: {
+        operationId: 'getPipelineVersion',
+        summary: 'One version of a pipeline',
+        tags: ['pipelines'],
+        params: pipelineVersionParams,
+        querystring: noQuery,
+        response: found,
+      },
+    },
+    async (request, reply) => {
+      const record = await findPipeline(context, request.params.name, request.params.version)
+      reply.header('waybill-position', context.tokens.encode(record.position))
+      return sendJson(reply, 200, pipelineText(record))
+    },
+  )
+}
+
+function definitionRoute(app: ApiServer, context: ApiContext): void {
+  app.put(
+    '/v1/pipelines/:name',
+    {
+      schema: {
+        operationId: 'definePipeline',
+        summary: 'Define a pipeline, or a new version of it',
+        description: 'In force on every node once answered. Operations keep the version they were opened with.',
+        tags: ['pipelines'],
+        headers: commandRequestHeaders,
+        params: pipelineParams,
+        querystring: noQuery,
+        // The domain checks a definition, and points at what is wrong with it.
+        body: documentOnly(definitionBody),
+        response: {
+          200: jsonAnswer('A new version, or `unchanged`.', definedPipeline),
+          201: jsonAnswer('The first version.', definedPipeline),
+          ...problemAnswers(408, 409, 412, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params
+      const headers = commandHeaders(request.headers)
+      const result = await context.commands.definePipeline({
+        name,
+        definition: request.body,
+        actor: anonymous,
+        ...headers,
+      })
+      switch (result.kind) {
+        case 'invalid':
+          throw new ProblemError({
+            code: 'invalid',
+            detail: 'The definition is not valid.',
+            errors: result.errors.map(({ pointer, detail }) => ({ in: 'body', pointer, detail })),
+            command: result.key,
+          })
+        case 'refused':
+          throw new ProblemError(refusalProblem(result.refusal, undefined, result.key))
+        case 'failed':
+          throw new ProblemError(failureProblem(result.failure, undefined, result.key))
+        default: {
+          const { record } = result
+          const { version } = record.pipeline
+          const first = result.kind === 'defined' && version === 1
+          if (record.revision !== null) reply.header('etag', entityTag(record.revision))
+          if (first) reply.header('location', `/v1/pipelines/${name}`)
+          return sendJson(reply, first ? 201 : 200, definedText(context, record, result.kind, result.key))
+        }
+      }
+    },
+  )
+}
+
+function listRoute(app: ApiServer, context: ApiContext): void {
+  const { pageSizeMax } = context.limits
+  app.get(
+    '/v1/pipelines',
+    {
+      schema: {
+        operationId: 'listPipelines',
+        summary: 'The newest versions of all pipelines, by name',
+        tags: ['pipelines'],
+        headers: readRequestHeaders,
+        querystring: pipelineListQuery(pageSizeMax),
+        response: { 200: jsonAnswer('A page.', pipelineList), ...problemAnswers(410) },
+      },
+    },
+    async (request, reply) => {
+      const { pageSize = Math.min(pageSizeDefault, pageSizeMax), pageToken } = request.query
+      await awaitVisibility(context, request.query, request.headers)
+      const [after = ''] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
+      const read = await context.readModel.pipelines()
+      const rows = [builtIn, ...read.value.filter(({ name }) => name !== builtIn.name)]
+        .sort((one, other) => (one.name < other.name ? -1 : 1))
+        .filter(({ name }) => name > after)
+      const shown = rows.slice(0, pageSize)
+      const last = shown.at(-1)
+      const nextPageToken =
+        rows.length > shown.length && last !== undefined ? encodePageToken([last.name], listFilter) : ''
+      reply.header('waybill-position', context.tokens.encode(read.position))
+      return sendJson(reply, 200, JSON.stringify({ pipelines: shown, nextPageToken }))
+    },
+  )
+}
+
+const listFilter = 'pipelines'
+
+const builtIn = {
+  name: anyPipeline.name,
+  version: anyPipeline.version,
+  definition: anyPipeline.definition,
+  definedAt: null,
+}
+
+async function findPipeline(context: ApiContext, name: string, version?: number): Promise<PipelineRecord> {
+  const record = await context.commands.pipeline(name, version)
+  if (record !== null) return record
+  const detail =
+    version === undefined ? 'There is no pipeline of this name.' : 'There is no such version of a pipeline.'
+  throw new ProblemError({ code: 'not_found', detail })
+}
+
+function pipelineText({ pipeline: { name, version, definition }, definedAt }: PipelineRecord): string {
+  return JSON.stringify({ name, version, definition, definedAt })
+}
+
+function definedText(
+  context: ApiContext,
+  record: PipelineRecord,
+  outcome: 'defined' | 'unchanged',
+  key: string,
+): string {
+  const { pipeline: defined, definedAt, revision, position } = record
+  return JSON.stringify({
+    name: defined.name,
+    version: defined.version,
+    outcome,
+    command: key,
+    definition: defined.definition,
+    definedAt,
+    revision: revision === null ? null : Number(revision),
+    position: context.tokens.encode(position),
+  })
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { sendJson } from '../answer.ts'
+import type { ApiServer } from '../apiServer.ts'
+import type { ApiContext } from '../context.ts'
+import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { readRequestHeaders } from '../contract/headers.ts'
+import { noQuery } from '../contract/paging.ts'
+import { alive, readinessQuery, ready, stats, statsQuery } from '../contract/service.ts'
+import type { Metrics } from '../metrics.ts'
+import { ProblemError } from '../problem.ts'
+import { checkReadiness } from '../readiness.ts'
+import { awaitVisibility } from '../visibility.ts'
+
+export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metrics): void {
+  app.get(
+    '/v1/stats',
+    {
+      schema: {
+        operationId: 'getStats',
+        summary: 'Operations by pipeline, state, track and status, and how fresh the read model is',
+        tags: ['queries'],
+        headers: readRequestHeaders,
+        querystring: statsQuery,
+        response: { 200: jsonAnswer('The counts.', stats), ...problemAnswers(410) },
+      },
+    },
+    async (request, reply) => {
+      await awaitVisibility(context, request.query, request.headers)
+      const [read, head] = await Promise.all([context.readModel.stats(), context.log.head()])
+      const position = context.tokens.encode(read.position)
+      reply.header('waybill-position', position)
+      return sendJson(
+        reply,
+        200,
+        JSON.stringify({
+          pipelines: read.value.pipelines,
+          position,
+          // Asked for at the same time, so it may be the older of the two.
+          head: context.tokens.encode(head > read.position ? head : read.position),
+          lagMs: context.projector.lagMs(),
+          parked: read.value.parked,
+        }),
+      )
+    },
+  )
+
+  app.get(
+    '/livez',
+    {
+      schema: {
+        operationId: 'getLiveness',
+        summary: 'The process runs; depends on nothing else',
+        tags: ['service'],
+        querystring: noQuery,
+        response: { 200: jsonAnswer('Alive.', alive), ...problemAnswers() },
+      },
+    },
+    (_request, reply) => sendJson(reply, 200, '{"status":"alive"}'),
+  )
+
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        operationId: 'getReadiness',
+        summary: 'The log and the read model answer, and the service is not shutting down',
+        tags: ['service'],
+        querystring: readinessQuery,
+        response: { 200: jsonAnswer('Ready.', ready), ...problemAnswers() },
+      },
+    },
+    async (request, reply) => {
+      const checks = await checkReadiness(context)
+      const shown = request.query.verbose === undefined ? {} : { checks }
+      const failing = checks.filter((check) => !check.ok).map((check) => check.name)
+      if (failing.length > 0) {
+        const detail = `Not ready: ${failing.join(', ')}.`
+        throw new ProblemError({ code: 'not_ready', detail, retryAfterS: 1, ...shown })
+      }
+      return sendJson(reply, 200, JSON.stringify({ status: 'ready', ...shown }))
+    },
+  )
+
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        operationId: 'getMetrics',
+        summary: 'Metrics for Prometheus',
+        tags: ['service'],
+        querystring: noQuery,
+        response: {
+          200: { description: 'The metrics.', content: { 'text/plain': { schema: z.string() } } },
+          ...problemAnswers(),
+        },
+      },
+    },
+    async (_request, reply) => reply.header('content-type', metrics.contentType).send(await metrics.text()),
+  )
+}

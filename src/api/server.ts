@@ -1,0 +1,174 @@
+import helmet from '@fastify/helmet'
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { ApiServer } from './apiServer.ts'
+import { createBodyReader } from './bodyReader.ts'
+import { answerClientError } from './clientError.ts'
+import type { ApiContext } from './context.ts'
+import { registerDocument, serveDocument } from './document.ts'
+import { type ApiLimits, defaultApiLimits } from './limits.ts'
+import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
+import { ndjson, requireUtf8 } from './mediaTypes.ts'
+import { createMethodIndex } from './methodIndex.ts'
+import { createMetrics } from './metrics.ts'
+import { createPositionTokens } from './positionToken.ts'
+import { expectedProblem, type Problem, ProblemError, problemHeaders, problemStatus, problemText } from './problem.ts'
+import { bulkRoute } from './routes/bulkRoute.ts'
+import { commandRoutes } from './routes/commandRoutes.ts'
+import { eventRoutes } from './routes/eventRoutes.ts'
+import { operationRoutes } from './routes/operationRoutes.ts'
+import { pipelineRoutes } from './routes/pipelineRoutes.ts'
+import { serviceRoutes } from './routes/serviceRoutes.ts'
+import { parseStrictJson } from './strictJson.ts'
+import { validatorCompiler, type ZodInput } from './validation.ts'
+
+export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits'> {
+  /** Each that is not given: `defaultApiLimits`. */
+  readonly limits?: Partial<ApiLimits>
+  /** Of the product, for the document. */
+  readonly version: string
+  readonly logger?: ApiLogger
+  /** A line for each request. Costs as much as the rest of a request's way through this room. */
+  readonly logRequests?: boolean
+}
+
+/** The part of a pino logger that this room uses. */
+export interface ApiLogger {
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
+  info(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
+/** Larger than any id or name: what is too long is then refused by its own rule, with a reason. */
+const paramLengthMax = 16_384
+
+/** The HTTP server, ready to listen or to be injected with requests. Closing it ends nothing but itself. */
+export async function buildServer(options: ServerOptions): Promise<ApiServer> {
+  const limits = { ...defaultApiLimits, ...options.limits }
+  const { log, commands, readModel, projector, draining, logger } = options
+  const tokens = createPositionTokens(log.logId)
+  const context: ApiContext = { log, commands, readModel, projector, tokens, limits, draining }
+  const bodies = createBodyReader(limits)
+  const metrics = createMetrics(context)
+
+  const app: ApiServer = fastify({
+    // Requests are not logged by Fastify: its logger alone was measured at the cost of all the rest.
+    logger: false,
+    genReqId: () => '',
+    bodyLimit: limits.bodyBytesMax,
+    routerOptions: { maxParamLength: paramLengthMax },
+    // Bodies have their own clock (bodyReader.ts): Node's holds for bulk uploads as well.
+    requestTimeout: 0,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    http: {
+      headersTimeout: limits.headersArrivalMsMax,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersArrivalMsMax),
+      requireHostHeader: true,
+    },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+  }).withTypeProvider<ZodInput>()
+  app.server.maxConnections = limits.connectionsMax
+
+  function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    let problem = expectedProblem(error)
+    if (problem === null) {
+      logger?.error({ err: error, route: request.routeOptions.url }, 'a request failed')
+      problem = { code: 'internal', detail: 'Something went wrong in the service. It is on record there.' }
+    }
+    return answerProblem(problem, request, reply)
+  }
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler<FastifyError>(answerError)
+  app.removeAllContentTypeParsers()
+
+  const methods = createMethodIndex(app)
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { raw } = request
+    if (hostHeaders(raw.rawHeaders) > 1)
+      return done(new ProblemError({ code: 'invalid', detail: 'There are two Host headers.' }))
+    if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))
+    if ((raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)) {
+      return done(new ProblemError({ code: 'invalid', detail: 'A GET request must not have a body.' }))
+    }
+    done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.observe(request, reply)
+    if (options.logRequests === true) {
+      const { method, url } = request
+      logger?.info({ method, path: pathOf(url), status: reply.statusCode, ms: reply.elapsedTime }, 'request')
+    }
+    done()
+  })
+
+  await app.register(helmet, { global: false })
+  await registerDocument(app, options.version)
+  await app.register(async (scope) => {
+    const routes: ApiServer = scope.withTypeProvider<ZodInput>()
+    routes.addContentTypeParser('application/json', (request, _payload, done) => {
+      try {
+        requireUtf8(request.headers['content-type'], request.headers['content-encoding'])
+      } catch (error) {
+        done(error as Error)
+        return
+      }
+      bodies.read(request.raw, (error, bytes) => {
+        if (error !== null) return done(error)
+        const json = parseStrictJson(bytes, limits.jsonDepthMax)
+        if (json.ok) done(null, json.value)
+        else done(new ProblemError({ code: 'invalid', detail: json.detail }))
+      })
+    })
+    commandRoutes(routes, context)
+    operationRoutes(routes, context)
+    eventRoutes(routes, context)
+    pipelineRoutes(routes, context)
+    serviceRoutes(routes, context, metrics)
+  })
+  await app.register(async (scope) => {
+    const routes: ApiServer = scope.withTypeProvider<ZodInput>()
+    routes.addContentTypeParser(ndjson, (request, _payload, done) => {
+      try {
+        requireUtf8(request.headers['content-type'], request.headers['content-encoding'])
+        done(null)
+      } catch (error) {
+        done(error as Error)
+      }
+    })
+    bulkRoute(routes, context)
+  })
+  await app.register(async (scope) => serveDocument(scope.withTypeProvider<ZodInput>()))
+
+  const clock = setInterval(() => bodies.expire(), 1_000)
+  clock.unref()
+  app.addHook('onClose', async () => clearInterval(clock))
+  await app.ready()
+  return app
+}
+
+function answerProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { raw } = request
+  if (problem.code === 'timeout') reply.header('connection', 'close')
+  else if (hasBody(raw) && !raw.complete) lingerAfterAnswer(raw, reply.raw)
+  return reply
+    .code(problemStatus(problem))
+    .headers(problemHeaders(problem))
+    .send(problemText(problem, pathOf(request.url)))
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+/** Node keeps the first of several and says nothing; which one a proxy looked at is anyone's guess. */
+function hostHeaders(rawHeaders: readonly string[]): number {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name !== undefined && name.length === 4 && name.toLowerCase() === 'host') count += 1
+  }
+  return count
+}

@@ -1,0 +1,63 @@
+import type { CommandResult } from '../commands/commandService.ts'
+import type { Command, CommandBody, OpenOperation, ReportStatus } from '../operation/commands.ts'
+import { generatedOperationId } from '../operation/eventId.ts'
+import { requestHash } from '../operation/requestHash.ts'
+import { operationStream } from '../operation/streamName.ts'
+import type { CommandHeaders } from './commandHeaders.ts'
+import { type ApiContext, anonymous } from './context.ts'
+import type { OpenOperationBody, ReportBody } from './contract/commands.ts'
+import { eventText } from './eventText.ts'
+import { failureProblem, type Problem, refusalProblem } from './problem.ts'
+import { normaliseTime } from './time.ts'
+
+export function openOperation(body: OpenOperationBody, headers: CommandHeaders): Command {
+  const { id, ...rest } = body
+  const opening: OpenOperation = { type: 'OpenOperation', ...rest }
+  return commandOf(id ?? generatedOperationId(anonymous, headers.key), headers, opening)
+}
+
+export function reportStatus(operation: string, body: ReportBody, headers: CommandHeaders): Command {
+  const report: ReportStatus = { type: 'ReportStatus', ...body }
+  if (body.observedAt === undefined) return commandOf(operation, headers, report)
+  const observedAt = normaliseTime(body.observedAt) ?? body.observedAt
+  return commandOf(operation, headers, { ...report, observedAt })
+}
+
+function commandOf(operation: string, headers: CommandHeaders, body: CommandBody): Command {
+  const { expectedRevision } = headers
+  return { operation, ...headers, requestHash: requestHash(operation, expectedRevision, body), actor: anonymous, body }
+}
+
+const sinceEventsMax = 100
+const sinceBytesMax = 256 * 1024
+
+/** A command that was not accepted, as a problem. A 412 says what happened since the revision the caller knew. */
+export async function commandProblem(
+  context: ApiContext,
+  command: Command,
+  result: Exclude<CommandResult, { kind: 'accepted' }>,
+): Promise<Problem> {
+  if (result.kind === 'failed') return failureProblem(result.failure, result.operation, result.key)
+  const problem = refusalProblem(result.refusal, result.operation, result.key)
+  if (result.refusal.code !== 'revision_mismatch' || command.expectedRevision === undefined) return problem
+  return { ...problem, eventsText: await eventsSince(context, command.operation, command.expectedRevision) }
+}
+
+async function eventsSince(context: ApiContext, operation: string, revision: bigint): Promise<string> {
+  let events: Awaited<ReturnType<typeof context.log.readStream>>
+  try {
+    const fromRevision = revision + 1n
+    events = await context.log.readStream(operationStream(operation), { fromRevision, maxCount: sinceEventsMax })
+  } catch {
+    // The refusal stands; what happened since is only courtesy.
+    return '[]'
+  }
+  const texts: string[] = []
+  let bytes = 0
+  for (const event of events) {
+    bytes += event.data.length + event.metadata.length
+    if (bytes > sinceBytesMax) break
+    texts.push(eventText(event, context.tokens))
+  }
+  return `[${texts.join(',')}]`
+}

@@ -1,0 +1,71 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { ApiContext } from './context.ts'
+import { ProblemError } from './problem.ts'
+
+/** `minPosition` or `after` as a position. Throws ProblemError: 400 for garbage, 410 for another log's. */
+export function positionOf(context: ApiContext, token: string, parameter: string): bigint {
+  const position = context.tokens.decode(token)
+  if (position === 'malformed') {
+    throw new ProblemError({
+      code: 'invalid',
+      detail: `The parameter ${parameter} is not a position.`,
+      errors: [{ in: 'query', pointer: `/${parameter}`, detail: 'is not a position' }],
+    })
+  }
+  if (position === 'another_log') {
+    throw new ProblemError({
+      code: 'another_log',
+      detail: `The position in ${parameter} was given out by another log (the log was restored, copied or replaced).`,
+    })
+  }
+  return position
+}
+
+const waitPreference = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i
+
+/** Milliseconds the caller is willing to wait (RFC 7240), within the limit. */
+export function waitMs(context: ApiContext, headers: IncomingHttpHeaders): number {
+  const { prefer } = headers
+  const [, seconds] = waitPreference.exec(typeof prefer === 'string' ? prefer : (prefer?.join(',') ?? '')) ?? []
+  const { waitSDefault, waitSMax } = context.limits
+  return (seconds === undefined ? waitSDefault : Math.min(Number(seconds), waitSMax)) * 1_000
+}
+
+/** True once the read model is folded up to `position`; false when the time is up or the service shuts down. */
+export function visible(context: ApiContext, position: bigint, timeoutMs: number): Promise<boolean> {
+  if (context.readModel.position() >= position) return Promise.resolve(true)
+  const { draining } = context
+  if (draining.aborted) return Promise.resolve(false)
+  return new Promise((resolve, reject) => {
+    const giveUp = () => resolve(false)
+    draining.addEventListener('abort', giveUp, { once: true })
+    context.readModel
+      .waitFor(position, timeoutMs)
+      .then(resolve, reject)
+      .finally(() => draining.removeEventListener('abort', giveUp))
+  })
+}
+
+/** What is asked for is written (or may be): it only cannot be seen yet (correctness.md row 16). */
+export function notYetVisible(context: ApiContext): ProblemError {
+  return new ProblemError({
+    code: 'not_yet_visible',
+    detail: 'What was asked for is not in the read model yet. This says nothing against its being written.',
+    retryAfterS: 1,
+    position: context.tokens.encode(context.readModel.position()),
+  })
+}
+
+/** For reads of the read model as a whole: waits until what the query asks for is folded. Throws ProblemError. */
+export async function awaitVisibility(
+  context: ApiContext,
+  query: { readonly minPosition?: string; readonly consistency?: 'strong' },
+  headers: IncomingHttpHeaders,
+): Promise<void> {
+  let target = query.minPosition === undefined ? 0n : positionOf(context, query.minPosition, 'minPosition')
+  if (query.consistency === 'strong') {
+    const head = await context.log.head()
+    if (head > target) target = head
+  }
+  if (target > 0n && !(await visible(context, target, waitMs(context, headers)))) throw notYetVisible(context)
+}

@@ -1,0 +1,271 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
+import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
+import { defaultLimits, type OperationLimits } from './operation/limits.ts'
+
+const kibibyte = 1024
+const mebibyte = 1024 * kibibyte
+
+function integer(byDefault: number, min: number, max: number, description: string) {
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be an integer')
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .default(byDefault)
+    .meta({ description, range: `${min} to ${max}` })
+}
+
+function flag(description: string) {
+  return z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .default(false)
+    .meta({ description, range: '`true` or `false`' })
+}
+
+const { api, commands, operation } = { api: defaultApiLimits, commands: defaultCommandLimits, operation: defaultLimits }
+
+/** One entry for each variable; docs/configuration.md is written from here (`npm run config:docs`). */
+export const environmentSchema = z.object({
+  WAYBILL_HOST: z.string().default('127.0.0.1').meta({
+    description: 'Address to listen on. Another than a loopback one is refused without WAYBILL_ALLOW_UNAUTHENTICATED.',
+  }),
+  WAYBILL_PORT: integer(8080, 0, 65_535, 'Port to listen on; 0: any free one.'),
+  WAYBILL_ALLOW_UNAUTHENTICATED: flag('Listen beyond this machine although nobody has to say who they are.'),
+  WAYBILL_DATA_DIR: z.string().default('.waybill').meta({
+    description: 'Folder of the embedded PostgreSQL. Not used with DATABASE_URL.',
+  }),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
+    .optional()
+    .meta({
+      description: 'A PostgreSQL server to use in place of the embedded one: its owner, on a direct connection.',
+      secret: true,
+    }),
+  WAYBILL_ALLOW_UNSAFE_DURABILITY: flag(
+    'Serve although fsync, full_page_writes or synchronous_commit is off: what was accepted may be lost.',
+  ),
+  WAYBILL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').meta({
+    description: 'Least severe log line to write.',
+  }),
+  WAYBILL_LOG_REQUESTS: flag('A log line for each request. Halves what the service can take.'),
+  WAYBILL_SHUTDOWN_S_MAX: integer(25, 1, 600, 'Longest orderly shutdown; then what is left is cut off.'),
+  WAYBILL_BODY_BYTES_MAX: integer(api.bodyBytesMax, kibibyte, 900_000, 'A JSON body, and each line of a bulk request.'),
+  WAYBILL_ARRIVING_BYTES_MAX: integer(
+    api.arrivingBytesMax,
+    mebibyte,
+    16 * 1024 * mebibyte,
+    'Bodies still arriving, together; beyond it 503.',
+  ),
+  WAYBILL_DATA_BYTES_MAX: integer(operation.dataBytesMax, kibibyte, 900_000, "An operation's data."),
+  WAYBILL_METADATA_BYTES_MAX: integer(operation.metadataBytesMax, 256, 256 * kibibyte, "An operation's metadata."),
+  WAYBILL_HELD_COUNT_MAX: integer(operation.heldCountMax, 0, 1_000, 'Held reports of one operation.'),
+  WAYBILL_HELD_BYTES_MAX: integer(operation.heldBytesMax, 0, 512 * kibibyte, 'The same, together.'),
+  WAYBILL_JSON_DEPTH_MAX: integer(api.jsonDepthMax, 4, 100, 'How deep JSON may be nested.'),
+  WAYBILL_PAGE_SIZE_MAX: integer(api.pageSizeMax, 1, 1_000, 'Entries of a page.'),
+  WAYBILL_PAGE_BYTES_MAX: integer(api.pageBytesMax, 64 * kibibyte, 256 * mebibyte, 'A page ends early at this size.'),
+  WAYBILL_WAIT_S_MAX: integer(api.waitSMax, 1, 600, 'Longest wait for `minPosition`.'),
+  WAYBILL_HEADERS_MS_MAX: integer(api.headersArrivalMsMax, 100, 60_000, 'How long headers may take to arrive.'),
+  WAYBILL_BODY_MS_MAX: integer(api.bodyArrivalMsMax, 100, 600_000, 'How long a JSON body may take to arrive.'),
+  WAYBILL_BULK_IDLE_MS_MAX: integer(api.bulkIdleMsMax, 100, 600_000, 'How long a bulk upload may stand still.'),
+  WAYBILL_BULK_COMMANDS_MAX: integer(api.bulkCommandsMax, 1, 10_000, 'Commands of one bulk request in hand at once.'),
+  WAYBILL_BULK_COMMANDS_TOTAL_MAX: integer(
+    api.bulkCommandsTotalMax,
+    1,
+    100_000,
+    'The same of all bulk requests. Keep it below WAYBILL_QUEUED_COMMANDS_MAX.',
+  ),
+  WAYBILL_CONNECTIONS_MAX: integer(api.connectionsMax, 1, 1_000_000, 'Open connections.'),
+  WAYBILL_QUEUED_COMMANDS_MAX: integer(
+    commands.queuedCommandsMax,
+    1,
+    1_000_000,
+    'Commands taken and not yet answered; one more is answered 503.',
+  ),
+  WAYBILL_QUEUED_BYTES_MAX: integer(
+    commands.queuedBytesMax,
+    mebibyte,
+    16 * 1024 * mebibyte,
+    'The same, in bytes, about.',
+  ),
+  WAYBILL_COMMAND_WAIT_MS_MAX: integer(
+    commands.waitMsMax,
+    100,
+    600_000,
+    'A command that could not be sent to the log for so long is answered 503.',
+  ),
+  WAYBILL_BATCH_COMMANDS_MAX: integer(commands.batchCommandsMax, 1, 10_000, 'Commands of one append.'),
+  WAYBILL_CACHED_OPERATIONS_MAX: integer(
+    commands.cachedOperationsMax,
+    1,
+    100_000_000,
+    'Operations kept in memory; others are read from the log when a command comes.',
+  ),
+  WAYBILL_CACHED_BYTES_MAX: integer(
+    commands.cachedBytesMax,
+    mebibyte,
+    64 * 1024 * mebibyte,
+    'The same, in bytes, about.',
+  ),
+})
+
+export interface Config {
+  readonly host: string
+  readonly port: number
+  /** Null: the embedded PostgreSQL in `dataDir`. Holds a password: never log it. */
+  readonly databaseUrl: string | null
+  readonly dataDir: string
+  readonly allowUnsafeDurability: boolean
+  readonly logLevel: string
+  readonly logRequests: boolean
+  readonly shutdownMsMax: number
+  readonly apiLimits: ApiLimits
+  readonly commandLimits: CommandLimits
+  readonly operationLimits: OperationLimits
+  /** Sentences about what looks wrong and does not stop the service. */
+  readonly warnings: readonly string[]
+}
+
+/** The environment is not as it must be; the message lists everything that is wrong with it, a line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Reads the whole configuration. A variable that is empty counts as not set. Throws ConfigError. */
+export function readConfig(environment: Environment): Config {
+  const errors: string[] = []
+  const given = takeKnown(environment, errors)
+  const parsed = environmentSchema.safeParse(given)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) errors.push(`${issue.path.join('.')}: ${issue.message}`)
+    throw configError(errors)
+  }
+  const values = parsed.data
+  if (!isLoopback(values.WAYBILL_HOST) && !values.WAYBILL_ALLOW_UNAUTHENTICATED) {
+    errors.push(
+      `WAYBILL_HOST: ${values.WAYBILL_HOST} can be reached from other machines, and nobody would have to say who they ` +
+        'are. Set WAYBILL_ALLOW_UNAUTHENTICATED=true if that is meant.',
+    )
+  }
+  if (values.WAYBILL_BULK_COMMANDS_TOTAL_MAX >= values.WAYBILL_QUEUED_COMMANDS_MAX) {
+    errors.push('WAYBILL_BULK_COMMANDS_TOTAL_MAX: must be below WAYBILL_QUEUED_COMMANDS_MAX')
+  }
+  if (errors.length > 0) throw configError(errors)
+  return toConfig(values, unknownVariables(environment))
+}
+
+function takeKnown(environment: Environment, errors: string[]): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const name of Object.keys(environmentSchema.shape)) {
+    const value = environment[name]
+    if (value !== undefined && value !== '') given[name] = value
+  }
+  for (const name of secrets) {
+    const file = environment[`${name}_FILE`]
+    if (file === undefined || file === '') continue
+    if (given[name] !== undefined) {
+      errors.push(`${name}_FILE: ${name} is set as well; set one of them`)
+      continue
+    }
+    try {
+      given[name] = readFileSync(file, 'utf8').trim()
+    } catch {
+      errors.push(`${name}_FILE: the file cannot be read`)
+    }
+  }
+  if ((environment.EVENTSTORE_URL ?? '') !== '') {
+    errors.push('EVENTSTORE_URL: this version keeps its log in PostgreSQL only')
+  }
+  return given
+}
+
+const secrets = ['DATABASE_URL'] as const
+
+/** Read by the command line tools that come with the service, and by docker-compose.yml. */
+const readElsewhere = new Set(['WAYBILL_URL', 'WAYBILL_POSTGRES_PASSWORD'])
+
+function unknownVariables(environment: Environment): string[] {
+  const known = Object.keys(environmentSchema.shape)
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('WAYBILL_') && !known.includes(name) && !readElsewhere.has(name))
+    .map((name) => {
+      const [nearest] = known
+        .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+        .sort((one, other) => one.distance - other.distance)
+      const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.candidate}?` : ''
+      return `${name} is set, and no setting of this version.${hint}`
+    })
+}
+
+/** Levenshtein. */
+function editDistance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (let i = 0; i < one.length; i += 1) {
+    const next = [i + 1]
+    for (let j = 0; j < other.length; j += 1) {
+      const replaced = (row[j] ?? 0) + (one[i] === other[j] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
+}
+
+function configError(errors: readonly string[]): ConfigError {
+  return new ConfigError(`The configuration is not valid:\n${errors.map((error) => `  ${error}`).join('\n')}`)
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+}
+
+function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly string[]): Config {
+  return {
+    host: values.WAYBILL_HOST,
+    port: values.WAYBILL_PORT,
+    databaseUrl: values.DATABASE_URL ?? null,
+    dataDir: values.WAYBILL_DATA_DIR,
+    allowUnsafeDurability: values.WAYBILL_ALLOW_UNSAFE_DURABILITY,
+    logLevel: values.WAYBILL_LOG_LEVEL,
+    logRequests: values.WAYBILL_LOG_REQUESTS,
+    shutdownMsMax: values.WAYBILL_SHUTDOWN_S_MAX * 1_000,
+    apiLimits: {
+      bodyBytesMax: values.WAYBILL_BODY_BYTES_MAX,
+      arrivingBytesMax: values.WAYBILL_ARRIVING_BYTES_MAX,
+      bodyArrivalMsMax: values.WAYBILL_BODY_MS_MAX,
+      headersArrivalMsMax: values.WAYBILL_HEADERS_MS_MAX,
+      bulkIdleMsMax: values.WAYBILL_BULK_IDLE_MS_MAX,
+      bulkCommandsMax: values.WAYBILL_BULK_COMMANDS_MAX,
+      bulkCommandsTotalMax: values.WAYBILL_BULK_COMMANDS_TOTAL_MAX,
+      bulkBytesMax: defaultApiLimits.bulkBytesMax,
+      jsonDepthMax: values.WAYBILL_JSON_DEPTH_MAX,
+      pageSizeMax: values.WAYBILL_PAGE_SIZE_MAX,
+      pageBytesMax: values.WAYBILL_PAGE_BYTES_MAX,
+      waitSDefault: Math.min(defaultApiLimits.waitSDefault, values.WAYBILL_WAIT_S_MAX),
+      waitSMax: values.WAYBILL_WAIT_S_MAX,
+      connectionsMax: values.WAYBILL_CONNECTIONS_MAX,
+    },
+    commandLimits: {
+      ...defaultCommandLimits,
+      queuedCommandsMax: values.WAYBILL_QUEUED_COMMANDS_MAX,
+      queuedBytesMax: values.WAYBILL_QUEUED_BYTES_MAX,
+      waitMsMax: values.WAYBILL_COMMAND_WAIT_MS_MAX,
+      batchCommandsMax: values.WAYBILL_BATCH_COMMANDS_MAX,
+      cachedOperationsMax: values.WAYBILL_CACHED_OPERATIONS_MAX,
+      cachedBytesMax: values.WAYBILL_CACHED_BYTES_MAX,
+    },
+    operationLimits: {
+      ...defaultLimits,
+      dataBytesMax: values.WAYBILL_DATA_BYTES_MAX,
+      metadataBytesMax: values.WAYBILL_METADATA_BYTES_MAX,
+      heldCountMax: values.WAYBILL_HELD_COUNT_MAX,
+      heldBytesMax: values.WAYBILL_HELD_BYTES_MAX,
+    },
+    warnings,
+  }
+}

@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+import { pino } from 'pino'
+import pinoPretty from 'pino-pretty'
+import { type Config, ConfigError, environmentSchema, readConfig } from './config.ts'
+import { type Service, startService, version } from './service.ts'
+import { startupError } from './startupError.ts'
+
+const usage = `Waybill ${version}: tells where every JSON is.
+
+Usage: node dist/main.js
+  Serves until SIGTERM or SIGINT; a second signal ends it at once.
+  -h, --help      this text
+  -v, --version   the version
+
+Environment (docs/configuration.md has all of it):
+${(['WAYBILL_HOST', 'WAYBILL_PORT', 'WAYBILL_DATA_DIR', 'DATABASE_URL'] as const).map(describe).join('\n')}
+
+Exit codes: 0 stopped in order, 1 failed, 2 wrong usage or configuration.
+`
+
+function describe(name: keyof typeof environmentSchema.shape): string {
+  const description = environmentSchema.shape[name].meta()?.description ?? ''
+  return `  ${name.padEnd(17)} ${description}`
+}
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const complain = (text: string) => process.stderr.write(`${text}\n`)
+
+async function main(): Promise<void> {
+  const [argument] = process.argv.slice(2)
+  if (argument === '-h' || argument === '--help') return void say(usage)
+  if (argument === '-v' || argument === '--version') return void say(version)
+  if (argument !== undefined) return giveUp(2, `Unknown argument ${argument}; see --help`)
+
+  let config: Config
+  try {
+    config = readConfig(process.env)
+  } catch (error) {
+    if (error instanceof ConfigError) return giveUp(2, error.message)
+    throw error
+  }
+  for (const warning of config.warnings) complain(`Warning: ${warning}`)
+  const logger = createLogger(config)
+
+  // Signals count from the beginning: one that comes during the start stops what was started so far.
+  const stopAsked = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+      let seen = false
+      process.on(signal, () => {
+        if (seen) process.exit(1)
+        seen = true
+        resolve(signal)
+      })
+    }
+  })
+
+  let service: Service
+  try {
+    service = await startService({ config, logger, progress: (message) => say(message) })
+  } catch (error) {
+    const sentence = startupError(error, config)
+    if (sentence === null) logger.fatal({ err: error }, 'the service could not start')
+    return giveUp(1, sentence ?? 'Waybill could not start.')
+  }
+  say(startText(service))
+
+  const reason = await Promise.race([stopAsked, service.failed.catch((error: unknown) => error)])
+  const failure = reason instanceof Error ? reason : null
+  if (failure !== null) logger.fatal({ err: failure }, 'the service cannot go on')
+  else say('Stopping')
+  const late = setTimeout(() => {
+    complain('The orderly shutdown took too long; what was left is cut off.')
+    process.exit(1)
+  }, config.shutdownMsMax)
+  await service.stop()
+  clearTimeout(late)
+  if (failure !== null) return giveUp(1, `Waybill stopped: ${failure.message}`)
+  say('Stopped')
+  process.exit(0)
+}
+
+function giveUp(code: number, message: string): void {
+  complain(message)
+  process.exitCode = code
+  // What was started is stopped by now; a stray handle must not keep a failed process alive.
+  setTimeout(() => process.exit(code), 1_000).unref()
+}
+
+function createLogger(config: Config): pino.Logger {
+  const options = { level: config.logLevel, base: null }
+  return process.stdout.isTTY ? pino(options, pinoPretty()) : pino(options)
+}
+
+function startText({ url, storage }: Service): string {
+  const body = `{"service":"demo","status":"started","pipeline":"any"}`
+  return [
+    '',
+    `Waybill ${version} listens on ${url}`,
+    `  Documentation  ${url}/docs`,
+    `  Data           ${storage}`,
+    '  Try it:',
+    `  curl -s ${url}/v1/operations/op-1/reports -H 'content-type: application/json' -d '${body}'`,
+    '',
+  ].join('\n')
+}
+
+await main()

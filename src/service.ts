@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import { type ApiLogger, buildServer } from './api/server.ts'
+import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
+import type { Config } from './config.ts'
+import type { EventLogLogger } from './eventlog/eventLog.ts'
+import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
+import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
+import { startEmbeddedPostgres } from './postgres/embedded.ts'
+import { createProjections, migrateReadModel } from './projections/projections.ts'
+import type { ProjectionLogger } from './projections/readModel.ts'
+
+/** A pino logger fits. */
+export type ServiceLogger = ApiLogger & CommandLogger & EventLogLogger & ProjectionLogger
+
+export interface Service {
+  /** `http://host:port`, as it listens. */
+  readonly url: string
+  /** Where the data is, for a person: a folder, or a server and its database without the password. */
+  readonly storage: string
+  /** Rejects when the service cannot go on: its database has ended, or turned out to be another one. */
+  readonly failed: Promise<never>
+  /** Says no more at `/readyz`, finishes what it has taken, and closes everything, in that order. Can be repeated. */
+  stop(): Promise<void>
+}
+
+export interface ServiceOptions {
+  readonly config: Config
+  readonly logger: ServiceLogger
+  /** Told, in sentences, what takes time. */
+  readonly progress?: (message: string) => void
+}
+
+/** The version in package.json, which is beside `src` and `dist` alike. */
+export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+/**
+ * Builds every room and serves. When a step fails, what was started before it is stopped again, in reverse order, and the
+ * step's error is thrown.
+ */
+export async function startService({ config, logger, progress }: ServiceOptions): Promise<Service> {
+  const closers: (() => Promise<void>)[] = []
+  const draining = new AbortController()
+  let fail: (error: Error) => void = () => undefined
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject
+  })
+  // Whoever does not wait for it must not be ended by it.
+  failed.catch(() => undefined)
+
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= closeAll(closers, draining)
+    return stopping
+  }
+
+  try {
+    const database = await openDatabase(config, progress, closers, (error) => {
+      if (!draining.signal.aborted) fail(error)
+    })
+    const { connectionString } = database
+    const { role, warning } = await migrateEventLog(connectionString)
+    if (warning !== null) logger.warn({}, warning)
+    await migrateReadModel(connectionString)
+
+    const log = await openPostgresEventLog({
+      connectionString,
+      role,
+      allowUnsafeDurability: config.allowUnsafeDurability,
+      onAnotherLog: fail,
+      logger,
+    })
+    closers.push(() => log.close())
+    const projections = createProjections({ connectionString, role, log, logger })
+    closers.push(() => projections.close())
+    const commands = createCommandService({
+      log,
+      clock: Date.now,
+      limits: config.commandLimits,
+      operationLimits: config.operationLimits,
+      logger,
+    })
+    const { readModel, projector } = projections
+    projector.start()
+
+    const app = await buildServer({
+      log,
+      commands,
+      readModel,
+      projector,
+      draining: draining.signal,
+      limits: config.apiLimits,
+      version,
+      logger,
+      logRequests: config.logRequests,
+    })
+    closers.push(async () => {
+      // In this order: commands under way are answered before their connections close.
+      await commands.drain()
+      await app.close()
+    })
+    const url = await app.listen({ host: config.host, port: config.port })
+    return { url, storage: database.storage, failed, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function closeAll(closers: (() => Promise<void>)[], draining: AbortController): Promise<void> {
+  draining.abort()
+  let firstError: unknown
+  for (const close of closers.reverse()) {
+    try {
+      await close()
+    } catch (error) {
+      firstError ??= error
+    }
+  }
+  if (firstError !== undefined) throw firstError
+}
+
+async function openDatabase(
+  config: Config,
+  progress: ServiceOptions['progress'],
+  closers: (() => Promise<void>)[],
+  ended: (error: Error) => void,
+): Promise<{ readonly connectionString: string; readonly storage: string }> {
+  if (config.databaseUrl !== null) {
+    return { connectionString: config.databaseUrl, storage: withoutPassword(config.databaseUrl) }
+  }
+  const server = await startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    ...(progress === undefined ? {} : { log: progress }),
+  })
+  closers.push(() => server.stop())
+  void server.ended.then(() => ended(new Error('The embedded PostgreSQL has ended')))
+  return { connectionString: server.connectionString, storage: server.dataDir }
+}
+
+function withoutPassword(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  return `PostgreSQL at ${url.host}, database ${url.pathname.slice(1) || 'postgres'}`
+}

@@ -1,0 +1,48 @@
+import type { Config } from './config.ts'
+import { DurabilityOffError, IndirectConnectionError } from './eventlog/postgres/identity.ts'
+import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
+import { MigrationError } from './postgres/migrate.ts'
+
+/** One line for a person about why the service did not start, or null when that was not foreseen. */
+export function startupError(error: unknown, config: Config): string | null {
+  if (
+    error instanceof EmbeddedPostgresError ||
+    error instanceof MigrationError ||
+    error instanceof DurabilityOffError ||
+    error instanceof IndirectConnectionError
+  ) {
+    return error.message
+  }
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return `Port ${config.port} of ${config.host} is in use. Stop what listens there, or set WAYBILL_PORT.`
+    case 'EACCES':
+      return `Port ${config.port} of ${config.host} may not be used by this user. Set WAYBILL_PORT.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return errorSyscall(error) === 'listen' || config.databaseUrl === null
+        ? `${config.host} is no address of this machine. Set WAYBILL_HOST.`
+        : `The database server of DATABASE_URL was not found.`
+    case 'ECONNREFUSED':
+    case 'ETIMEDOUT':
+      return 'The database server of DATABASE_URL does not answer.'
+    case '28P01':
+    case '28000':
+      return 'The database server refuses the user or password of DATABASE_URL.'
+    case '3D000':
+      return 'The database of DATABASE_URL does not exist.'
+    case '42501':
+      return 'The user of DATABASE_URL may not create schemas in its database; it must own it.'
+    default:
+      return null
+  }
+}
+
+function errorCode(error: unknown): string | undefined {
+  if (error instanceof AggregateError) return errorCode(error.errors[0])
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+function errorSyscall(error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? error.syscall : undefined
+}
