@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createHttpClient } from './httpClient.ts'
+import { textOf } from './json.ts'
 import type { Findings } from './proof/findings.ts'
 import { eventsAfter, getJson } from './serviceApi.ts'
 
@@ -22,8 +23,8 @@ export async function follow(baseUrl: string, isOurs: (operation: string) => boo
   const disorder: string[] = []
   let events = 0
   let open = true
-  let after = String((await getJson(client, '/v1/stats')).head)
-  let failure: unknown = null
+  let after = textOf((await getJson(client, '/v1/stats')).head)
+  let failure: string | null = null
 
   const readPage = async (): Promise<number> => {
     const page = await eventsAfter(client, after, pageSize)
@@ -42,7 +43,7 @@ export async function follow(baseUrl: string, isOurs: (operation: string) => boo
     while (open) if ((await readPage()) === 0) await delay(idleMs)
   }
   const running = run().catch((error: unknown) => {
-    failure = error
+    failure = String(error)
   })
 
   return {
@@ -54,7 +55,7 @@ export async function follow(baseUrl: string, isOurs: (operation: string) => boo
       open = false
       await running
       findings.looked('tail', events)
-      if (failure !== null) findings.fault('tail', 'the follower', String(failure))
+      if (failure !== null) findings.fault('tail', 'the follower', failure)
       for (const detail of disorder) findings.fault('tail', 'the log', detail)
       if (missing() > 0) findings.fault('tail', 'the log', `${missing()} operations were not seen to their end`)
     },

@@ -21,3 +21,8 @@ export function sameJson(left: unknown, right: unknown): boolean {
     members.every((member) => Object.hasOwn(right, member) && sameJson(left[member], right[member]))
   )
 }
+
+/** A string as it is, anything else as JSON text: what comes over HTTP is not what its contract says until it is looked at. */
+export function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+}

@@ -143,7 +143,7 @@ async function main(): Promise<number> {
     }
     return (await demo(options, options.url ?? own?.url ?? '')) ? 0 : 1
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return 1
   } finally {
     await own?.stop()

@@ -39,7 +39,7 @@ export async function startOwnWaybill(): Promise<OwnWaybill> {
     await waitUntilReady(url, child)
   } catch (error) {
     await stop()
-    throw new Error(`Waybill did not start: ${error instanceof Error ? error.message : error}\n${output}`)
+    throw new Error(`Waybill did not start: ${error instanceof Error ? error.message : String(error)}\n${output}`)
   }
   return { url, stop }
 }

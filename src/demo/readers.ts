@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createHttpClient } from './httpClient.ts'
-import { isObject, type Json } from './json.ts'
+import { isObject, type Json, textOf } from './json.ts'
 import type { OperationRecord } from './ledger.ts'
 import type { Findings } from './proof/findings.ts'
 import type { Random } from './random.ts'
@@ -77,7 +77,11 @@ async function readOperation(
   const body = await get(`/v1/operations/${record.plan.id}${strong ? '?consistency=strong' : ''}`)
   // One node answers: its memory holds what it acknowledged, so not even a plain read may step back.
   if (isObject(body) && Number(body.revision) < acknowledged) {
-    findings.fault('reads', record.plan.id, `read revision ${body.revision} after ${acknowledged} was acknowledged`)
+    findings.fault(
+      'reads',
+      record.plan.id,
+      `read revision ${textOf(body.revision)} after ${acknowledged} was acknowledged`,
+    )
   }
 }
 

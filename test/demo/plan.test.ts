@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { loadDocuments } from '../../src/demo/documents.ts'
-import { isObject } from '../../src/demo/json.ts'
+import { isObject, textOf } from '../../src/demo/json.ts'
 import { type Answer, type OperationRecord, openRecord } from '../../src/demo/ledger.ts'
 import { definition, type Policy } from '../../src/demo/pipeline.ts'
 import { type PlannedCommand, planOperation } from '../../src/demo/plan.ts'
@@ -30,11 +30,11 @@ function compiled(policy: Policy): CompiledPipeline {
 function bodyOf({ kind, body }: PlannedCommand): CommandBody {
   const object = (member: string) => (isObject(body[member]) ? { [member]: body[member] } : {})
   const documents = { ...object('data'), ...object('metadata') }
-  if (kind === 'open') return { type: 'OpenOperation', pipeline: 'p', theme: String(body.theme), ...documents }
+  if (kind === 'open') return { type: 'OpenOperation', pipeline: 'p', theme: textOf(body.theme), ...documents }
   return {
     type: 'ReportStatus',
-    service: String(body.service),
-    status: String(body.status),
+    service: textOf(body.service),
+    status: textOf(body.status),
     ...(typeof body.track === 'string' ? { track: body.track } : {}),
     ...(typeof body.sequence === 'number' ? { sequence: body.sequence } : {}),
     ...(body.pipeline === undefined ? {} : { pipeline: 'p' }),

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, sameJson } from '../json.ts'
+import { isObject, type Json, type JsonObject, sameJson, textOf } from '../json.ts'
 import { appended, type OperationRecord, type SentCommand } from '../ledger.ts'
 import type { Findings } from './findings.ts'
 import { type FoldedOperation, foldEvents } from './foldEvents.ts'
@@ -154,7 +154,8 @@ function checkEnd(record: OperationRecord, folded: FoldedOperation, findings: Fi
     }
   }
   const final = expected.tracks.main?.status ?? null
-  if (folded.data.progress !== final) findings.fault('order', id, `data says ${folded.data.progress}, not ${final}`)
+  if (folded.data.progress !== final)
+    findings.fault('order', id, `data says ${textOf(folded.data.progress)}, not ${final}`)
   for (const key of folded.held) findings.fault('recorded', id, `${key} is still held`)
 }
 

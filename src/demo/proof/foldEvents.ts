@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from '../json.ts'
+import { isObject, type Json, type JsonObject, textOf } from '../json.ts'
 import type { Policy } from '../pipeline.ts'
 import type { LoggedEvent } from './loggedEvent.ts'
 import { keyOf } from './loggedEvent.ts'
@@ -53,7 +53,7 @@ export function foldEvents(
   let metadata: JsonObject = {}
 
   for (const [index, event] of events.entries()) {
-    const at = String(event.metadata.recordedAt)
+    const at = textOf(event.metadata.recordedAt)
     if ((event.type === 'OperationOpened') !== (index === 0)) complain(event, 'opened not exactly at revision 0')
     if (event.type === 'OperationOpened') {
       data = objectOf(event.data.data)
@@ -61,7 +61,7 @@ export function foldEvents(
       startTracks(tracks, at)
       continue
     }
-    const track = tracks[String(event.data.track)]
+    const track = tracks[textOf(event.data.track)]
     if (track === undefined) {
       complain(event, 'a track the pipeline does not have')
       continue
@@ -90,8 +90,8 @@ export function foldEvents(
     ),
     data,
     metadata,
-    openedAt: String(events[0]?.metadata.recordedAt),
-    updatedAt: String(events.at(-1)?.metadata.recordedAt),
+    openedAt: textOf(events[0]?.metadata.recordedAt),
+    updatedAt: textOf(events.at(-1)?.metadata.recordedAt),
     revision: events.length - 1,
     held: [...held],
   }
@@ -105,8 +105,9 @@ function move(
   complain: (event: LoggedEvent, detail: string) => void,
 ): void {
   const from = track.status
-  const to = String(event.data.to)
-  if (event.data.from !== from) complain(event, `says it moves from ${event.data.from}, but the track is in ${from}`)
+  const to = textOf(event.data.to)
+  if (event.data.from !== from)
+    complain(event, `says it moves from ${textOf(event.data.from)}, but the track is in ${from}`)
   if (track.phase !== 'active' || from === null) {
     complain(event, `moves a track that is ${track.phase}`)
   } else {
@@ -117,14 +118,15 @@ function move(
     }
     for (const status of passedOnTheWay(track.rules, from, to)) {
       for (const condition of track.rules.requires?.[status] ?? []) {
-        if (!isMet(tracks, condition)) complain(event, `${status} before ${condition.track} is ${condition.in}`)
+        if (!isMet(tracks, condition))
+          complain(event, `${status} before ${condition.track} is ${condition.in.join(' or ')}`)
       }
       track.reached.add(status)
     }
   }
   track.status = to
-  track.since = String(event.metadata.recordedAt)
-  track.by = String(event.data.service)
+  track.since = textOf(event.metadata.recordedAt)
+  track.by = textOf(event.data.service)
   track.phase = Object.hasOwn(track.rules.final, to) ? 'final' : 'active'
 }
 
@@ -135,7 +137,7 @@ function checkSequence(
 ): void {
   const { sequence } = event.data
   if (typeof sequence !== 'number') return
-  const service = String(event.data.service)
+  const service = textOf(event.data.service)
   const last = track.sequences.get(service)
   // Sequences are compared when a report arrives: one of two equal ones may have waited meanwhile.
   const waited = event.metadata.$causationId !== event.metadata.command

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from '../json.ts'
+import { isObject, type Json, type JsonObject, textOf } from '../json.ts'
 import { rawItems, rawMembers } from './rawJson.ts'
 
 /** An event as `/v1/operations/{id}/events` and `/v1/events` answer it. */
@@ -16,12 +16,12 @@ export interface LoggedEvent {
 
 /** Key of the command the event is recorded under. */
 export function keyOf(event: LoggedEvent): string {
-  return String(event.metadata.command)
+  return textOf(event.metadata.command)
 }
 
 /** Key of the command whose append the event was part of. */
 export function causeOf(event: LoggedEvent): string {
-  return String(event.metadata.$causationId)
+  return textOf(event.metadata.$causationId)
 }
 
 export interface EventPage {
@@ -39,15 +39,15 @@ export function readEventPage(text: string): EventPage {
     if (!isObject(event) || !isObject(event.data) || !isObject(event.metadata)) throw new Error('not an event')
     const members = rawMembers(raw[index] ?? '')
     return {
-      stream: String(event.stream),
+      stream: textOf(event.stream),
       revision: Number(event.revision),
-      position: String(event.position),
-      type: String(event.type),
+      position: textOf(event.position),
+      type: textOf(event.type),
       data: event.data,
       metadata: event.metadata,
       dataText: members.get('data') ?? '',
       metadataText: members.get('metadata') ?? '',
     }
   })
-  return { events, next: String(page.next ?? '') }
+  return { events, next: textOf(page.next) }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Follower } from '../follower.ts'
 import { createHttpClient, type HttpClient } from '../httpClient.ts'
-import { isObject, type JsonObject, sameJson } from '../json.ts'
+import { isObject, type JsonObject, sameJson, textOf } from '../json.ts'
 import type { OperationRecord } from '../ledger.ts'
 import { getJson, mustGet } from '../serviceApi.ts'
 import { checkOperation } from './checkOperation.ts'
@@ -78,9 +78,9 @@ async function readList(client: HttpClient, idPrefix: string): Promise<ReadonlyM
     const token = pageToken === '' ? '' : `&pageToken=${encodeURIComponent(pageToken)}`
     const page = await getJson(client, `/v1/operations?idPrefix=${idPrefix}&sort=id&pageSize=${listPageSize}${token}`)
     for (const row of Array.isArray(page.operations) ? page.operations : []) {
-      if (isObject(row)) listed.set(String(row.id), row)
+      if (isObject(row)) listed.set(textOf(row.id), row)
     }
-    pageToken = String(page.nextPageToken ?? '')
+    pageToken = textOf(page.nextPageToken)
   } while (pageToken !== '')
   return listed
 }
@@ -117,7 +117,7 @@ async function checkStats(
     }
   }
   findings.looked('stats')
-  if (stats.parked !== 0) findings.fault('stats', 'parked', `${stats.parked} streams could not be folded`)
+  if (stats.parked !== 0) findings.fault('stats', 'parked', `${textOf(stats.parked)} streams could not be folded`)
 }
 
 function countUp(operations: readonly FoldedOperation[]): JsonObject {
