@@ -1,14 +1,23 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { inject } from 'vitest'
+// For the types of what it provides.
 import './postgresServer.ts'
 
 export interface TestDatabase {
   /** Of the superuser, on the database. */
   readonly connectionString: string
   readonly name: string
-  drop(): Promise<void>
+  /**
+   * Deletes the database. Fails, after deleting it, when a connection to it is still open: a pool or client that was not
+   * ended, named by its application and last query. `allowOpen` is for tests that leave processes or sessions dead behind.
+   */
+  drop(options?: { readonly allowOpen?: boolean }): Promise<void>
 }
+
+/** A connection that was ended takes the server some milliseconds to forget. */
+const CLOSING_TIMEOUT_MS = 1_000
 
 /** An empty database on the run's server. */
 export async function createTestDatabase(): Promise<TestDatabase> {
@@ -19,7 +28,25 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return {
     connectionString: url.toString(),
     name,
-    drop: () => asAdministrator((client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)),
+    drop: ({ allowOpen = false } = {}) =>
+      asAdministrator(async (client) => {
+        const open = allowOpen ? [] : await findOpen(client, name)
+        await client.query(`DROP DATABASE ${name} WITH (FORCE)`)
+        if (open.length > 0) throw new Error(`Connections left open: ${open.join('; ')}`)
+      }),
+  }
+}
+
+async function findOpen(client: pg.Client, database: string): Promise<string[]> {
+  const deadline = performance.now() + CLOSING_TIMEOUT_MS
+  for (;;) {
+    const { rows } = await client.query<{ session: string }>(
+      `SELECT format('%s (%s): %s', application_name, state, left(query, 200)) AS session
+       FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`,
+      [database],
+    )
+    if (rows.length === 0 || performance.now() > deadline) return rows.map(({ session }) => session)
+    await delay(10)
   }
 }
 
