@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet'
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
@@ -29,6 +28,8 @@ export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits'> {
   readonly logger?: ApiLogger
   /** A line for each request. Costs as much as the rest of a request's way through this room. */
   readonly logRequests?: boolean
+  /** Called before any route is added: for hooks that must see all of them. */
+  readonly prepare?: (app: ApiServer) => void
 }
 
 /** The part of a pino logger that this room uses. */
@@ -83,6 +84,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setErrorHandler<FastifyError>(answerError)
   app.removeAllContentTypeParsers()
 
+  options.prepare?.(app)
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, _reply, done) => {
     const { raw } = request
@@ -103,7 +105,6 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     done()
   })
 
-  await app.register(helmet, { global: false })
   await registerDocument(app, options.version)
   await app.register(async (scope) => {
     const routes: ApiServer = scope.withTypeProvider<ZodInput>()

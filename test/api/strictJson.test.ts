@@ -38,16 +38,21 @@ describe('strict JSON', () => {
   test('a duplicate member is found wherever it is and however it is written', () => {
     const member = fc.stringMatching(/^[a-z"\\:{]{0,6}$/)
     fc.assert(
-      fc.property(fc.uniqueArray(member, { minLength: 1, maxLength: 6 }), fc.nat(5), fc.nat(4), (names, pick, wraps) => {
-        const body = names.map((name) => `${JSON.stringify(name)}:{"x":[1,"a:b"]}`)
-        const nest = (text: string) => '[{"in":'.repeat(wraps) + text + '}]'.repeat(wraps)
-        expect(parse(nest(`{${body.join(',')}}`)).ok).toBe(true)
-        const twice = [...body, body[pick % body.length]]
-        expect(parse(nest(`{${twice.join(',')}}`))).toEqual({
-          ok: false,
-          detail: 'An object has two members of the same name.',
-        })
-      }),
+      fc.property(
+        fc.uniqueArray(member, { minLength: 1, maxLength: 6 }),
+        fc.nat(5),
+        fc.nat(4),
+        (names, pick, wraps) => {
+          const body = names.map((name) => `${JSON.stringify(name)}:{"x":[1,"a:b"]}`)
+          const nest = (text: string) => '[{"in":'.repeat(wraps) + text + '}]'.repeat(wraps)
+          expect(parse(nest(`{${body.join(',')}}`)).ok).toBe(true)
+          const twice = [...body, body[pick % body.length]]
+          expect(parse(nest(`{${twice.join(',')}}`))).toEqual({
+            ok: false,
+            detail: 'An object has two members of the same name.',
+          })
+        },
+      ),
     )
   })
 

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { entityTag, sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -28,7 +29,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext): void {
         querystring: operationQuery,
         response: {
           200: jsonAnswer('The operation.', operation),
-          304: { description: 'Still at the revision of `If-None-Match`.' },
+          304: z.null().meta({ description: 'Still at the revision of `If-None-Match`.' }),
           ...problemAnswers(404, 410),
         },
       },

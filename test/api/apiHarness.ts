@@ -1,0 +1,185 @@
+import type { FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
+import { expect } from 'vitest'
+import { z } from 'zod'
+import type { ApiServer } from '../../src/api/apiServer.ts'
+import { resultLine } from '../../src/api/contract/commands.ts'
+import { problem } from '../../src/api/contract/problem.ts'
+import { recordedEvent } from '../../src/api/contract/recordedEvent.ts'
+import type { ApiLimits } from '../../src/api/limits.ts'
+import { buildServer } from '../../src/api/server.ts'
+import type { CommandLimits } from '../../src/commands/commandLimits.ts'
+import type { CommandService } from '../../src/commands/commandService.ts'
+import { createCommandService } from '../../src/commands/groupCommit.ts'
+import type { EventLog } from '../../src/eventlog/eventLog.ts'
+import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
+import { createProjections, migrateReadModel, type Projections } from '../../src/projections/projections.ts'
+import { createTestDatabase } from '../support/database.ts'
+
+export interface ApiHarness {
+  readonly app: ApiServer
+  readonly log: EventLog
+  readonly commands: CommandService
+  readonly projections: Projections
+  readonly drain: AbortController
+  /** Routes as they were registered, `GET /v1/stats`. */
+  readonly routes: readonly string[]
+  readonly errors: readonly unknown[]
+  /** Injects a request; the answer has been held against the document. */
+  send(method: InjectOptions['method'], url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Sends lines in bulk (an object, or text as it is); each result has been held against the document. */
+  bulk(lines: readonly unknown[]): Promise<BulkLine[]>
+  close(): Promise<void>
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test expects of an answer is its own affair
+type Body = any
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly body: Body
+  readonly text: string
+}
+
+export type BulkLine = Body
+
+export interface HarnessOptions {
+  readonly limits?: Partial<ApiLimits>
+  readonly commandLimits?: Partial<CommandLimits>
+  /** Puts something between the rooms and the log: a failure. */
+  readonly wrapLog?: (log: EventLog) => EventLog
+  /** False: nothing is projected until the test starts it. */
+  readonly projecting?: boolean
+}
+
+/** The real rooms: memory log, command service, read model and projector on a database of their own. */
+export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness> {
+  const database = await createTestDatabase()
+  const { connectionString } = database
+  await migrateReadModel(connectionString)
+  const memory = createMemoryEventLog()
+  const log = options.wrapLog?.(memory) ?? memory
+  const commands = createCommandService({
+    log,
+    clock: Date.now,
+    ...(options.commandLimits === undefined ? {} : { limits: options.commandLimits }),
+  })
+  const projections = createProjections({ connectionString, log, windowMs: 1 })
+  if (options.projecting !== false) projections.projector.start()
+  const drain = new AbortController()
+  const routes: string[] = []
+  const errors: unknown[] = []
+  const app = await buildServer({
+    log,
+    commands,
+    readModel: projections.readModel,
+    projector: projections.projector,
+    draining: drain.signal,
+    version: '0.0.0-test',
+    logger: { info: () => undefined, error: (fields) => errors.push(fields) },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    prepare(server) {
+      server.addHook('onRoute', ({ method, url, schema }) => {
+        if (schema?.hide === true) return
+        for (const name of [method].flat()) routes.push(`${name} ${url}`)
+      })
+      server.addHook('onSend', async (request, reply, payload) => checkAnswer(request, reply, payload))
+    },
+  })
+
+  async function send(
+    method: InjectOptions['method'],
+    url: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const payload = body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const answer = await app.inject({ method: method ?? 'GET', url, ...payload, headers: { ...type, ...headers } })
+    const isJson = String(answer.headers['content-type'] ?? '').includes('json') && method !== 'HEAD'
+    const isLines = String(answer.headers['content-type'] ?? '').includes('ndjson')
+    return {
+      status: answer.statusCode,
+      headers: answer.headers,
+      body: isJson && !isLines && answer.body !== '' ? JSON.parse(answer.body) : undefined,
+      text: answer.body,
+    }
+  }
+
+  return {
+    app,
+    log,
+    commands,
+    projections,
+    drain,
+    routes,
+    errors,
+    send,
+    async bulk(lines) {
+      const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')
+      const answer = await send('POST', '/v1/commands', text, { 'content-type': 'application/x-ndjson' })
+      expect(answer.status).toBe(200)
+      return linesOf(answer.text).map((line) => fits(resultLine, line))
+    },
+    async close() {
+      drain.abort()
+      await commands.drain()
+      await app.close()
+      await projections.close()
+      await log.close()
+      await database.drop()
+    },
+  }
+}
+
+export function linesOf(text: string): Body[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+export function eventLines(text: string): Body[] {
+  return linesOf(text).map((line) => fits(recordedEvent, line))
+}
+
+function fits(schema: z.ZodType, value: Body): Body {
+  const result = schema.safeParse(value)
+  if (!result.success)
+    throw new Error(`${JSON.stringify(value)} is not as documented: ${z.prettifyError(result.error)}`)
+  return value
+}
+
+type Documented = Readonly<
+  Record<string, { readonly content?: Readonly<Record<string, { readonly schema: z.ZodType }>> }>
+>
+
+/** Every answer of every test is held against the schema of its route, status and type: an unknown member fails too. */
+function checkAnswer(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
+  if (typeof payload !== 'string' || request.method === 'HEAD') return payload
+  const type = String(reply.getHeader('content-type')).split(';')[0] ?? ''
+  if (!type.endsWith('json')) return payload
+  const { url, schema } = request.routeOptions
+  if (request.is404 || schema?.hide === true || schema === undefined || reply.statusCode === 405) {
+    if (type === 'application/problem+json') fits(problem, JSON.parse(payload))
+    return payload
+  }
+  const documented = (schema.response as Documented | undefined)?.[reply.statusCode]?.content?.[type]?.schema
+  if (documented === undefined)
+    throw new Error(`${request.method} ${url}: ${reply.statusCode} ${type} is not documented`)
+  fits(documented, JSON.parse(payload))
+  return payload
+}
+
+/** Asks until the condition holds, at most 10 s. */
+export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
+  const deadline = Date.now() + 10_000
+  for (;;) {
+    const value = await ask()
+    if (holds(value)) return value
+    if (Date.now() > deadline) throw new Error(`did not come true: ${JSON.stringify(value)}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+export const linear = { statuses: ['new', 'status1', 'status2', 'done'], outOfOrder: 'advance' }
