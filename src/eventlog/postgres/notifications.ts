@@ -89,11 +89,9 @@ export class Notifications {
     const client = new pg.Client(
       clientConfig({ connectionString, role, connectTimeoutMs, applicationName: 'waybill listen' }),
     )
-    const ended = new Promise<void>((resolve) => {
-      client.on('error', () => resolve())
-      client.on('end', () => resolve())
-      this.#closed.signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    const over = new AbortController()
+    client.on('error', () => over.abort())
+    client.on('end', () => over.abort())
     client.on('notification', ({ payload }) => {
       // Our own come back too. The payload only says whether to look: anyone who may connect can send one.
       if (payload !== String(this.#told)) this.#wakeUp.wake()
@@ -103,7 +101,7 @@ export class Notifications {
       await client.query(`LISTEN ${channel}`)
       // What was appended while nobody listened was not told.
       this.#wakeUp.wake()
-      await ended
+      await new WakeUp().wait(AbortSignal.any([over.signal, this.#closed.signal]))
     } catch (error) {
       logger.warn(
         { reason: error instanceof Error ? error.message : String(error) },

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Chain } from '../chains.ts'
 import type { EventLogLogger } from '../eventLog.ts'
 import { WakeUp } from '../wakeUp.ts'
@@ -40,6 +41,8 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options
+    // Every append that waits for a connection listens.
+    setMaxListeners(0, this.#closed.signal)
   }
 
   /** Makes the first session; throws when that cannot be had. */
