@@ -1,4 +1,3 @@
-import type pg from 'pg'
 import { AnotherLogError, type EventLogLogger, LogUnavailableError } from '../eventLog.ts'
 
 /** Which history a session looks at, and how safe it is there. */
@@ -28,6 +27,13 @@ const identityQuery = `
     current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
     pg_backend_pid()::text
   FROM waybill_log.log_head h CROSS JOIN pg_control_system() s`
+
+/** The part of a `pg` client that it takes. */
+export interface Askable {
+  /** As the start of the session said it. */
+  readonly processID?: number | null
+  query(config: { text: string; rowMode: 'array' }): Promise<{ rows: string[][] }>
+}
 
 /** Guards against another history (correctness.md row 7): every new connection is compared with the first one. */
 export class IdentityGuard {
@@ -81,12 +87,12 @@ export class IdentityGuard {
   }
 
   /** To be called once a connection, before its first use. */
-  async admit(client: pg.ClientBase & { processID?: number | null }): Promise<void> {
+  async admit(client: Askable): Promise<void> {
     this.check()
     // Taken before the query: an append may be acknowledged while it is under way.
     const seen = this.#highest
-    const result = await client.query<string[]>({ text: identityQuery, rowMode: 'array' })
-    const [row] = result.rows
+    const { rows } = await client.query({ text: identityQuery, rowMode: 'array' })
+    const [row] = rows
     if (row === undefined) throw this.breakWith('The log has no head row')
     const [logId, position, systemIdentifier, timeline, fsync, fullPageWrites, synchronousCommit, pid] = row
     if (logId === undefined || position === undefined || systemIdentifier === undefined || timeline === undefined) {

@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { createLogDatabase, type LogDatabase, newEvent, newStream } from './logDatabase.ts'
+
+let database: LogDatabase
+
+beforeAll(async () => {
+  database = await createLogDatabase()
+})
+afterAll(() => database.drop())
+
+async function statistics(): Promise<Record<string, { scans: number; updates: number; hotUpdates: number }>> {
+  await database.owner.query('SELECT pg_stat_clear_snapshot()')
+  const { rows } = await database.owner.query(
+    `SELECT relname, seq_scan::int AS scans, n_tup_upd::int AS updates, n_tup_hot_upd::int AS "hotUpdates"
+     FROM pg_stat_user_tables WHERE schemaname = 'waybill_log'`,
+  )
+  return Object.fromEntries(rows.map(({ relname, ...counts }) => [relname, counts]))
+}
+
+// The statistics of a young log are empty or stale, and plans are kept for as long as a session lives.
+it('appends and reads never scan the log, and the head is updated in place', async () => {
+  const before = await statistics()
+  const log = await openPostgresEventLog({ connectionString: database.connectionString })
+  const batch = Array.from({ length: 500 }, () => newStream())
+  await log.append(batch)
+  for (let revision = 0n; revision < 8n; revision += 1n) {
+    await log.append(batch.map(({ stream }) => ({ stream, expectedRevision: revision, events: [newEvent()] })))
+  }
+  const [first] = batch
+  for (const direction of ['forwards', 'backwards'] as const) {
+    await Promise.all(batch.map(({ stream }) => log.readStream(stream, { maxCount: 5, direction })))
+  }
+  await log.readEvent(first!.stream, first!.events[0]!.id)
+  expect(await log.readAll({ after: 0n, maxCount: 10_000 })).toHaveLength(4_500)
+  await log.head()
+  await log.close()
+  // A session's counts arrive with its end at the latest.
+  await expect.poll(async () => (await statistics()).log_head?.updates).toBe(9)
+  const after = await statistics()
+  expect(after.events?.scans).toBe(before.events?.scans)
+  expect(after.streams?.scans).toBe(before.streams?.scans)
+  expect(after.log_head?.hotUpdates).toBe(9)
+})

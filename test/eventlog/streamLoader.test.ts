@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest'
+import type { RecordedEvent } from '../../src/eventlog/eventLog.ts'
+import type { StreamRead } from '../../src/eventlog/postgres/reader.ts'
+import { StreamLoader } from '../../src/eventlog/postgres/streamLoader.ts'
+
+const readOf = (stream: string): StreamRead => ({ stream, fromRevision: 0n, maxCount: 1 })
+const eventOf = ({ stream }: StreamRead): RecordedEvent => ({
+  stream,
+  revision: 0n,
+  position: 1n,
+  id: '00000000-0000-4000-8000-000000000000',
+  type: 'Happened',
+  data: '{}',
+  metadata: '{}',
+})
+
+it('gathers the reads of one turn into one query, and those that come while two are under way into the next', async () => {
+  const queries: { reads: readonly StreamRead[]; answer: () => void }[] = []
+  const loader = new StreamLoader(
+    (reads) =>
+      new Promise((resolve) => {
+        queries.push({ reads, answer: () => resolve(reads.map((read) => [eventOf(read)])) })
+      }),
+  )
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const load = (...names: string[]) => names.map((name) => loader.read(readOf(name)))
+  const all = load('a', 'b', 'c')
+  await turn()
+  all.push(...load('d'))
+  await turn()
+  all.push(...load('e'))
+  await turn()
+  all.push(...load('f'))
+  await turn()
+  const sent = () => queries.map(({ reads }) => reads.map(({ stream }) => stream).join(''))
+  expect(sent()).toEqual(['abc', 'd'])
+  for (let answered = 0; answered < 3; answered += 1) {
+    queries[answered]?.answer()
+    await turn()
+    await turn()
+  }
+  expect(sent()).toEqual(['abc', 'd', 'ef'])
+  expect((await Promise.all(all)).map(([event]) => event?.stream).join('')).toBe('abcdef')
+})
+
+it('tells all reads of a query that failed, and goes on', async () => {
+  let failing = true
+  const loader = new StreamLoader(async (reads) => {
+    if (failing) throw new Error('no server')
+    return reads.map((read) => [eventOf(read)])
+  })
+  const results = await Promise.allSettled([loader.read(readOf('a')), loader.read(readOf('b'))])
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  failing = false
+  expect(await loader.read(readOf('c'))).toHaveLength(1)
+})
