@@ -1,7 +1,7 @@
 import type { Command, OpenOperation, ReportStatus } from './commands.ts'
 import { type DecideContext, type Decision, type Refusal, receiptOutcome } from './decision.ts'
 import { type Draft, fits, openedDraft, type PreparedEvent, prepared, record } from './draft.ts'
-import type { IgnoredReason, ReportedFacts, StatusChanged } from './events.ts'
+import type { IgnoredReason, ReportedFacts } from './events.ts'
 import { emptyObject, jsonBytes } from './json.ts'
 import { judge } from './judge.ts'
 import { fillAbsent, mergePatch } from './mergePatch.ts'
@@ -19,6 +19,7 @@ import {
   unknownStatus,
 } from './refusals.ts'
 import { changesDocuments, releaseHeld } from './releaseHeld.ts'
+import { dataMerged, reportedFacts, reportHeld, reportIgnored, statusChanged } from './reportEvents.ts'
 import { type OperationState, trackOf } from './state.ts'
 
 /**
@@ -92,10 +93,7 @@ function report(command: Command, body: ReportStatus, draft: Draft): Decision {
     case 'behind':
       return ignore(command, body, draft, facts, 'overtaken')
     case 'wait': {
-      const event = prepared({
-        type: 'ReportHeld',
-        data: { ...withStatus(facts, body.status), reason: verdict.reason },
-      })
+      const event = prepared(reportHeld(facts, body.status, verdict.reason))
       const heldBytes = state.held.reduce((sum, held) => sum + held.bytes, event.dataBytes)
       if (state.held.length >= draft.limits.heldCountMax || heldBytes > draft.limits.heldBytesMax) {
         return refused(heldFull(state, track))
@@ -104,13 +102,13 @@ function report(command: Command, body: ReportStatus, draft: Draft): Decision {
     }
     case 'stay': {
       if (!changesDocuments(state, facts)) return ignore(command, body, draft, facts, 'duplicate')
-      const event = prepared({ type: 'DataMerged', data: withStatus(facts, body.status) })
+      const event = prepared(dataMerged(facts, body.status))
       return fits(draft, facts, event.dataBytes, mergePatch)
         ? recorded(command, draft, event)
         : refused(documentTooLarge)
     }
     case 'move': {
-      const event = prepared({ type: 'StatusChanged', data: statusChange(state, body, facts) })
+      const event = prepared(statusChanged(facts, trackOf(state, track.name).status, body.status, body.final))
       if (!fits(draft, facts, event.dataBytes, mergePatch)) return refused(documentTooLarge)
       record(draft, event, command, draft.events.length)
       if (draft.state.held.length > 0) releaseHeld(draft)
@@ -132,7 +130,7 @@ function ignore(
     if (draft.events.length > 0) return accepted(command, draft)
     return { kind: 'accepted', outcome: 'ignored', reason, opened: false, events: [], state: draft.state }
   }
-  const event = prepared({ type: 'ReportIgnored', data: { ...withStatus(facts, body.status), reason } })
+  const event = prepared(reportIgnored(facts, body.status, reason))
   const fills = definition.lateData === 'fill'
   if (fills && !fits(draft, facts, event.dataBytes, fillAbsent)) return refused(documentTooLarge)
   return recorded(command, draft, event)
@@ -159,27 +157,4 @@ function sequenceVerdict(state: OperationState, facts: ReportedFacts): 'older_se
   const last = Object.hasOwn(sequences, facts.service) ? sequences[facts.service] : undefined
   if (last === undefined || facts.sequence > last) return null
   return facts.sequence === last ? 'duplicate' : 'older_sequence'
-}
-
-function reportedFacts(body: ReportStatus, track: string): ReportedFacts {
-  const { service, sequence, observedAt, data, metadata } = body
-  return {
-    track,
-    service,
-    ...(sequence === undefined ? null : { sequence }),
-    ...(observedAt === undefined ? null : { observedAt }),
-    ...(data === undefined ? null : { data }),
-    ...(metadata === undefined ? null : { metadata }),
-  }
-}
-
-function withStatus(facts: ReportedFacts, status: string): ReportedFacts & { readonly status: string } {
-  const { track, ...rest } = facts
-  return { track, status, ...rest }
-}
-
-function statusChange(state: OperationState, body: ReportStatus, facts: ReportedFacts): StatusChanged {
-  const { track, ...rest } = facts
-  const final = body.final === undefined ? null : { final: body.final }
-  return { track, from: trackOf(state, track).status, to: body.status, ...rest, ...final }
 }

@@ -2,6 +2,7 @@ import { type Draft, fits, prepared, record } from './draft.ts'
 import type { IgnoredReason } from './events.ts'
 import { judge } from './judge.ts'
 import { fillAbsent, mergePatch } from './mergePatch.ts'
+import { dataMerged, reportIgnored, statusChanged } from './reportEvents.ts'
 import { type HeldReport, type OperationState, trackOf } from './state.ts'
 
 /**
@@ -41,19 +42,17 @@ function moves(draft: Draft, held: HeldReport): boolean {
 }
 
 function release(draft: Draft, held: HeldReport, verdict: 'stay' | 'move'): void {
-  const { track, ...facts } = held.facts
-  if (verdict === 'stay' && !changesDocuments(draft.state, held.facts)) {
+  const { facts, status } = held
+  if (verdict === 'stay' && !changesDocuments(draft.state, facts)) {
     drop(draft, held, 'duplicate')
     return
   }
-  const event =
+  const event = prepared(
     verdict === 'stay'
-      ? prepared({ type: 'DataMerged', data: { track, status: held.status, ...facts } })
-      : prepared({
-          type: 'StatusChanged',
-          data: { track, from: trackOf(draft.state, track).status, to: held.status, ...facts },
-        })
-  if (fits(draft, held.facts, event.dataBytes, mergePatch)) record(draft, event, held, held.keyEvents)
+      ? dataMerged(facts, status)
+      : statusChanged(facts, trackOf(draft.state, facts.track).status, status, undefined),
+  )
+  if (fits(draft, facts, event.dataBytes, mergePatch)) record(draft, event, held, held.keyEvents)
   else drop(draft, held, 'too_large')
 }
 
@@ -62,8 +61,7 @@ function release(draft: Draft, held: HeldReport, verdict: 'stay' | 'move'): void
  * would fill in beyond a limit, it is dropped for that reason instead, which the fold does not fill.
  */
 function drop(draft: Draft, held: HeldReport, reason: IgnoredReason): void {
-  const { track, service, ...rest } = held.facts
-  const event = prepared({ type: 'ReportIgnored', data: { track, status: held.status, service, reason, ...rest } })
+  const event = prepared(reportIgnored(held.facts, held.status, reason))
   const fills = draft.state.pipeline.definition.lateData === 'fill'
   if (reason !== 'too_large' && fills && !fits(draft, held.facts, event.dataBytes, fillAbsent)) {
     drop(draft, held, 'too_large')

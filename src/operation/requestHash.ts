@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import canonicalize from 'canonicalize'
+import { canonicalJson } from './canonicalJson.ts'
 import type { CommandBody } from './commands.ts'
 import type { Json } from './json.ts'
 
@@ -8,12 +8,12 @@ import type { Json } from './json.ts'
  * Members' order does not matter (RFC 8785), the expected revision does. `expectedRevision` undefined: any.
  */
 export function requestHash(operation: string, expectedRevision: bigint | undefined, body: CommandBody): string {
-  return digest(body.type, operation, expectedRevision, canonicalize(body) ?? '')
+  return digest(body.type, operation, expectedRevision, canonicalJson(body))
 }
 
 /** The same for the definition of a pipeline, as it was sent. */
 export function definitionRequestHash(name: string, expectedRevision: bigint | undefined, definition: Json): string {
-  return digest('DefinePipeline', name, expectedRevision, canonicalize(definition) ?? '')
+  return digest('DefinePipeline', name, expectedRevision, canonicalJson(definition))
 }
 
 function digest(type: string, subject: string, expectedRevision: bigint | undefined, canonical: string): string {
