@@ -53,12 +53,14 @@ export function curlRequest(words: readonly string[], baseUrl: string): Request 
   return new Request(to, { headers, method: method ?? (body === null ? 'GET' : 'POST'), body })
 }
 
-/** Takes out what differs from run to run: times and positions. */
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Takes out what differs from run to run: times, positions and generated keys. */
 export function withoutRunDetails(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (member, inner) => {
     if (member === 'position') return '<position>'
     if (['since', 'openedAt', 'updatedAt', 'definedAt', 'recordedAt'].includes(member) && inner !== null)
       return '<time>'
-    return inner
+    return typeof inner === 'string' && uuid.test(inner) ? '<uuid>' : inner
   })
 }
