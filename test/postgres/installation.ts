@@ -30,9 +30,11 @@ export async function install({
     process.execPath,
     [
       join(project, 'node_modules/typescript/bin/tsc'),
-      ...['--ignoreConfig', '--noCheck', '--target', 'es2023', '--module', 'nodenext', '--types', 'node'],
-      ...['--allowImportingTsExtensions', '--rewriteRelativeImportExtensions'],
-      ...['--rootDir', project, '--outDir', join(directory, 'dist')],
+      '--ignoreConfig',
+      '--noCheck',
+      '--allowImportingTsExtensions',
+      '--rewriteRelativeImportExtensions',
+      ...compilerOptions({ target: 'es2023', module: 'nodenext', rootDir: project, outDir: join(directory, 'dist') }),
       fileURLToPath(new URL('./embeddedChild.ts', import.meta.url)),
     ],
     { cwd: project, encoding: 'utf8' },
@@ -54,6 +56,10 @@ export async function install({
     program: join(directory, 'dist/test/postgres/embeddedChild.js'),
     remove: () => rm(directory, { recursive: true, force: true }),
   }
+}
+
+function compilerOptions(options: Readonly<Record<string, string>>): string[] {
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
 }
 
 /** The folders, relative to the project, of packages and all that they depend on, as far as installed here. */

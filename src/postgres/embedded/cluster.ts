@@ -113,6 +113,8 @@ async function runInitdb(binaries: Binaries, user: ServerUser | null, access: Fo
       '--data-checksums',
     ],
     {
+      // Ctrl-C in a terminal signals the whole foreground group; Waybill stops in order once this is done.
+      detached: true,
       cwd: '/',
       env: serverEnvironment,
       stdio: access.stdio('pipe'),

@@ -42,6 +42,7 @@ export async function serverSettings(dataDir: string): Promise<Record<string, st
     log_timezone: 'UTC',
     log_line_prefix: '%m [%p] %a ',
     log_checkpoints: 'off',
+    max_logical_replication_workers: '0',
     logging_collector: 'off',
   }
 }
