@@ -17,6 +17,14 @@ class RevisionGapError extends Error {
   override readonly name = 'RevisionGapError'
 }
 
+/** An operation as its row has it. */
+export interface LoadedOperation {
+  readonly state: OperationState
+  /** Length of its documents' JSON text. */
+  readonly dataLength: number
+  readonly metadataLength: number
+}
+
 interface Touched {
   readonly stream: string
   readonly before: FoldedOperation | null
@@ -79,8 +87,8 @@ export class Folding {
   }
 
   /** An operation as its row has it. */
-  admit(state: OperationState): void {
-    this.#states.set(state.id, { state, shape: this.#shapes.of(state) })
+  admit({ state, dataLength, metadataLength }: LoadedOperation): void {
+    this.#states.set(state.id, { state, shape: this.#shapes.of(state), dataLength, metadataLength })
   }
 
   /**
@@ -107,8 +115,11 @@ export class Folding {
     const writes = this.#writes
     for (const { stream, before, state, position } of this.#touched.values()) {
       const shape = this.#shapes.of(state)
-      writes.push(operationWrite({ stream, before, state, position, shape }))
-      this.#states.set(state.id, { state, shape })
+      const write = operationWrite({ stream, before, state, position, shape })
+      writes.push(write)
+      const dataLength = write.data?.length ?? before?.dataLength ?? 0
+      const metadataLength = write.metadata?.length ?? before?.metadataLength ?? 0
+      this.#states.set(state.id, { state, shape, dataLength, metadataLength })
     }
     this.#states.trim()
     return { writes, from: this.#from, to: this.#to, events: this.#events }

@@ -41,7 +41,7 @@ export function pageStatement(query: OperationQuery, way: Way): Statement {
       ? walk({ column, order, shapes, where: [...rows, ...keyset], limit })
       : collect({ way, column, order, shapes, rows, keyset, limit })
   const text = `
-    SELECT c.position AS checkpoint, page.*
+    SELECT c.position AS checkpoint, c.log_id, page.*
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
       WITH keys AS MATERIALIZED (${keys})

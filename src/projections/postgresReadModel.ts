@@ -25,6 +25,8 @@ export interface ReadModelSettings {
   readonly connectionsMax?: number
   /** The longest a query may take. Default 5,000. */
   readonly queryTimeoutMs?: number
+  /** The log whose read model it is: rows of another one are not shown. */
+  readonly logId: string
   readonly signal: CheckpointSignal
 }
 
@@ -45,7 +47,8 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     queryTimeoutMs: timeoutMs + 1_000,
     ...(settings.role === undefined ? null : { role: settings.role }),
   })
-  const poll = pollCheckpoint(pool, signal)
+  const poll = pollCheckpoint(pool, settings)
+  let closing: Promise<void> | null = null
 
   async function query<Row extends pg.QueryResultRow>(
     statement: Statement & { readonly name?: string },
@@ -60,10 +63,13 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
   }
 
   /** All rows carry the checkpoint; one with nothing else in it stands for an empty answer. */
-  function seen(rows: readonly { readonly checkpoint: bigint }[]): bigint {
+  function seen(rows: readonly CheckpointRow[]): bigint {
     const [first] = rows
     if (first === undefined)
       throw new ReadModelUnavailableError('The read model has no checkpoint: is its schema migrated?')
+    if (!ofThisLog(first, settings.logId)) {
+      throw new ReadModelUnavailableError('The read model is of another log until the projector has folded it anew')
+    }
     signal.observe(first.checkpoint)
     return first.checkpoint
   }
@@ -113,9 +119,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
 
     waitFor: (position, waitMs) => signal.waitFor(position, waitMs),
 
-    async close() {
+    close() {
       poll.stop()
-      await pool.end()
+      closing ??= pool.end()
+      return closing
     },
   }
 }
@@ -124,7 +131,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
  * While somebody waits and this node does not project: one query for all of them. Polled, not notified: NOTIFY takes a
  * lock of the whole server at commit (correctness.md row 8), which every batch would pay and only waiters would use.
  */
-function pollCheckpoint(pool: pg.Pool, signal: CheckpointSignal): { readonly stop: () => void } {
+function pollCheckpoint(pool: pg.Pool, { signal, logId }: ReadModelSettings): { readonly stop: () => void } {
   let polling = false
   let stopped = false
   const poll = async (): Promise<void> => {
@@ -133,7 +140,7 @@ function pollCheckpoint(pool: pg.Pool, signal: CheckpointSignal): { readonly sto
       try {
         const { rows } = await pool.query<CheckpointRow>(checkpointStatement)
         const [row] = rows
-        if (row !== undefined) signal.observe(row.checkpoint)
+        if (row !== undefined && ofThisLog(row, logId)) signal.observe(row.checkpoint)
       } catch {
         // Who waits has a deadline of its own; the next round asks again.
       }
@@ -154,6 +161,13 @@ function pollCheckpoint(pool: pg.Pool, signal: CheckpointSignal): { readonly sto
 
 interface CheckpointRow {
   readonly checkpoint: bigint
+  /** Null before the first projector: nothing is folded. */
+  readonly log_id: string | null
+}
+
+/** After a restore or a copy, until its projector has dropped the rows, the positions in them are another log's. */
+function ofThisLog(row: CheckpointRow, logId: string): boolean {
+  return row.log_id === null || row.log_id === logId
 }
 
 /** Of an outer join: all columns are null where there is no row. */
@@ -171,13 +185,13 @@ interface OperationColumns extends StateColumns {
 
 const checkpointStatement = {
   name: 'checkpoint',
-  text: `SELECT position AS checkpoint FROM ${schemaName}.checkpoints WHERE name = '${projectionName}'`,
+  text: `SELECT position AS checkpoint, log_id FROM ${schemaName}.checkpoints WHERE name = '${projectionName}'`,
 }
 
 const operationStatement = {
   name: 'operation',
   text: `
-    SELECT c.position AS checkpoint, o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at,
+    SELECT c.position AS checkpoint, c.log_id, o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at,
            o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason
     FROM ${schemaName}.checkpoints c
     LEFT JOIN ${schemaName}.operations o ON o.id = $1
@@ -222,7 +236,7 @@ interface ShapeColumns {
 const statsStatement = {
   name: 'stats',
   text: `
-    SELECT c.position AS checkpoint, (SELECT count(*) FROM ${schemaName}.parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
+    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*) FROM ${schemaName}.parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
     FROM ${schemaName}.checkpoints c
     LEFT JOIN ${schemaName}.shapes s ON s.operations > 0
     WHERE c.name = '${projectionName}'`,
@@ -268,7 +282,7 @@ interface PipelineColumns {
 const pipelinesStatement = {
   name: 'pipelines',
   text: `
-    SELECT c.position AS checkpoint, p.*
+    SELECT c.position AS checkpoint, c.log_id, p.*
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
       SELECT DISTINCT ON (name) name, version, definition, defined_at FROM ${schemaName}.pipelines ORDER BY name, version DESC
@@ -288,7 +302,7 @@ function pipelineRow({ name, version, definition, defined_at: definedAt }: Pipel
 const parkedStatement = {
   name: 'parked_streams',
   text: `
-    SELECT c.position AS checkpoint, p.*
+    SELECT c.position AS checkpoint, c.log_id, p.*
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
       SELECT stream, revision, position, reason, detail FROM ${schemaName}.parked WHERE stream > $1 ORDER BY stream LIMIT $2::int

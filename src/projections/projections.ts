@@ -6,7 +6,7 @@ import { createProjector, type ProjectorSettings } from './projector.ts'
 import type { Projector, ReadModel } from './readModel.ts'
 
 export interface ProjectionsSettings
-  extends Omit<ReadModelSettings, 'signal'>,
+  extends Omit<ReadModelSettings, 'signal' | 'logId'>,
     Omit<ProjectorSettings, 'signal' | 'connectionString' | 'role'> {
   readonly log: EventLog
 }
@@ -27,7 +27,7 @@ export function migrateReadModel(connectionString: string): Promise<MigrateResul
 /** The read model of a log, and the projector that fills it: a node's both know of each other, so that no wait costs a query. */
 export function createProjections(settings: ProjectionsSettings): Projections {
   const signal = new CheckpointSignal()
-  const readModel = createReadModel({ ...settings, signal })
+  const readModel = createReadModel({ ...settings, signal, logId: settings.log.logId })
   const projector = createProjector({ ...settings, signal })
   return {
     readModel,

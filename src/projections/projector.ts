@@ -178,7 +178,7 @@ class PostgresProjector implements Projector {
       if (await session.tryLock()) return true
       this.#error = null
       this.#setPhase('waiting')
-      this.#settings.signal.observe(await session.checkpoint())
+      this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
       await this.#measureIdle()
       await this.#sleep(this.#settings.takeOverIntervalMs ?? 1_000)
       if (session.lost !== null) throw session.lost
@@ -290,7 +290,7 @@ class PostgresProjector implements Projector {
   ): Promise<NewerSchemaError | null> {
     const missing = folding.missing(events)
     if (missing.length > 0) {
-      for (const state of await session.loadStates(missing, this.#pipelines)) folding.admit(state)
+      for (const loaded of await session.loadStates(missing, this.#pipelines)) folding.admit(loaded)
     }
     for (const [index, event] of events.entries()) {
       if (index > 0 && index % sliceEvents === 0) await new Promise((resolve) => setImmediate(resolve))

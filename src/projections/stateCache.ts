@@ -5,12 +5,15 @@ import type { Shape } from './shape.ts'
 export interface FoldedOperation {
   readonly state: OperationState
   readonly shape: Shape
+  /** Length of its documents' JSON text. (The state's own bounds on them only grow.) */
+  readonly dataLength: number
+  readonly metadataLength: number
 }
 
 /** What an operation costs beside its documents: tracks, held reports, the objects themselves. */
 const bytesEach = 2_000
 /** A parsed document takes several times the bytes of its text. */
-const bytesPerTextByte = 3
+const bytesPerUnit = 3
 
 /**
  * The operations folded last, least recently used ones dropped first, bounded by an estimate of their bytes: a few large
@@ -59,6 +62,8 @@ export class StateCache {
   }
 }
 
-function weight({ state }: FoldedOperation): number {
-  return bytesEach + bytesPerTextByte * (state.dataBytesMax + state.metadataBytesMax)
+function weight({ state, dataLength, metadataLength }: FoldedOperation): number {
+  let held = 0
+  for (const report of state.held) held += report.bytes
+  return bytesEach + bytesPerUnit * (dataLength + metadataLength + held)
 }

@@ -10,20 +10,36 @@ export interface ReadModelDatabase {
   readonly role: string
   /** As the owner, beside the service. */
   readonly admin: pg.Client
+  /** Runs `work` while another session holds the table: nobody else can write it. */
+  withTableLocked<T>(table: string, work: () => Promise<T>): Promise<T>
   drop(): Promise<void>
 }
 
 export async function createReadModelDatabase(): Promise<ReadModelDatabase> {
   const database = await createTestDatabase()
   await migrateReadModel(database.connectionString)
-  const admin = new pg.Client(clientConfig({ connectionString: database.connectionString }))
-  admin.on('error', () => undefined)
-  await admin.connect()
-  await admin.query('SET search_path TO waybill_read')
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client(clientConfig({ connectionString: database.connectionString }))
+    client.on('error', () => undefined)
+    await client.connect()
+    await client.query('SET search_path TO waybill_read')
+    return client
+  }
+  const admin = await connect()
   return {
     connectionString: database.connectionString,
     role: SERVICE_ROLE,
     admin,
+    async withTableLocked(table, work) {
+      const locker = await connect()
+      try {
+        await locker.query('BEGIN')
+        await locker.query(`LOCK TABLE ${table} IN EXCLUSIVE MODE`)
+        return await work()
+      } finally {
+        await locker.end()
+      }
+    },
     async drop() {
       await admin.end()
       await database.drop()
