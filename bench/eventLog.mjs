@@ -84,7 +84,9 @@ async function readBack(log) {
     count += events.length
     if (performance.now() - started > 5_000) break
   }
-  process.stdout.write(`read      5000  ${String(Math.round(count / ((performance.now() - started) / 1_000))).padStart(8)}\n`)
+  process.stdout.write(
+    `read      5000  ${String(Math.round(count / ((performance.now() - started) / 1_000))).padStart(8)}\n`,
+  )
 }
 
 function request(stream, expectedRevision) {

@@ -57,7 +57,7 @@ export async function createFaultyNetwork(connectionString: string): Promise<Fau
       return pairs.size
     },
     loseClients() {
-      for (const pair of [...pairs]) {
+      for (const pair of pairs) {
         pairs.delete(pair)
         orphans.push(pair.server)
         pair.client.resetAndDestroy()
@@ -70,7 +70,7 @@ export async function createFaultyNetwork(connectionString: string): Promise<Fau
       }
     },
     stall() {
-      for (const pair of [...pairs]) {
+      for (const pair of pairs) {
         pairs.delete(pair)
         orphans.push(pair.server)
         pair.client.removeAllListeners('data').pause()

@@ -44,13 +44,14 @@ describe('the guard on the log’s identity', () => {
     await guard.admit(connection())
     await guard.admit(connection({ position: '9' }))
     const slow = connection({ position: '9' })
-    const query = slow.query
-    slow.query = async (config) => {
-      const answer = await query(config)
-      guard.saw(12n)
-      return answer
-    }
-    await guard.admit(slow)
+    await guard.admit({
+      ...slow,
+      query: async (config) => {
+        const answer = await slow.query(config)
+        guard.saw(12n)
+        return answer
+      },
+    })
     await expect(guard.admit(connection({ position: '11' }))).rejects.toThrow(AnotherLogError)
   })
 

@@ -88,7 +88,7 @@ describe('a log whose server is not to be had', () => {
     ])
     await head.release('ROLLBACK')
     expect(await impatient.append([first])).toMatchObject([{ kind: 'appended', revision: 0n }])
-    expect((await database.writerPids()).toSorted()).toEqual(pids.toSorted())
+    expect(new Set(await database.writerPids())).toEqual(new Set(pids))
     await impatient.close()
   })
 
