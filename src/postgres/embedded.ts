@@ -59,7 +59,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const made = await mkdir(dataDir, { recursive: true, mode: 0o700 })
     // Root's PostgreSQL runs as another user, who has to pass through.
     if (made !== undefined && process.getuid?.() === 0) await chmod(dataDir, 0o711)
-    const lock = await lockDirectory(dataDir)
+    const lock = await lockDirectory(dataDir, options.log === undefined ? {} : { log: options.log })
     try {
       return await startIn(dataDir, options, () => lock.release())
     } catch (error) {
@@ -121,7 +121,9 @@ async function startIn(
 }
 
 async function ensureDatabase(connectionString: string): Promise<void> {
-  const client = new pg.Client(clientConfig({ connectionString, applicationName: 'waybill start' }))
+  const client = new pg.Client(
+    clientConfig({ connectionString, applicationName: 'waybill start', connectTimeoutMs: 30_000 }),
+  )
   client.on('error', () => undefined)
   await client.connect()
   try {

@@ -77,7 +77,7 @@ test('options of the connection string are kept beside ours', async () => {
 })
 
 test('a full pool refuses after its bound instead of waiting for ever', async () => {
-  await withPool({ max: 1, connectTimeoutMs: 50 }, async (pool) => {
+  await withPool({ max: 1, connectTimeoutMs: 1_000 }, async (pool) => {
     const client = await pool.connect()
     await expect(pool.query('SELECT 1')).rejects.toThrow(/timeout/)
     client.release()

@@ -66,7 +66,7 @@ test('a holder in another container is recognised by its heartbeat', async () =>
 
 test('a silent claim from another container ends', async () => {
   await claim('1-someStart-otherSpace-0123456789ab')
-  const lock = await lockDirectory(directory, 300)
+  const lock = await lockDirectory(directory, { silenceMs: 300 })
   expect(await readdir(join(directory, 'lock'))).toHaveLength(1)
   await lock.release()
 })

@@ -46,7 +46,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function removeRemains(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const [, pid, identity] = /^waybill-test-(\d+)-([A-Za-z0-9.]+)-.{6}$/.exec(name) ?? []
-    if (pid !== undefined && processIdentity(Number(pid)) !== identity) remove(join(tmpdir(), name))
+    if (pid === undefined || processIdentity(Number(pid)) === identity) continue
+    try {
+      remove(join(tmpdir(), name))
+    } catch {
+      // Another user's: theirs to remove.
+    }
   }
 }
 

@@ -7,6 +7,13 @@ import { DirectoryInUseError } from './errors.ts'
 import { giveToFolderOwner } from './ownership.ts'
 import { processIdentity, processSpace } from './processIdentity.ts'
 
+export interface LockOptions {
+  /** Told when the wait for a heartbeat begins. */
+  readonly log?: (message: string) => void
+  /** A claim from another container or machine that shows no heartbeat for this long is a dead one. Default 10,000. */
+  readonly silenceMs?: number
+}
+
 export interface DirectoryLock {
   /** Can be repeated. */
   release(): Promise<void>
@@ -14,7 +21,6 @@ export interface DirectoryLock {
 
 const ATTEMPTS_MAX = 20
 const HEARTBEAT_MS = 2_000
-/** A claim from another container that shows no heartbeat for this long is a dead one. */
 const SILENCE_MS = 5 * HEARTBEAT_MS
 
 /** A claim's file is named `{pid}-{identity}-{space}-{random}`. */
@@ -39,7 +45,7 @@ interface Claim {
  *
  * @throws {DirectoryInUseError}
  */
-export async function lockDirectory(directory: string, silenceMs = SILENCE_MS): Promise<DirectoryLock> {
+export async function lockDirectory(directory: string, options: LockOptions = {}): Promise<DirectoryLock> {
   const folder = join(directory, 'lock')
   const made = await mkdir(folder, { recursive: true, mode: 0o700 })
   if (made !== undefined) await giveToFolderOwner(folder)
@@ -52,34 +58,37 @@ export async function lockDirectory(directory: string, silenceMs = SILENCE_MS): 
     ].join('-')
     const path = join(folder, own)
     await writeFile(path, describe(false), { flag: 'wx', mode: 0o600 })
-    let rival: Awaited<ReturnType<typeof findRival>>
-    try {
-      rival = await findRival(folder, own, silenceMs)
-    } catch (error) {
+    const stopHeart = beat(path)
+    const release = async () => {
+      stopHeart()
       await rm(path, { force: true })
+    }
+    let rival: Rival | null
+    try {
+      rival = await findRival(folder, own, options)
+      if (rival === null) {
+        await writeFile(path, describe(true))
+        return { release }
+      }
+    } catch (error) {
+      await release()
       throw error
     }
-    if (rival === null) return hold(path)
-    await rm(path, { force: true })
+    await release()
     if (rival.held || attempt >= ATTEMPTS_MAX) throw new DirectoryInUseError(directory, rival.pid, rival.host)
     await delay(20 + Math.random() * 80)
   }
 }
 
-async function hold(path: string): Promise<DirectoryLock> {
-  await writeFile(path, describe(true))
+/** From the claim on, not from the hold: two contenders who watch each other must each see the other alive. */
+function beat(path: string): () => void {
   const heartbeat = setInterval(() => {
     const now = new Date()
-    // Only neighbours in other containers look at it; a beat missed is made good by the next.
+    // A beat missed is made good by the next.
     utimes(path, now, now).catch(() => undefined)
   }, HEARTBEAT_MS)
   heartbeat.unref()
-  return {
-    release: async () => {
-      clearInterval(heartbeat)
-      await rm(path, { force: true })
-    },
-  }
+  return () => clearInterval(heartbeat)
 }
 
 interface Rival {
@@ -89,13 +98,13 @@ interface Rival {
   readonly host: string | null
 }
 
-async function findRival(folder: string, own: string, silenceMs: number): Promise<Rival | null> {
+async function findRival(folder: string, own: string, options: LockOptions): Promise<Rival | null> {
   let rival: Rival | null = null
   for (const claim of (await readdir(folder)).map(parseClaim)) {
     if (claim === null || claim.file === own) continue
     const path = join(folder, claim.file)
     const here = claim.space === processSpace()
-    const alive = here ? processIdentity(claim.pid) === claim.identity : await beats(path, silenceMs)
+    const alive = here ? processIdentity(claim.pid) === claim.identity : await beats(path, options)
     if (!alive) {
       await rm(path, { force: true })
       continue
@@ -113,12 +122,13 @@ function parseClaim(file: string): Claim | null {
 }
 
 /** Watches a claim until its heartbeat is seen, it goes away, or the silence is long enough. No two clocks are compared. */
-async function beats(path: string, silenceMs: number): Promise<boolean> {
+async function beats(path: string, { log, silenceMs = SILENCE_MS }: LockOptions): Promise<boolean> {
   const modified = () =>
     stat(path).then(
       ({ mtimeMs }) => mtimeMs,
       () => null,
     )
+  log?.('Looking whether the Waybill of another container or machine that had the directory is still there')
   const first = await modified()
   const deadline = performance.now() + silenceMs
   while (performance.now() < deadline) {

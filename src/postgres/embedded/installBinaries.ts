@@ -20,7 +20,9 @@ export async function installBinaries(
   const problem = cannotRun(binaries, user)
   if (problem === null) return binaries
   if (user === null)
-    throw new EmbeddedPostgresError(`The PostgreSQL in ${binaries.directory} does not run here: ${problem}`)
+    throw new EmbeddedPostgresError(
+      `The PostgreSQL in ${binaries.directory} does not run here: ${problem}. DATABASE_URL can name a server of your own.`,
+    )
   const copy = binariesIn(join(CACHE, `postgres-${binaries.version}-${process.arch}`), binaries.version)
   try {
     await mkdir(CACHE, { recursive: true, mode: 0o755 })

@@ -42,6 +42,8 @@ export async function serverSettings(dataDir: string): Promise<Record<string, st
     log_timezone: 'UTC',
     log_line_prefix: '%m [%p] %a ',
     log_checkpoints: 'off',
+    // No DETAIL: it quotes rows, and with them documents.
+    log_error_verbosity: 'terse',
     max_logical_replication_workers: '0',
     logging_collector: 'off',
   }
