@@ -1,4 +1,4 @@
-import type { RefusalCode } from '../operation/decision.ts'
+import type { Outcome, RefusalCode } from '../operation/decision.ts'
 import type { Accepted } from './chain.ts'
 import type { CommandResult } from './commandService.ts'
 import type { Ticket } from './lane.ts'
@@ -11,34 +11,28 @@ export interface Place {
 }
 
 export function accepted(ticket: Ticket, decision: Accepted, place: Place): CommandResult {
-  return {
-    kind: 'accepted',
-    operation: ticket.command.operation,
-    key: ticket.command.key,
-    outcome: decision.outcome,
-    ...(decision.reason === undefined ? undefined : { reason: decision.reason }),
-    opened: decision.opened,
-    revision: place.revision,
-    position: place.position,
-  }
+  return acceptedAs(ticket, decision.outcome, decision.reason, decision.opened, place)
 }
 
 /** The first receipt again; `key_reused` when the key came with another request. */
 export function receiptAgain(ticket: Ticket, receipt: Receipt): CommandResult {
-  const { operation, key, requestHash } = ticket.command
-  if (receipt.requestHash !== requestHash) {
+  if (receipt.requestHash !== ticket.command.requestHash) {
     return refused(ticket, 'key_reused', 'This idempotency key was used for another request on this operation')
   }
-  return {
-    kind: 'accepted',
-    operation,
-    key,
-    outcome: receipt.outcome,
-    ...(receipt.reason === undefined ? undefined : { reason: receipt.reason }),
-    opened: receipt.opened,
-    revision: receipt.revision,
-    position: receipt.position,
-  }
+  return acceptedAs(ticket, receipt.outcome, receipt.reason, receipt.opened, receipt)
+}
+
+function acceptedAs(
+  ticket: Ticket,
+  outcome: Outcome,
+  reason: Receipt['reason'],
+  opened: boolean,
+  { revision, position }: Place,
+): CommandResult {
+  const { operation, key } = ticket.command
+  return reason === undefined
+    ? { kind: 'accepted', operation, key, outcome, opened, revision, position }
+    : { kind: 'accepted', operation, key, outcome, reason, opened, revision, position }
 }
 
 export function receiptOf(ticket: Ticket, decision: Accepted, place: Place): Receipt {

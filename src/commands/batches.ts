@@ -24,8 +24,11 @@ export interface BatchesOptions {
   readonly monotonicMs: () => number
   /** Decides what a lane puts into the batch; null when it puts nothing. */
   readonly build: (lane: Lane, room: BatchRoom) => Chain | null
-  /** `arrival`: commands up to this number had arrived when the batch was sent. */
-  readonly settle: (chain: Chain, outcomes: readonly AppendOutcome[], arrival: number) => void
+  /**
+   * `outcomes` are those of the whole batch, the chain's begin at `offset`. `arrival`: commands up to this number had
+   * arrived when the batch was sent.
+   */
+  readonly settle: (chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
   readonly arrivals: () => number
   readonly reportBug: (bug: unknown) => void
 }
@@ -115,15 +118,14 @@ export function createBatches(options: BatchesOptions): Batches {
     for (const single of batch.singles) single.resolve(outcomes[offset++] ?? { kind: 'unknown' })
     let commands = batch.singles.length
     for (const chain of batch.chains) {
-      const end = offset + chain.links.length
       commands += chain.entries.length
       chain.lane.inFlight = false
       try {
-        options.settle(chain, outcomes.slice(offset, end), batch.arrival)
+        options.settle(chain, outcomes, offset, batch.arrival)
       } catch (bug) {
         options.reportBug(bug)
       }
-      offset = end
+      offset += chain.links.length
     }
     for (const listener of listeners) listener(commands, logSeconds)
     if (line.length > 0 || singles.length > 0) schedule()

@@ -2,6 +2,7 @@ import type { AppendRequest } from '../eventlog/eventLog.ts'
 import type { Decision, Refusal } from '../operation/decision.ts'
 import type { OperationState } from '../operation/state.ts'
 import type { Lane, Ticket } from './lane.ts'
+import { plus } from './plus.ts'
 import { mayBeForgotten, type Receipt } from './receipts.ts'
 
 /**
@@ -39,6 +40,7 @@ export type ChainAnswer =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
 const own: ChainAnswer = { kind: 'own' }
+const receipt: ChainAnswer = { kind: 'receipt' }
 
 export type Accepted = Extract<Decision, { kind: 'accepted' }>
 
@@ -77,8 +79,8 @@ export function buildChain(
   room: BatchRoom,
   tools: ChainTools,
 ): { readonly chain: Chain | null; readonly question: Question } {
-  const links: Link[] = []
-  const entries: ChainEntry[] = []
+  let links: Link[] | null = null
+  let entries: ChainEntry[] | null = null
   /** Keys this chain appends under, by the index of their link. */
   let keys: Map<string, number> | null = null
   let state = lane.state
@@ -98,7 +100,7 @@ export function buildChain(
     } else if (known !== undefined && known !== null) {
       tools.answerReceipt(ticket, known)
     } else if (sibling !== undefined) {
-      entries.push({ ticket, link: sibling, answer: { kind: 'receipt' } })
+      entries = plus(entries, { ticket, link: sibling, answer: receipt })
     } else if (mustAskForReceipt(lane, ticket)) {
       question = 'receipts'
       break
@@ -111,18 +113,19 @@ export function buildChain(
         const decision = tools.decide(ticket, state)
         if (decision.kind === 'accepted' && decision.events.length > 0) {
           const { request, stateAfter, units } = tools.encode(ticket, decision, state)
-          entries.push({ ticket, link: links.length, answer: own })
+          const link = links === null ? 0 : links.length
+          entries = plus(entries, { ticket, link, answer: own })
           if (taken + 1 < lane.waiting.length) {
             keys ??= new Map()
-            keys.set(key, links.length)
+            keys.set(key, link)
           }
-          links.push({ request, stateAfter, owner: { ticket, accepted: decision } })
+          links = plus(links, { request, stateAfter, owner: { ticket, accepted: decision } })
           room.bytes -= units
           state = stateAfter
-        } else if (links.length === 0 && ticket.arrival <= lane.confirmedAfter) {
+        } else if (links === null && ticket.arrival <= lane.confirmedAfter) {
           tools.answerNow(ticket, decision, lane)
         } else {
-          entries.push(resting(ticket, decision, links.length))
+          entries = plus(entries, resting(ticket, decision, links === null ? 0 : links.length))
         }
       } catch (bug) {
         tools.answerBug(ticket, bug)
@@ -130,11 +133,10 @@ export function buildChain(
     }
     taken += 1
   }
-  if (taken === lane.waiting.length) lane.waiting = []
-  else lane.waiting.splice(0, taken)
-  if (links.length === 0 && entries.length > 0)
-    links.push({ request: check(lane), stateAfter: lane.state, owner: null })
-  return { chain: links.length === 0 ? null : { lane, links, entries }, question }
+  lane.waiting = taken === lane.waiting.length ? [] : lane.waiting.slice(taken)
+  if (entries === null) return { chain: null, question }
+  links ??= [{ request: check(lane), stateAfter: lane.state, owner: null }]
+  return { chain: { lane, links, entries }, question }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { EventLog } from '../eventlog/eventLog.ts'
+import type { AppendOutcome, EventLog } from '../eventlog/eventLog.ts'
 import { decide } from '../operation/decide.ts'
 import type { Decision } from '../operation/decision.ts'
 import { defaultLimits, type OperationLimits } from '../operation/limits.ts'
@@ -18,6 +18,7 @@ import { forgetState, type Lane, type Ticket } from './lane.ts'
 import { createLaneCache } from './laneCache.ts'
 import { createOperationLoader, loadOn } from './operationLoader.ts'
 import { createPipelineCatalog } from './pipelineCatalog.ts'
+import { plus } from './plus.ts'
 import { type SettleTools, settleChain } from './settleChain.ts'
 import { createSlots } from './slots.ts'
 import { createTicketDesk } from './ticketDesk.ts'
@@ -144,10 +145,10 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     return chain
   }
 
-  function settle(chain: Chain, outcomes: Parameters<typeof settleChain>[1], arrival: number): void {
+  function settle(chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
     const { lane } = chain
     try {
-      settleChain(chain, outcomes, arrival, settleTools)
+      settleChain(chain, outcomes, offset, arrival, settleTools)
     } catch (bug) {
       // What the lane knows may be half-updated: let the log say what is true.
       forgetState(lane)
@@ -197,7 +198,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
         if (ticket === null) return
         sweeper ??= setInterval(sweep, sweepMs).unref()
         const lane = lanes.take(command.operation)
-        lane.waiting.push(ticket)
+        lane.waiting = plus(lane.waiting, ticket)
         busy.add(lane)
         if (command.body.type === 'OpenOperation' && lane.state === null && mustAskForPipeline(ticket)) {
           inquiries.findPipeline(lane, ticket)

@@ -54,6 +54,8 @@ export interface Lane {
   /** True while it stands in line for the next batch. */
   inLine: boolean
   bytes: number
+  /** Of the cache: when it was last made its youngest. */
+  movedAt: number
 }
 
 export function newLane(operation: string, stream: string): Lane {
@@ -70,6 +72,7 @@ export function newLane(operation: string, stream: string): Lane {
     asking: 0,
     inLine: false,
     bytes: 0,
+    movedAt: 0,
   }
 }
 

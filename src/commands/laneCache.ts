@@ -21,11 +21,19 @@ export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptio
   // A Map keeps its order of insertion: taking a lane out and putting it back makes it the youngest.
   const lanes = new Map<string, Lane>()
   let bytes = 0
+  /** How many times a lane was made the youngest. */
+  let moves = 0
 
   const drop = (lane: Lane): void => {
     lanes.delete(lane.operation)
     bytes -= lane.bytes
     lane.bytes = 0
+  }
+
+  const place = (lane: Lane): void => {
+    moves += 1
+    lane.movedAt = moves
+    lanes.set(lane.operation, lane)
   }
 
   const dropOldest = (): void => {
@@ -40,12 +48,15 @@ export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptio
     take(operation) {
       const known = lanes.get(operation)
       if (known !== undefined) {
-        lanes.delete(operation)
-        lanes.set(operation, known)
+        // One among the youngest quarter stays where it is: moving a hot lane at each command would cost more than it tells.
+        if (moves - known.movedAt > lanes.size / 4) {
+          lanes.delete(operation)
+          place(known)
+        }
         return known
       }
       const lane = newLane(operation, streamOf(operation))
-      lanes.set(operation, lane)
+      place(lane)
       return lane
     },
     settle(lane) {

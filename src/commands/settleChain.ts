@@ -3,6 +3,7 @@ import { accepted, type Place, receiptAgain, receiptOf, refused } from './answer
 import type { Chain, ChainEntry } from './chain.ts'
 import type { CommandFailure, CommandResult } from './commandService.ts'
 import type { Ticket } from './lane.ts'
+import { plus } from './plus.ts'
 import { rememberReceipt } from './receipts.ts'
 
 export interface SettleTools {
@@ -17,23 +18,25 @@ export interface SettleTools {
  * was appended, answers every command whose state is thereby proved, and puts those that must be decided again back to
  * the lane's front, in their order.
  *
+ * @param outcomes those of the whole batch; the chain's begin at `offset`
  * @param arrival commands up to this number had arrived when the batch was sent
  */
 export function settleChain(
   chain: Chain,
   outcomes: readonly AppendOutcome[],
+  offset: number,
   arrival: number,
   tools: SettleTools,
 ): void {
   const { lane, links } = chain
   const before = placeOf(chain)
   /** Where the stream stood after each confirmed link. */
-  const places: Place[] = []
-  for (const [index, link] of links.entries()) {
-    const outcome = outcomes[index]
+  let places: Place[] = []
+  for (const link of links) {
+    const outcome = outcomes[offset + places.length]
     if (outcome?.kind !== 'appended') break
-    const place = link.owner === null ? before : { revision: outcome.revision, position: outcome.position }
-    places.push(place)
+    const place = link.owner === null ? before : outcome
+    places = plus(places, place)
     lane.state = link.stateAfter
     lane.position = place.position
     if (link.owner !== null) {
@@ -45,11 +48,11 @@ export function settleChain(
     lane.knowledge = 'confirmed'
     lane.confirmedAfter = arrival
   }
-  const failing = outcomes[places.length]
+  const failing = outcomes[offset + places.length]
   // A request that the log would not hold says nothing about the stream; every other failure does.
   if (places.length < links.length && failing?.kind !== 'rejected') lane.knowledge = 'unknown'
 
-  const again: Ticket[] = []
+  let again: Ticket[] = []
   for (const entry of chain.entries) {
     if (entry.ticket.answered) continue
     const place = places[entry.link]
@@ -60,8 +63,8 @@ export function settleChain(
         entry.answer.kind === 'nothing' && entry.answer.rests === 'before' ? before : place,
         tools,
       )
-    } else if (!answerFailed(entry, outcomes, places.length, tools)) {
-      again.push(entry.ticket)
+    } else if (!answerFailed(entry, outcomes, offset, places.length, tools)) {
+      again = plus(again, entry.ticket)
     }
   }
   if (again.length > 0) lane.waiting = again.concat(lane.waiting)
@@ -101,11 +104,12 @@ function answerProved(chain: Chain, { ticket, link, answer }: ChainEntry, place:
 function answerFailed(
   { ticket, link, answer }: ChainEntry,
   outcomes: readonly AppendOutcome[],
+  offset: number,
   failing: number,
   tools: SettleTools,
 ): boolean {
-  const cause = outcomes[failing] ?? { kind: 'unknown' }
-  const own = answer.kind === 'own' ? outcomes[link] : undefined
+  const cause = outcomes[offset + failing] ?? { kind: 'unknown' }
+  const own = answer.kind === 'own' ? outcomes[offset + link] : undefined
   // Without a log there is no point in deciding the rest of the chain again: all of it is safe to send again.
   if (cause.kind === 'unavailable' && own?.kind !== 'unknown') {
     tools.fail(ticket, 'log_unavailable')
