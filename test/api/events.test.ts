@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type ApiHarness, eventLines, startApi } from './apiHarness.ts'
+
+let api: ApiHarness
+beforeAll(async () => {
+  api = await startApi()
+  for (const [id, count] of [
+    ['a', 5],
+    ['b', 2],
+  ] as const) {
+    for (let n = 0; n < count; n += 1) {
+      await api.send('POST', `/v1/operations/${id}/reports`, { service: 's', status: `s${n}`, pipeline: 'any' })
+    }
+  }
+})
+afterAll(() => api.close())
+
+type Event = { revision: number; position: string; stream: string }
+const revisions = (events: Event[]) => events.map((event) => event.revision)
+
+describe("an operation's events", () => {
+  test('are listed from revision 0 on, as they are stored', async () => {
+    const { body } = await api.send('GET', '/v1/operations/a/events')
+    expect(revisions(body.events)).toEqual([0, 1, 2, 3, 4, 5])
+    expect(body.events[1]).toMatchObject({ stream: 'operation-a', type: 'StatusChanged', data: { to: 's0' } })
+    expect(body.events[1].metadata.previousHash).toBe(body.events[0].metadata.hash)
+    expect(body.next).toBe('6')
+  })
+
+  test.each(['forwards', 'backwards'])('page by page, %s', async (direction) => {
+    const seen: number[] = []
+    let next = ''
+    do {
+      const from = next === '' ? '' : `&fromRevision=${next}`
+      const { body } = await api.send('GET', `/v1/operations/a/events?direction=${direction}&pageSize=4${from}`)
+      if (body.events.length === 0) break
+      seen.push(...revisions(body.events))
+      next = body.next
+    } while (next !== '')
+    expect(seen).toEqual(direction === 'forwards' ? [0, 1, 2, 3, 4, 5] : [5, 4, 3, 2, 1, 0])
+  })
+
+  test('past the end are none, and what to pass on stays', async () => {
+    const { body } = await api.send('GET', '/v1/operations/a/events?fromRevision=100')
+    expect(body).toEqual({ events: [], next: '100' })
+  })
+
+  test('of an operation that is not there are 404', async () => {
+    expect((await api.send('GET', '/v1/operations/nobody/events')).body).toMatchObject({ code: 'not_found' })
+    expect((await api.send('GET', '/v1/operations/nobody/events?direction=backwards')).status).toBe(404)
+  })
+
+  test.each(['fromRevision=-1', 'fromRevision=x', 'fromRevision=', 'direction=up', 'pageSize=1001', 'after=x'])(
+    '%s is 400',
+    async (query) => {
+      expect((await api.send('GET', `/v1/operations/a/events?${query}`)).status).toBe(400)
+    },
+  )
+})
+
+describe('the whole log', () => {
+  test('is read in order, each event once, page by page', async () => {
+    const seen: Event[] = []
+    let after = ''
+    for (;;) {
+      const { body } = await api.send('GET', `/v1/events?pageSize=3${after}`)
+      seen.push(...body.events)
+      if (body.events.length === 0) {
+        expect(after).toBe(`&after=${body.next}`)
+        break
+      }
+      after = `&after=${body.next}`
+    }
+    expect(seen.map(({ stream, revision }) => `${stream}/${revision}`)).toEqual([
+      ...[0, 1, 2, 3, 4, 5].map((revision) => `operation-a/${revision}`),
+      ...[0, 1, 2].map((revision) => `operation-b/${revision}`),
+    ])
+  })
+
+  test('as NDJSON is streamed to the head', async () => {
+    const lines = await api.send('GET', '/v1/events', undefined, { accept: 'application/x-ndjson' })
+    expect(lines.headers['content-type']).toContain('application/x-ndjson')
+    const events = eventLines(lines.text)
+    expect(events).toHaveLength(9)
+    expect(lines.headers['waybill-position']).toBe(events.at(-1).position)
+    const page = await api.send('GET', '/v1/events')
+    expect(events).toEqual(page.body.events)
+    const some = await api.send('GET', `/v1/events?pageSize=2&after=${events[3].position}`, undefined, {
+      accept: 'application/x-ndjson',
+    })
+    expect(eventLines(some.text)).toEqual(events.slice(4, 6))
+  })
+
+  test('HEAD of the stream sends no events', async () => {
+    const head = await api.send('HEAD', '/v1/events', undefined, { accept: 'application/x-ndjson' })
+    expect([head.status, head.text]).toEqual([200, ''])
+  })
+
+  test('in a form it does not have is 406', async () => {
+    const answer = await api.send('GET', '/v1/events', undefined, { accept: 'text/html' })
+    expect(answer.body).toMatchObject({ code: 'not_acceptable', status: 406 })
+  })
+})
