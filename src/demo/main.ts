@@ -5,7 +5,7 @@ import { createHttpClient, type HttpClient } from './httpClient.ts'
 import { isObject } from './json.ts'
 import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
 import { type OwnWaybill, startOwnWaybill } from './ownWaybill.ts'
-import { definition } from './pipeline.ts'
+import { definition, tracks } from './pipeline.ts'
 import { createPaint, createProgressView, describeProgress, type ProgressView, thousands } from './progress.ts'
 import { createFindings } from './proof/findings.ts'
 import { prove } from './proof/prove.ts'
@@ -108,6 +108,9 @@ async function readStatuses({ client, tally, pipelines }: Showing): Promise<void
   const stats = await getJson(client, '/v1/stats').catch(() => null)
   if (stats === null || !isObject(stats.pipelines)) return
   tally.statuses.clear()
+  for (const status of [...Object.keys(tracks.main.transitions), ...Object.keys(tracks.main.final)]) {
+    tally.statuses.set(status, 0)
+  }
   for (const name of pipelines) {
     const pipeline = stats.pipelines[name]
     const main = isObject(pipeline) && isObject(pipeline.tracks) ? pipeline.tracks.main : undefined

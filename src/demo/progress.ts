@@ -71,7 +71,10 @@ export function describeProgress(
     `held ${thousands(held)}`,
   ].join('  ')
   const latency = `write ${quantiles(tally.writeLatency)}   read ${quantiles(tally.readLatency)} (${thousands(tally.reads)} reads)`
-  const statuses = [...tally.statuses].map(([status, count]) => `${status} ${thousands(count)}`).join('  ')
+  const statuses = [...tally.statuses]
+    .filter(([, count]) => count > 0)
+    .map(([status, count]) => `${status} ${thousands(count)}`)
+    .join('  ')
   return {
     lines: [
       `${paint.good(bar(share, 30))} ${paint.strong(`${Math.floor(share * 100)}%`)} ${done}, ${pace}`,
