@@ -18,10 +18,12 @@ async function statistics(): Promise<Record<string, { scans: number; updates: nu
   return Object.fromEntries(rows.map(({ relname, ...counts }) => [relname, counts]))
 }
 
-// The statistics of a young log are empty or stale, and plans are kept for as long as a session lives.
+// Plans are kept for as long as a session lives. Those made while the tables were a page long must do for long tables, too.
 it('appends and reads never scan the log, and the head is updated in place', async () => {
   const before = await statistics()
   const log = await openPostgresEventLog({ connectionString: database.connectionString })
+  await log.append([newStream(), newStream()])
+  await database.owner.query('ANALYZE waybill_log.events, waybill_log.streams')
   const batch = Array.from({ length: 500 }, () => newStream())
   await log.append(batch)
   for (let revision = 0n; revision < 8n; revision += 1n) {
@@ -32,13 +34,13 @@ it('appends and reads never scan the log, and the head is updated in place', asy
     await Promise.all(batch.map(({ stream }) => log.readStream(stream, { maxCount: 5, direction })))
   }
   await log.readEvent(first!.stream, first!.events[0]!.id)
-  expect(await log.readAll({ after: 0n, maxCount: 10_000 })).toHaveLength(4_500)
+  expect(await log.readAll({ after: 0n, maxCount: 10_000 })).toHaveLength(4_502)
   await log.head()
   await log.close()
   // A session's counts arrive with its end at the latest.
-  await expect.poll(async () => (await statistics()).log_head?.updates).toBe(9)
+  await expect.poll(async () => (await statistics()).log_head?.updates).toBe(10)
   const after = await statistics()
   expect(after.events?.scans).toBe(before.events?.scans)
   expect(after.streams?.scans).toBe(before.streams?.scans)
-  expect(after.log_head?.hotUpdates).toBe(9)
+  expect(after.log_head?.hotUpdates).toBe(10)
 })
