@@ -54,11 +54,6 @@ export function canReach(graph: StatusGraph, current: string, status: string): b
   return from !== undefined && to !== undefined && graph.reachable[from * graph.statuses.length + to] === 1
 }
 
-/** Every status that can be reached from `current` by one transition or more, nearest in topological order first. */
-export function reachableFrom(graph: StatusGraph, current: string): string[] {
-  return graph.statuses.filter((status) => canReach(graph, current, status))
-}
-
 /**
  * The statuses that lie on every path from `current` to `status`, both excluded, in the order they are passed.
  *
@@ -101,7 +96,7 @@ function reachability(next: readonly (readonly number[])[]): Uint8Array {
 }
 
 function topologicalOrder(next: readonly (readonly number[])[]): number[] | null {
-  const incoming = new Array<number>(next.length).fill(0)
+  const incoming = next.map(() => 0)
   for (const targets of next) for (const target of targets) incoming[target] = (incoming[target] ?? 0) + 1
   const order = incoming.flatMap((count, index) => (count === 0 ? [index] : []))
   for (let place = 0; place < order.length; place += 1) {

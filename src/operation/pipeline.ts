@@ -1,9 +1,9 @@
+import { canonicalJson } from './canonicalJson.ts'
 import { checkDefinition } from './definitionCheck.ts'
 import { type DefinitionError, parseDefinition } from './definitionParse.ts'
 import type { FinalOutcome } from './events.ts'
 import { type StatusGraph, statusGraph } from './graph.ts'
-import type { Json } from './json.ts'
-import { sameJson } from './json.ts'
+import { isJsonObject } from './json.ts'
 
 export type OutOfOrder = 'reject' | 'advance' | 'hold'
 
@@ -118,23 +118,14 @@ function compileTrack(name: string, track: TrackDefinition): CompiledTrack {
 
 /** True when both say the same: the order of members, of a status's transitions and of a condition's statuses is no matter. */
 export function sameDefinition(left: PipelineDefinition, right: PipelineDefinition): boolean {
-  return sameJson(unordered(left), unordered(right))
+  return canonicalJson(unordered(left)) === canonicalJson(unordered(right))
 }
 
-function unordered(definition: PipelineDefinition): Json {
-  const sortedSets = (_member: string, value: unknown): unknown =>
-    Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : value
-  return JSON.parse(JSON.stringify(definition, (member, value) => sortedSets(member, sortConditions(value))))
-}
-
-/** A condition's own list of statuses is a set within the set of conditions: sorted first, from the inside out. */
-function sortConditions(value: unknown): unknown {
-  if (!Array.isArray(value)) return value
-  return value.map((item) =>
-    typeof item === 'object' && item !== null && 'in' in item && Array.isArray(item.in)
-      ? { ...item, in: [...item.in].sort() }
-      : item,
-  )
+/** With every array in one order: all of a definition's arrays are sets. */
+function unordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => canonicalJson(unordered(item))).sort()
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([member, item]) => [member, unordered(item)]))
 }
 
 /**
