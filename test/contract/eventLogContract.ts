@@ -407,6 +407,19 @@ export function describeEventLogContract(adapter: string, create: () => Promise<
         ])
       })
 
+      it('reads long streams whole', async () => {
+        const { stream, events } = await streamOf(300)
+        const ids = events.map(({ id }) => id)
+        const read = async (options: Parameters<EventLog['readStream']>[1]) =>
+          (await log.readStream(stream, options)).map(({ id }) => id)
+        expect(await read({ maxCount: 1_000 })).toEqual(ids)
+        expect(await read({ maxCount: 250, fromRevision: 10n })).toEqual(ids.slice(10, 260))
+        expect(await read({ maxCount: 1_000, direction: 'backwards' })).toEqual(ids.toReversed())
+        expect(await read({ maxCount: 150, direction: 'backwards', fromRevision: 199n })).toEqual(
+          ids.slice(50, 200).reverse(),
+        )
+      })
+
       it('finds nothing where there is no stream', async () => {
         expect(await log.readStream(newStream(), { maxCount: 10 })).toEqual([])
         expect(await log.readStream(newStream(), { maxCount: 10, direction: 'backwards' })).toEqual([])

@@ -17,6 +17,7 @@ const eventOf = ({ stream }: StreamRead): RecordedEvent => ({
 it('gathers the reads of one turn into one query, and those that come while two are under way into the next', async () => {
   const queries: { reads: readonly StreamRead[]; answer: () => void }[] = []
   const loader = new StreamLoader(
+    'forwards',
     (reads) =>
       new Promise((resolve) => {
         queries.push({ reads, answer: () => resolve(reads.map((read) => [eventOf(read)])) })
@@ -45,7 +46,7 @@ it('gathers the reads of one turn into one query, and those that come while two 
 
 it('tells all reads of a query that failed, and goes on', async () => {
   let failing = true
-  const loader = new StreamLoader(async (reads) => {
+  const loader = new StreamLoader('forwards', async (reads) => {
     if (failing) throw new Error('no server')
     return reads.map((read) => [eventOf(read)])
   })
@@ -54,3 +55,33 @@ it('tells all reads of a query that failed, and goes on', async () => {
   failing = false
   expect(await loader.read(readOf('c'))).toHaveLength(1)
 })
+
+it.each(['forwards', 'backwards'] as const)(
+  'fetches long streams in pieces, %s, a few at a time',
+  async (direction) => {
+    const length = 700
+    const queries: number[] = []
+    const loader = new StreamLoader(direction, async (reads) => {
+      queries.push(reads.reduce((sum, read) => sum + read.maxCount, 0))
+      return reads.map((read) => {
+        const from = Number(read.fromRevision)
+        const revisions =
+          direction === 'forwards'
+            ? Array.from({ length: Math.max(0, length - from) }, (_, index) => from + index)
+            : Array.from({ length: Math.min(from, length - 1) + 1 }, (_, index) => Math.min(from, length - 1) - index)
+        return revisions.slice(0, read.maxCount).map((revision) => ({ ...eventOf(read), revision: BigInt(revision) }))
+      })
+    })
+    const counts = [1, 64, 65, 500, 1_000, ...Array.from({ length: 20 }, () => 1_000)]
+    const fromRevision = direction === 'forwards' ? 0n : 10_000n
+    const results = await Promise.all(
+      counts.map((maxCount, index) => loader.read({ stream: `s${index}`, fromRevision, maxCount })),
+    )
+    for (const [index, events] of results.entries()) {
+      expect(events.length).toBe(Math.min(counts[index] ?? 0, length))
+      const expected = events.map((_, at) => BigInt(direction === 'forwards' ? at : length - 1 - at))
+      expect(events.map(({ revision }) => revision)).toEqual(expected)
+    }
+    expect(Math.max(...queries)).toBeLessThanOrEqual(8_000)
+  },
+)

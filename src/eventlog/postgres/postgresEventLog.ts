@@ -115,8 +115,8 @@ class PostgresEventLog implements EventLog {
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#forwards = new StreamLoader((reads) => parts.reader.readStreams('forwards', reads))
-    this.#backwards = new StreamLoader((reads) => parts.reader.readStreams('backwards', reads))
+    this.#forwards = new StreamLoader('forwards', (reads) => parts.reader.readStreams('forwards', reads))
+    this.#backwards = new StreamLoader('backwards', (reads) => parts.reader.readStreams('backwards', reads))
   }
 
   get logId(): string {
