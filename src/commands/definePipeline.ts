@@ -13,7 +13,7 @@ import type { CommandFailure, DefinePipeline, DefinePipelineResult, PipelineReco
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import type { TicketDesk } from './ticketDesk.ts'
 import { createTurns } from './turns.ts'
-import { unreadable } from './unreadable.ts'
+import { failureOf, unreadable } from './unreadable.ts'
 
 export interface PipelineDefiner {
   define(command: DefinePipeline): Promise<DefinePipelineResult>
@@ -125,9 +125,8 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
     try {
       return await inTurn(command, definition)
     } catch (error) {
-      if (error instanceof LogUnavailableError) return failed(command, 'log_unavailable')
-      options.reportUnreadable(pipelineStream(command.name), error)
-      return failed(command, 'unreadable')
+      if (!(error instanceof LogUnavailableError)) options.reportUnreadable(pipelineStream(command.name), error)
+      return failed(command, failureOf(error))
     }
   }
 

@@ -1,11 +1,12 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import { mustAskForReceipt, type Question } from './chain.ts'
-import { type CommandFailure, UnreadableStreamError } from './commandService.ts'
+import type { CommandFailure } from './commandService.ts'
 import type { Lane, Ticket } from './lane.ts'
 import { loadOn, type OperationLoader } from './operationLoader.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import type { Slots } from './slots.ts'
 import type { TicketDesk } from './ticketDesk.ts'
+import { failureOf } from './unreadable.ts'
 
 /** What a lane asks of the log before its commands can be decided. While it asks, it stands in no line. */
 export interface Inquiries {
@@ -41,14 +42,13 @@ export function createInquiries(options: InquiriesOptions): Inquiries {
     question().then(done, done)
   }
 
-  const failureOf = (lane: Lane, error: unknown): CommandFailure['code'] => {
-    if (error instanceof LogUnavailableError) return 'log_unavailable'
-    reportUnreadable(lane, error)
-    return error instanceof UnreadableStreamError ? 'unreadable' : 'log_unavailable'
+  const codeOf = (lane: Lane, error: unknown): CommandFailure['code'] => {
+    if (!(error instanceof LogUnavailableError)) reportUnreadable(lane, error)
+    return failureOf(error)
   }
 
   const failWaiting = (lane: Lane, error: unknown): void => {
-    const code = failureOf(lane, error)
+    const code = codeOf(lane, error)
     const { waiting } = lane
     lane.waiting = []
     for (const ticket of waiting) desk.fail(ticket, code)
@@ -75,7 +75,7 @@ export function createInquiries(options: InquiriesOptions): Inquiries {
           : await catalog.version(pipeline, pipelineVersion)
       ticket.pipeline = record?.pipeline ?? null
     } catch (error) {
-      desk.fail(ticket, failureOf(lane, error))
+      desk.fail(ticket, codeOf(lane, error))
     }
   }
 
@@ -83,7 +83,7 @@ export function createInquiries(options: InquiriesOptions): Inquiries {
     try {
       ticket.recorded = await slots.run(() => loader.receipt(lane.operation, ticket.command.key))
     } catch (error) {
-      desk.fail(ticket, failureOf(lane, error))
+      desk.fail(ticket, codeOf(lane, error))
     }
   }
 

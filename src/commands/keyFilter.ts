@@ -16,7 +16,7 @@ interface Block {
   size: number
 }
 
-const firstCapacity = 2_048
+const firstCapacity = 256
 const bitsPerKey = 12
 const probes = 7
 

@@ -3,6 +3,7 @@ import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import type { CommandGroup, CommandResult } from './commandService.ts'
 import { emptyReceipts, type Receipt, type Receipts, receiptsBytes } from './receipts.ts'
+import { roughJsonBytes } from './roughJsonBytes.ts'
 
 /** A command on its way, until it is answered. */
 export interface Ticket {
@@ -54,6 +55,8 @@ export interface Lane {
   /** True while it stands in line for the next batch. */
   inLine: boolean
   bytes: number
+  /** What the documents took when they were last walked, and the state's bounds then. */
+  readonly documents: { bytes: number; bound: number }
   /** Of the cache: when it was last made its youngest. */
   movedAt: number
 }
@@ -72,6 +75,7 @@ export function newLane(operation: string, stream: string): Lane {
     asking: 0,
     inLine: false,
     bytes: 0,
+    documents: { bytes: 0, bound: 0 },
     movedAt: 0,
   }
 }
@@ -89,15 +93,29 @@ export function forgetState(lane: Lane): void {
   lane.receipts = emptyReceipts()
 }
 
-/** A lane with an empty operation, and what a byte of JSON text costs once it is parsed into objects. */
-const laneBytes = 2_000
-const parsedFactor = 3
+/** A lane with an operation of one track, without documents and receipts; and each further track. */
+const laneBytes = 1_200
+const trackBytes = 400
 
-/** Approximate bytes a lane takes in memory; cheap enough to be asked after every batch. */
+/** Events of fewer bytes than this between two looks at the documents are not worth a look. */
+const growthBytesMin = 4_096
+
+/**
+ * Approximate bytes a lane takes in memory; cheap enough to be asked after every batch. The state's own bounds are far
+ * too high for an operation that is patched often, so its documents are walked, but only after events of about their
+ * own size have come since the last walk.
+ */
 export function measureLane(lane: Lane): number {
-  const { state } = lane
+  const { state, documents } = lane
   if (state === null) return laneBytes
+  const bound = state.dataBytesMax + state.metadataBytesMax
+  const growth = bound - documents.bound
+  if (growth < 0 || growth > Math.max(growthBytesMin, documents.bytes)) {
+    documents.bound = bound
+    documents.bytes = roughJsonBytes(state.data) + roughJsonBytes(state.metadata)
+  }
   let held = 0
   for (const report of state.held) held += report.bytes
-  return laneBytes + parsedFactor * (state.dataBytesMax + state.metadataBytesMax + held) + receiptsBytes(lane.receipts)
+  const tracks = state.pipeline.tracks.size * trackBytes
+  return laneBytes + tracks + documents.bytes + (bound - documents.bound) + 2 * held + receiptsBytes(lane.receipts)
 }

@@ -1,4 +1,5 @@
 import { isIdle, type Lane, measureLane, newLane } from './lane.ts'
+import { forgetOldReceipts } from './receipts.ts'
 
 /** The lanes of this node, least recently used first; idle ones are dropped when there are too many, or they grow too large. */
 export interface LaneCache {
@@ -16,6 +17,12 @@ export interface LaneCacheOptions {
   readonly lanesMax: number
   readonly bytesMax: number
 }
+
+/** How far to go below the bound once it is passed, so that looking through all lanes pays. */
+const relief = 0.9
+
+/** Receipts an operation keeps when memory is short: those a retry is likely to ask for. */
+const receiptsKept = 16
 
 export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptions): LaneCache {
   // A Map keeps its order of insertion: taking a lane out and putting it back makes it the youngest.
@@ -36,9 +43,25 @@ export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptio
     lanes.set(lane.operation, lane)
   }
 
-  const dropOldest = (): void => {
+  const measure = (lane: Lane): void => {
+    const measured = measureLane(lane)
+    bytes += measured - lane.bytes
+    lane.bytes = measured
+  }
+
+  /** Old receipts go first: the log has them too, while a dropped operation must be folded from its beginning. */
+  const shedReceipts = (): void => {
     for (const lane of lanes.values()) {
-      if (lanes.size <= lanesMax && bytes <= bytesMax) return
+      if (bytes <= bytesMax * relief) return
+      if (lane.receipts.recent.size <= receiptsKept) continue
+      forgetOldReceipts(lane.receipts, receiptsKept)
+      measure(lane)
+    }
+  }
+
+  const dropOldest = (bytesKept: number): void => {
+    for (const lane of lanes.values()) {
+      if (lanes.size <= lanesMax && bytes <= bytesKept) return
       if (isIdle(lane)) drop(lane)
     }
   }
@@ -61,12 +84,13 @@ export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptio
     },
     settle(lane) {
       if (lanes.get(lane.operation) !== lane) return
-      const measured = measureLane(lane)
-      bytes += measured - lane.bytes
-      lane.bytes = measured
+      measure(lane)
       // Commands for operations that do not exist must not push out those that do.
       if (lane.state === null && isIdle(lane)) drop(lane)
-      if (lanes.size > lanesMax || bytes > bytesMax) dropOldest()
+      if (bytes > bytesMax) {
+        shedReceipts()
+        dropOldest(bytesMax * relief)
+      } else if (lanes.size > lanesMax) dropOldest(bytesMax)
     },
     size: () => lanes.size,
     bytes: () => bytes,

@@ -28,12 +28,17 @@ export function rememberReceipt(receipts: Receipts, key: string, receipt: Receip
   // A key appends once; should a stream show it twice, the first append is the one that was answered.
   if (receipts.recent.has(key)) return
   receipts.recent.set(key, receipt)
-  if (receipts.recent.size <= receiptsMax) return
-  const oldest = receipts.recent.keys().next()
-  if (oldest.done === true) return
-  receipts.recent.delete(oldest.value)
+  if (receipts.recent.size > receiptsMax) forgetOldReceipts(receipts, receiptsMax)
+}
+
+/** Keeps the last `receiptsKept` receipts; the others are left to the log. */
+export function forgetOldReceipts(receipts: Receipts, receiptsKept: number): void {
   receipts.forgotten ??= emptyKeyFilter()
-  addKey(receipts.forgotten, oldest.value)
+  for (const key of receipts.recent.keys()) {
+    if (receipts.recent.size <= receiptsKept) return
+    receipts.recent.delete(key)
+    addKey(receipts.forgotten, key)
+  }
 }
 
 /** True when the key's receipt may be in the log though it is no longer among the recent ones. */

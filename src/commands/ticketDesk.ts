@@ -1,8 +1,8 @@
 import type { Command } from '../operation/commands.ts'
-import type { Json } from '../operation/json.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, CommandGroup, CommandResult } from './commandService.ts'
 import type { Ticket } from './lane.ts'
+import { roughJsonBytes } from './roughJsonBytes.ts'
 
 /** Takes commands in as tickets, while there is room for them, and hands out their answers, once each. */
 export interface TicketDesk {
@@ -128,16 +128,4 @@ function roughBytes({ body }: Command): number {
     (body.data === undefined ? 0 : roughJsonBytes(body.data)) +
     (body.metadata === undefined ? 0 : roughJsonBytes(body.metadata))
   )
-}
-
-function roughJsonBytes(value: Json): number {
-  if (typeof value === 'string') return 16 + value.length
-  if (typeof value !== 'object' || value === null) return 8
-  let bytes = 32
-  if (Array.isArray(value)) {
-    for (const item of value) bytes += roughJsonBytes(item)
-    return bytes
-  }
-  for (const [member, item] of Object.entries(value)) bytes += 16 + member.length + roughJsonBytes(item)
-  return bytes
 }

@@ -1,5 +1,6 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
-import { UnreadableStreamError } from './commandService.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { type CommandFailure, UnreadableStreamError } from './commandService.ts'
 
 /** Whatever keeps an event from being decoded or folded (poison, a newer schema) means one thing to commands: not on this node. */
 export function unreadable<T>(fold: () => T): T {
@@ -9,4 +10,13 @@ export function unreadable<T>(fold: () => T): T {
     if (error instanceof UnreadableStreamError || error instanceof LogUnavailableError) throw error
     throw new UnreadableStreamError(error instanceof Error ? error.message : String(error), { cause: error })
   }
+}
+
+/**
+ * What a failed read means to a command. A stream that a newer node wrote is nothing wrong with the stream: during a
+ * rolling upgrade another node can take the command.
+ */
+export function failureOf(error: unknown): CommandFailure['code'] {
+  const unfoldable = error instanceof UnreadableStreamError && !(error.cause instanceof NewerSchemaError)
+  return unfoldable ? 'unreadable' : 'log_unavailable'
 }
