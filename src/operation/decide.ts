@@ -53,7 +53,12 @@ function open(command: Command, body: OpenOperation, context: DecideContext): De
 function openAndReport(command: Command, body: ReportStatus, context: DecideContext): Decision {
   if (body.pipeline === undefined) return refused(noOperation)
   const draft = opening(command, context, {})
-  return 'refusal' in draft ? draft : report(command, body, draft)
+  if ('refusal' in draft) return draft
+  const decision = report(command, body, draft)
+  if (decision.kind === 'accepted') return decision
+  // It is not opened then, and has no revision to tell.
+  const { revision: _, ...refusal } = decision.refusal
+  return refused(refusal)
 }
 
 function opening(

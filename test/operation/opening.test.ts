@@ -64,8 +64,12 @@ describe('a report to an operation that is not there', () => {
   test('that is refused does not open it', () => {
     for (const report of [{ status: 'nowhere' }, { status: 'b', policy: 'reject' as const }]) {
       const ledger = new Ledger(linear(report.policy ?? 'advance'))
-      expect(told(ledger.report({ status: report.status, pipeline: 'invoice' }))).toMatch(/^refused/)
+      const decision = ledger.report({ status: report.status, pipeline: 'invoice' })
+      expect(told(decision)).toMatch(/^refused/)
+      expect(refusal(decision)).toMatchObject({ currentStatus: 'new' })
+      expect(refusal(decision)).not.toHaveProperty('revision')
       expect(ledger.state).toBeNull()
+      expect(ledger.events).toEqual([])
     }
   })
 

@@ -30,14 +30,14 @@ function run(
   sent: readonly Report[],
   after: (ledger: Ledger, told: string) => void,
 ): Ledger {
-  const ledger = new Ledger(pipeline, limits)
+  const ledger = new Ledger(pipeline, limits, false)
   for (const report of sent) {
     frozen(ledger)
     freeze(report)
-    // Folding, restoring and verifying what was decided is the ledger's own doing.
     const line = told(ledger.report(report))
     if (ledger.state !== null) after(ledger, line)
   }
+  ledger.check()
   return ledger
 }
 
@@ -51,6 +51,15 @@ function paths(track: CompiledTrack, from: string, to: string, before: readonly 
 }
 
 describe('whatever is reported, in whatever order,', () => {
+  test('the fold of all that was decided is the state the decider kept, and the chain holds', () => {
+    fc.assert(
+      fc.property(histories, ([pipeline, sent]) => {
+        run(pipeline, sent, (ledger) => ledger.check())
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   test('nothing leaves the definition, and starts and joins hold', () => {
     fc.assert(
       fc.property(histories, ([pipeline, sent]) => {
@@ -129,7 +138,7 @@ describe('whatever is reported, in whatever order,', () => {
     fc.assert(
       fc.property(histories, ([pipeline, sent]) => {
         fc.pre(!pipeline.any)
-        const ledger = new Ledger(pipeline, limits)
+        const ledger = new Ledger(pipeline, limits, false)
         for (const report of sent) {
           const first = ledger.report(report)
           if (first.kind === 'refused' || ledger.state === null) continue
@@ -257,7 +266,7 @@ describe('a complete set of reports, delayed, repeated and in any order,', () =>
   test('under hold ends in the same state, data included', () => {
     fc.assert(
       fc.property(chains('hold'), ([pipeline, delivered]) => {
-        const ledger = new Ledger(pipeline)
+        const ledger = new Ledger(pipeline, {}, false)
         ledger.open()
         for (const report of delivered) assert.doesNotMatch(told(ledger.report(report)), /^refused/)
         const { state, held, tracks } = end(ledger)
@@ -268,7 +277,7 @@ describe('a complete set of reports, delayed, repeated and in any order,', () =>
         }
         const outcomes = Object.values(pipeline.definition.tracks).flatMap((track) => Object.values(track.final))
         assert.equal(state, outcomes.includes('failed') ? 'failed' : 'succeeded')
-        const inOrder = new Ledger(pipeline)
+        const inOrder = new Ledger(pipeline, {}, false)
         inOrder.open()
         for (const report of complete(pipeline)) inOrder.report(report)
         assert.deepEqual(end(ledger), end(inOrder))
@@ -280,7 +289,7 @@ describe('a complete set of reports, delayed, repeated and in any order,', () =>
   test('under advance ends every track, and loses no data', () => {
     fc.assert(
       fc.property(chains('advance'), ([pipeline, delivered]) => {
-        const ledger = new Ledger(pipeline)
+        const ledger = new Ledger(pipeline, {}, false)
         ledger.open()
         for (const report of delivered) assert.doesNotMatch(told(ledger.report(report)), /^refused/)
         const { held, tracks, data } = end(ledger)
@@ -305,7 +314,7 @@ describe('a complete set of reports, delayed, repeated and in any order,', () =>
     const some = fc.array(fc.constantFrom(...order), { minLength: 1, maxLength: 12 })
     fc.assert(
       fc.property(some, (statuses) => {
-        const ledger = new Ledger(pipeline)
+        const ledger = new Ledger(pipeline, {}, false)
         ledger.open()
         for (const status of statuses) ledger.report({ status, data: { [status]: true, last: status } })
         const furthest = Math.max(...statuses.map((status) => order.indexOf(status)))
@@ -327,7 +336,7 @@ describe('a complete set of reports, delayed, repeated and in any order,', () =>
     const order = ['new', 'a', 'b', 'c', 'done']
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...order), { maxLength: 12 }), (statuses) => {
-        const ledger = new Ledger(pipeline)
+        const ledger = new Ledger(pipeline, {}, false)
         ledger.open()
         let place = 0
         for (const status of statuses) {
