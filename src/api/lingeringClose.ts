@@ -9,9 +9,8 @@ const lingerMs = 2_000
  */
 export function lingerAfterAnswer(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {
-    if (request.complete) return
-    const { socket } = request
-    const timer = setTimeout(() => socket.destroy(), lingerMs)
+    if (request.complete || request.readableEnded) return
+    const timer = setTimeout(() => request.destroy(), lingerMs)
     const over = () => clearTimeout(timer)
     request.once('end', over).once('close', over)
     request.resume()

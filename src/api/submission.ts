@@ -40,14 +40,18 @@ export async function commandProblem(
   if (result.kind === 'failed') return failureProblem(result.failure, result.operation, result.key)
   const problem = refusalProblem(result.refusal, result.operation, result.key)
   if (result.refusal.code !== 'revision_mismatch' || command.expectedRevision === undefined) return problem
-  return { ...problem, eventsText: await eventsSince(context, command.operation, command.expectedRevision) }
+  return {
+    ...problem,
+    eventsText: await eventsSince(context, operationStream(command.operation), command.expectedRevision),
+  }
 }
 
-async function eventsSince(context: ApiContext, operation: string, revision: bigint): Promise<string> {
+/** What a stream got after a revision, as a JSON array: the first of it, when it is a lot. */
+export async function eventsSince(context: ApiContext, stream: string, revision: bigint): Promise<string> {
   let events: Awaited<ReturnType<typeof context.log.readStream>>
   try {
     const fromRevision = revision + 1n
-    events = await context.log.readStream(operationStream(operation), { fromRevision, maxCount: sinceEventsMax })
+    events = await context.log.readStream(stream, { fromRevision, maxCount: sinceEventsMax })
   } catch {
     // The refusal stands; what happened since is only courtesy.
     return '[]'

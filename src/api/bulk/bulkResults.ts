@@ -1,17 +1,20 @@
 import type { IncomingMessage } from 'node:http'
-import type { CommandGroup } from '../../commands/commandService.ts'
+import type { CommandGroup, CommandResult } from '../../commands/commandService.ts'
 import type { ApiContext } from '../context.ts'
-import { type Problem, problemStatus, problemText } from '../problem.ts'
+import { failureProblem, type Problem, problemStatus, problemText } from '../problem.ts'
 import { acceptedLine } from '../receiptText.ts'
 import { commandProblem } from '../submission.ts'
 import type { BulkShare } from './bulkShare.ts'
 import { parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line } from './lineSplitter.ts'
 
+type Failed = Extract<CommandResult, { kind: 'failed' }>
+
 /** A line's place in the answer; `result` is null until its command is settled. */
 interface Place {
-  result: string | null
+  readonly number: number
   readonly bytes: number
+  result: string | Failed | null
 }
 
 /** When so many operations had a command fail, the store is down: the rest of the upload would only be told so. */
@@ -33,6 +36,8 @@ export async function* bulkResults(
 ): AsyncGenerator<string, void, undefined> {
   const { limits, draining } = context
   const group: CommandGroup = { failed: new Set() }
+  /** Operations of which a line that is answered already has an open outcome. */
+  const openOutcomes = new Set<string>()
   const splitter = createLineSplitter(limits.bodyBytesMax)
   const places: (Place | undefined)[] = []
   let first = 0
@@ -43,7 +48,7 @@ export async function* bulkResults(
   let wake: () => void = () => undefined
 
   function submit(line: Line): void {
-    const place: Place = { result: null, bytes: 'text' in line ? line.text.length : 0 }
+    const place: Place = { number: line.number, bytes: 'text' in line ? line.text.length : 0, result: null }
     places.push(place)
     bytesInHand += place.bytes
     const parsed = parseCommandLine(line, limits, traceparent)
@@ -52,14 +57,15 @@ export async function* bulkResults(
       return
     }
     const { command } = parsed
-    const settle = (text: string) => {
-      place.result = text
+    const settle = (result: string | Failed) => {
+      place.result = result
       if (places[first] === place) wake()
     }
     context.commands
       .submit(command, group)
       .then(async (result) => {
         if (result.kind === 'accepted') settle(acceptedLine(result, context.tokens))
+        else if (result.kind === 'failed') settle(result)
         else settle(problemLine(await commandProblem(context, command, result), line.number))
       })
       .catch(() => {
@@ -70,11 +76,19 @@ export async function* bulkResults(
       })
   }
 
+  /** When one batch with several commands of an operation fails, only its first line is told of the failure itself. */
+  function failedLine({ operation, key, failure }: Failed, number: number): string {
+    const later = openOutcomes.has(operation) && failure.code !== 'outcome_unknown'
+    openOutcomes.add(operation)
+    const told = later ? { ...failure, code: 'not_tried' as const } : failure
+    return problemLine(failureProblem(told, operation, key), number)
+  }
+
   /** The results that are settled, up to the first that is not. */
   function takeSettled(): string {
     let text = ''
     for (let place = places[first]; place !== undefined && place.result !== null; place = places[first]) {
-      text += place.result
+      text += typeof place.result === 'string' ? place.result : failedLine(place.result, place.number)
       bytesInHand -= place.bytes
       places[first] = undefined
       first += 1

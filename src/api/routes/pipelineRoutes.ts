@@ -1,5 +1,6 @@
 import type { PipelineRecord } from '../../commands/commandService.ts'
 import { anyPipeline } from '../../operation/pipeline.ts'
+import { pipelineStream } from '../../operation/streamName.ts'
 import { entityTag, sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { commandHeaders } from '../commandHeaders.ts'
@@ -19,6 +20,7 @@ import {
 import { decodedPlace } from '../operationPage.ts'
 import { encodePageToken } from '../pageToken.ts'
 import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
+import { eventsSince } from '../submission.ts'
 import { documentOnly } from '../validation.ts'
 import { awaitVisibility } from '../visibility.ts'
 
@@ -105,7 +107,12 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
             command: result.key,
           })
         case 'refused':
-          throw new ProblemError(refusalProblem(result.refusal, undefined, result.key))
+          throw new ProblemError({
+            ...refusalProblem(result.refusal, undefined, result.key),
+            ...(result.refusal.code === 'revision_mismatch' && headers.expectedRevision !== undefined
+              ? { eventsText: await eventsSince(context, pipelineStream(name), headers.expectedRevision) }
+              : {}),
+          })
         case 'failed':
           throw new ProblemError(failureProblem(result.failure, undefined, result.key))
         default: {

@@ -1,0 +1,261 @@
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type ApiHarness, startApi } from './apiHarness.ts'
+import { rawConnection } from './rawHttp.ts'
+
+let api: ApiHarness
+let port: number
+beforeAll(async () => {
+  api = await startApi({ limits: { bodyArrivalMsMax: 300, headersArrivalMsMax: 300 } })
+  await api.app.listen({ port: 0, host: '127.0.0.1' })
+  port = (api.app.server.address() as AddressInfo).port
+})
+afterAll(() => api.close())
+
+const path = '/v1/operations/table-1/reports'
+const good = '{"service":"s","status":"a","pipeline":"any"}'
+
+/** Sends bytes, and waits for the answer; `status` of its first line. */
+async function raw(bytes: string | Buffer): Promise<{ status: number; text: string; code: unknown }> {
+  const connection = await rawConnection(port)
+  connection.write(bytes)
+  const text = await connection.until(/^HTTP\/1\.1 \d+ [^]*?\r\n\r\n(?:\{.*\}|)/)
+  connection.socket.destroy()
+  const body = text.slice(text.indexOf('\r\n\r\n') + 4)
+  return { status: Number(text.slice(9, 12)), text, code: body.startsWith('{') ? JSON.parse(body).code : undefined }
+}
+
+const post = (body: string | Buffer, headers = '') =>
+  Buffer.concat([
+    Buffer.from(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n`,
+    ),
+    Buffer.from(body),
+  ])
+
+test('a sound request over a socket is answered', async () => {
+  expect(await raw(post(good))).toMatchObject({ status: 201 })
+})
+
+describe('bodies that JSON.parse would alter, or that harm, are 400', () => {
+  const within = (data: string) => `{"service":"s","status":"a","pipeline":"any","data":${data}}`
+  test.each([
+    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`)],
+    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`)],
+    ['1e400', within('{"a":1e400}')],
+    ['an integer beyond 2^53-1', within('{"a":9007199254740993}')],
+    ['a sequence beyond 2^53-1', '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}'],
+    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}'],
+    ['a lone surrogate', within('{"a":"\\ud800"}')],
+    ['NUL', within('{"a":"\\u0000"}')],
+    ['NUL in a name', within('{"\\u0000":1}')],
+    ['__proto__', within('{"__proto__":{"polluted":1}}')],
+    ['not JSON', '{"service":'],
+    ['nothing', ''],
+  ])('%s', async (_what, body) => {
+    const answer = await api.send('POST', path, body)
+    expect(answer.body).toMatchObject({ code: 'invalid', status: 400 })
+    expect(answer.headers['content-type']).toContain('application/problem+json')
+    expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
+  })
+
+  test('invalid UTF-8', async () => {
+    const body = Buffer.from('{"service":"s","status":"aX","pipeline":"any"}')
+    body[body.indexOf('X')] = 0xff
+    expect(await raw(post(body))).toMatchObject({ status: 400, code: 'invalid' })
+  })
+
+  test('32 deep is taken', async () => {
+    expect((await api.send('POST', path, within(`${'{"a":'.repeat(31)}1${'}'.repeat(31)}`))).status).toBeLessThan(300)
+  })
+})
+
+describe('paths', () => {
+  test.each([
+    ['%00 in an id', '/v1/operations/a%00b', 400],
+    ['invalid UTF-8 in an id', '/v1/operations/a%ffb', 400],
+    ['a broken escape', '/v1/operations/a%zz', 400],
+    ['an id over 128 characters', `/v1/operations/${'a'.repeat(129)}`, 400],
+    ['an id of 10,000 characters', `/v1/operations/${'a'.repeat(10_000)}`, 400],
+    ['an id of 128 characters', `/v1/operations/${'a'.repeat(128)}`, 404],
+    ['the reserved word', '/v1/operations/stream', 400],
+    ['an unknown path', '/v1/nothing', 404],
+    ['an unknown path of many parts', `/${'a/'.repeat(500)}`, 404],
+  ])('%s is %i', async (_what, url, status) => {
+    const answer = await api.send('GET', url)
+    expect(answer.status).toBe(status)
+    expect(answer.body).toMatchObject({ status, type: expect.stringMatching(/^urn:waybill:problem:/) })
+  })
+
+  test.each([
+    ['DELETE', '/v1/operations/a', 'GET, HEAD'],
+    ['GET', '/v1/operations/a/reports', 'POST'],
+    ['PATCH', '/v1/operations', 'GET, HEAD, POST'],
+    ['POST', '/v1/pipelines/a', 'GET, HEAD, PUT'],
+    ['GET', '/v1/commands', 'POST'],
+    ['PUT', '/v1/events', 'GET, HEAD'],
+    ['OPTIONS', '/v1/stats', 'GET, HEAD'],
+    ['POST', '/openapi.json', 'GET, HEAD'],
+  ] as const)('%s %s is 405 with Allow: %s', async (method, url, allow) => {
+    const answer = await api.send(method, url)
+    expect(answer.status).toBe(405)
+    expect(answer.headers.allow).toBe(allow)
+    expect(answer.body).toMatchObject({ code: 'method_not_allowed' })
+  })
+
+  test('405 comes before the body is looked at', async () => {
+    const answer = await api.send('PATCH', '/v1/operations/a', '<a/>', { 'content-type': 'application/xml' })
+    expect(answer.status).toBe(405)
+  })
+})
+
+describe('content', () => {
+  test.each([
+    ['application/json; charset=utf-16', 415],
+    ['application/json; charset=iso-8859-1', 415],
+    ['application/json;charset="utf-16"', 415],
+    ['application/xml', 415],
+    ['text/plain', 415],
+    ['application/x-www-form-urlencoded', 415],
+    ['multipart/form-data; boundary=x', 415],
+    ['nonsense', 415],
+    ['application/json; charset=utf-8', 201],
+    ['application/json; charset="UTF-8"', 201],
+    ['Application/JSON', 201],
+  ])('%s is %i', async (type, status) => {
+    const url = `/v1/operations/${encodeURIComponent(type).replaceAll('%', '.').slice(0, 100)}/reports`
+    const answer = await api.send('POST', url, good, { 'content-type': type })
+    expect(answer.status).toBe(status)
+    if (status === 415) expect(answer.body.code).toBe('unsupported_media_type')
+  })
+
+  test('a body without a type, or compressed, is 415', async () => {
+    expect(await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({ status: 415 })
+    expect((await api.send('POST', path, good, { 'content-encoding': 'gzip' })).status).toBe(415)
+  })
+
+  test('a body over the limit is 413, whatever its size', async () => {
+    const tooLarge = { code: 'too_large', status: 413 }
+    expect((await api.send('POST', path, `"${'x'.repeat(768 * 1024)}"`)).body).toMatchObject(tooLarge)
+    // The whole of it is sent before the answer is read, as most clients do.
+    for (const size of [800_000, 5_000_000]) {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+        method: 'POST',
+        body: 'x'.repeat(size),
+        headers: { 'content-type': 'application/json' },
+      })
+      expect(await answer.json()).toMatchObject(tooLarge)
+    }
+    expect(
+      await raw(
+        `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\nx`,
+      ),
+    ).toMatchObject({ status: 413 })
+  })
+
+  test('a body of exactly the limit is read', async () => {
+    const filled = good.replace('}', `,"data":{"x":"${'y'.repeat(768 * 1024 - good.length - 16)}"}}`)
+    expect(filled).toHaveLength(768 * 1024)
+    expect((await api.send('POST', '/v1/operations/filled/reports', filled)).body).toMatchObject({
+      code: 'too_large',
+      operation: 'filled',
+    })
+    expect((await api.send('POST', '/v1/operations/filled/reports', `${filled} `)).body.operation).toBeUndefined()
+  })
+
+  test('a GET with a body is 400', async () => {
+    expect(await raw('GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}')).toMatchObject({ status: 400 })
+  })
+})
+
+describe('what is not sound HTTP', () => {
+  const plain = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`
+  test.each([
+    [
+      'Content-Length and Transfer-Encoding',
+      `${plain}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    ['two Content-Lengths', `${plain}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`],
+    ['bare line feeds', `POST ${path} HTTP/1.1\nHost: x\nContent-Length: 2\n\n{}`],
+    ['two Host headers', 'GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+    ['two equal Host headers', 'GET /livez HTTP/1.1\r\nHost: a\r\nhOST: a\r\n\r\n'],
+    ['no Host header', 'GET /livez HTTP/1.1\r\n\r\n'],
+    ['an unknown method', 'NONSENSE /livez HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['no HTTP at all', 'hello\r\n\r\n'],
+    ['a space before a colon', 'GET /livez HTTP/1.1\r\nHost : x\r\n\r\n'],
+  ])('%s is 400', async (_what, bytes) => {
+    expect((await raw(bytes)).status).toBe(400)
+  })
+
+  test('huge headers are 431, as a problem', async () => {
+    const answer = await raw(`GET /livez HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`)
+    expect(answer).toMatchObject({ status: 431, code: 'headers_too_large' })
+    const path = await raw(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    expect(path.status).toBe(431)
+  })
+
+  test('a body that trickles in is 408, and the connection is closed', async () => {
+    const connection = await rawConnection(port)
+    connection.write(`${plain}Content-Length: 100\r\n\r\n{`)
+    const trickle = setInterval(() => connection.write(' '), 50)
+    const text = await connection.closed()
+    clearInterval(trickle)
+    expect(text).toMatch(/^HTTP\/1\.1 408 /)
+    expect(text).toContain('"code":"timeout"')
+  })
+
+  test('headers that trickle in are 408, and the connection is closed', async () => {
+    const connection = await rawConnection(port)
+    connection.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
+    const trickle = setInterval(() => connection.write('X-A: b\r\n'), 50)
+    const text = await connection.closed()
+    clearInterval(trickle)
+    expect(text).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  test('a refused request that goes on and on is cut off after its answer', async () => {
+    const connection = await rawConnection(port)
+    connection.write('POST /v1/nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const endless = setInterval(() => connection.write('1\r\nx\r\n'), 20)
+    const text = await connection.closed()
+    clearInterval(endless)
+    expect(text).toMatch(/^HTTP\/1\.1 404 /)
+  })
+
+  test('a client that goes away in the middle of a body leaves nothing behind', async () => {
+    const connection = await rawConnection(port)
+    connection.write(`${plain}Content-Length: 100\r\n\r\n{`)
+    connection.socket.destroy()
+    expect((await raw(post(good))).status).toBeLessThan(300)
+    expect(api.errors).toEqual([])
+  })
+})
+
+test('too many bodies arriving at once are 503 with Retry-After, and the next ones are served', async () => {
+  const narrow = await startApi({ limits: { arrivingBytesMax: 100_000 } })
+  try {
+    await narrow.app.listen({ port: 0, host: '127.0.0.1' })
+    const address = narrow.app.server.address() as AddressInfo
+    const holder = await rawConnection(address.port)
+    holder.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n${'x'.repeat(90_000)}`,
+    )
+    const send = () =>
+      fetch(`http://127.0.0.1:${address.port}${path}`, {
+        method: 'POST',
+        body: JSON.stringify({ service: 's', status: 'a', pipeline: 'any', data: { a: 'x'.repeat(50_000) } }),
+        headers: { 'content-type': 'application/json' },
+      })
+    let answer = await send()
+    // The holder's bytes may come after the first of ours.
+    for (let tries = 0; answer.status !== 503 && tries < 100; tries += 1) answer = await send()
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(await answer.json()).toMatchObject({ code: 'overloaded' })
+    holder.socket.destroy()
+    for (let tries = 0; answer.status !== 200 && tries < 100; tries += 1) answer = await send()
+    expect(answer.status).toBe(200)
+  } finally {
+    await narrow.close()
+  }
+})
