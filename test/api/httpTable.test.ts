@@ -19,7 +19,7 @@ const good = '{"service":"s","status":"a","pipeline":"any"}'
 async function raw(bytes: string | Buffer): Promise<{ status: number; text: string; code: unknown }> {
   const connection = await rawConnection(port)
   connection.write(bytes)
-  const text = await connection.until(/^HTTP\/1\.1 \d+ [^]*?\r\n\r\n(?:\{.*\}|)/)
+  const text = await connection.until(/^HTTP\/1\.1 \d+ [\s\S]*?\r\n\r\n(?:\{.*\}|)/)
   connection.socket.destroy()
   const body = text.slice(text.indexOf('\r\n\r\n') + 4)
   return { status: Number(text.slice(9, 12)), text, code: body.startsWith('{') ? JSON.parse(body).code : undefined }

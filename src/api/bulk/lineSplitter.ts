@@ -114,7 +114,8 @@ export function createLineSplitter(lineBytesMax: number): LineSplitter {
       chunks.push(chunk)
     },
     end: () => {
-      if (carryBytes > 0) chunks.push(Buffer.from('\n'))
+      // After a last newline this makes a blank line, which is nothing.
+      chunks.push(Buffer.from('\n'))
     },
     next,
   }

@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { problemCodes } from '../../src/api/problem.ts'
+import { type ApiHarness, startApi } from './apiHarness.ts'
+
+let api: ApiHarness
+interface Operation {
+  operationId?: string
+  parameters?: { name: string; in: string; schema: object }[]
+  requestBody?: { content: Record<string, unknown> }
+  responses: Record<string, { description: string; headers?: object; content?: Record<string, { schema: object }> }>
+}
+let document: {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, { properties: { code: { enum: string[] } } }> }
+}
+beforeAll(async () => {
+  api = await startApi()
+  document = (await api.send('GET', '/openapi.json')).body
+})
+afterAll(() => api.close())
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
+  )
+
+describe('the document', () => {
+  test('is OpenAPI 3.1', () => {
+    expect(document.openapi).toMatch(/^3\.1\./)
+  })
+
+  test('and the routes agree: each is in the other', () => {
+    const registered = api.routes
+      .filter((route) => !route.startsWith('HEAD '))
+      .map((route) => route.replace(/:(\w+)/g, '{$1}'))
+    expect(
+      operations()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual([...registered].sort())
+  })
+
+  test('gives every operation a name of its own and problems for what can go wrong', () => {
+    const names = operations().map(({ operation }) => operation.operationId)
+    expect(new Set(names).size).toBe(names.length)
+    for (const { name, operation } of operations()) {
+      for (const status of ['400', '500', '503']) {
+        expect([name, Object.keys(operation.responses[status]?.content ?? {})]).toEqual([
+          name,
+          ['application/problem+json'],
+        ])
+      }
+    }
+  })
+
+  test('every answer has a description, and every one with a body a schema that says something', () => {
+    for (const { name, operation } of operations()) {
+      for (const [status, answer] of Object.entries(operation.responses)) {
+        expect(answer.description, `${name} ${status}`).not.toBe('')
+        for (const { schema } of Object.values(answer.content ?? {})) {
+          expect(Object.keys(schema), `${name} ${status}`).not.toEqual([])
+        }
+      }
+    }
+  })
+
+  test('every path parameter is described, and every body has a schema', () => {
+    for (const { name, operation } of operations()) {
+      const inPath = [...name.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter)
+      const described = (operation.parameters ?? [])
+        .filter((parameter) => parameter.in === 'path')
+        .map((parameter) => parameter.name)
+      expect(described.sort()).toEqual(inPath.sort())
+      if (/^(POST|PUT) /.test(name)) expect(operation.requestBody, name).toBeDefined()
+    }
+    expect(Object.keys(document.paths['/v1/commands']?.post?.requestBody?.content ?? {})).toEqual([
+      'application/x-ndjson',
+    ])
+  })
+
+  test('every reference leads somewhere', () => {
+    const text = JSON.stringify(document)
+    const references = [...text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name ?? '')
+    expect(references.length).toBeGreaterThan(10)
+    for (const name of references) expect(document.components.schemas[name], name).toBeDefined()
+    expect(text).not.toContain('__SCHEMA__')
+  })
+
+  test('lists every problem code', () => {
+    expect(document.components.schemas.Problem?.properties.code.enum).toEqual(problemCodes)
+  })
+
+  test('parameters have types', () => {
+    for (const { name, operation } of operations()) {
+      for (const parameter of operation.parameters ?? []) {
+        expect(Object.keys(parameter.schema), `${name} ${parameter.name}`).toContain('type')
+      }
+    }
+  })
+})
+
+test('every problem code of the contract is known', () => {
+  const contract = ['invalid', 'not_found', 'operation_exists', 'pipeline_mismatch', 'unknown_status']
+    .concat([
+      'transition_not_allowed',
+      'requirement_unmet',
+      'held_full',
+      'revision_mismatch',
+      'claim_held',
+      'key_reused',
+    ])
+    .concat(['removed', 'too_large', 'not_yet_visible', 'unauthorised', 'forbidden', 'another_log', 'overloaded'])
+    .concat(['contention', 'log_unavailable', 'not_tried', 'outcome_unknown'])
+  expect(problemCodes).toEqual(expect.arrayContaining(contract))
+})
+
+test('/docs shows it, from this server alone', async () => {
+  const page = await api.send('GET', '/docs')
+  expect(page.status).toBe(200)
+  expect(page.headers['content-type']).toContain('text/html')
+  expect(String(page.headers['content-security-policy'])).not.toMatch(/https?:/)
+  for (const [, asset] of page.text.matchAll(/(?:src|href)="(?!http)([^"]+)"/g)) {
+    const url = new URL(asset ?? '', 'http://x/docs/').pathname
+    expect((await api.send('GET', url)).status, url).toBe(200)
+  }
+})
+
+test('the version in the document is that of the package, where the service builds it', async () => {
+  const { version } = await import('../../src/service.ts')
+  expect(version).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version)
+})
