@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
@@ -27,29 +28,39 @@ function flag(description: string) {
 
 const { api, commands, operation } = { api: defaultApiLimits, commands: defaultCommandLimits, operation: defaultLimits }
 
-/** One entry for each variable; docs/configuration.md is written from here (`npm run config:docs`). */
+/** One entry for each variable. A test compares docs/configuration.md with it, and writes it anew with `-u`. */
 export const environmentSchema = z.object({
-  WAYBILL_HOST: z.string().default('127.0.0.1').meta({
-    description: 'Address to listen on. Another than a loopback one is refused without WAYBILL_ALLOW_UNAUTHENTICATED.',
-  }),
+  WAYBILL_HOST: z
+    .string()
+    .refine((host) => isIP(host) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(host), 'must be an address or a host name')
+    .default('127.0.0.1')
+    .meta({
+      description:
+        'Address to listen on. Another than a loopback one is refused without WAYBILL_ALLOW_UNAUTHENTICATED.',
+      range: 'an address or a name',
+    }),
   WAYBILL_PORT: integer(8080, 0, 65_535, 'Port to listen on; 0: any free one.'),
   WAYBILL_ALLOW_UNAUTHENTICATED: flag('Listen beyond this machine although nobody has to say who they are.'),
   WAYBILL_DATA_DIR: z.string().default('.waybill').meta({
-    description: 'Folder of the embedded PostgreSQL. Not used with DATABASE_URL.',
+    description: 'Folder of the embedded PostgreSQL. Neither used nor locked with DATABASE_URL.',
+    range: 'a folder',
   }),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
     .optional()
     .meta({
-      description: 'A PostgreSQL server to use in place of the embedded one: its owner, on a direct connection.',
-      secret: true,
+      description:
+        'A PostgreSQL database to use in place of the embedded one: as its owner, on a direct connection. Or the name ' +
+        'of a file that holds it, in DATABASE_URL_FILE.',
+      range: '`postgres://user:password@host:port/database`',
     }),
   WAYBILL_ALLOW_UNSAFE_DURABILITY: flag(
     'Serve although fsync, full_page_writes or synchronous_commit is off: what was accepted may be lost.',
   ),
   WAYBILL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').meta({
     description: 'Least severe log line to write.',
+    range: '`fatal`, `error`, `warn`, `info`, `debug`, `silent`',
   }),
   WAYBILL_LOG_REQUESTS: flag('A log line for each request. Halves what the service can take.'),
   WAYBILL_SHUTDOWN_S_MAX: integer(25, 1, 600, 'Longest orderly shutdown; then what is left is cut off.'),

@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ConfigError, environmentSchema, readConfig } from '../../src/config.ts'
+
+function errorsOf(environment: Record<string, string>): string {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return ''
+}
+
+describe('the configuration', () => {
+  test('of an empty environment is the defaults: loopback, port 8080, data in .waybill', () => {
+    expect(readConfig({})).toMatchObject({
+      host: '127.0.0.1',
+      port: 8080,
+      dataDir: '.waybill',
+      databaseUrl: null,
+      allowUnsafeDurability: false,
+      warnings: [],
+      apiLimits: { bodyBytesMax: 786_432, jsonDepthMax: 32, pageSizeMax: 1_000, waitSMax: 60 },
+      operationLimits: { dataBytesMax: 524_288, metadataBytesMax: 16_384 },
+    })
+  })
+
+  test('says everything that is wrong at once', () => {
+    const message = errorsOf({
+      WAYBILL_PORT: '80a',
+      WAYBILL_LOG_LEVEL: 'loud',
+      DATABASE_URL: 'mysql://x',
+      WAYBILL_PAGE_SIZE_MAX: '1001',
+    })
+    for (const name of ['WAYBILL_PORT', 'WAYBILL_LOG_LEVEL', 'DATABASE_URL', 'WAYBILL_PAGE_SIZE_MAX']) {
+      expect(message).toContain(name)
+    }
+  })
+
+  test('an address that others can reach needs the flag', () => {
+    for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.org']) {
+      expect(errorsOf({ WAYBILL_HOST: host })).toContain('WAYBILL_ALLOW_UNAUTHENTICATED')
+      expect(readConfig({ WAYBILL_HOST: host, WAYBILL_ALLOW_UNAUTHENTICATED: 'true' }).host).toBe(host)
+    }
+    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
+      expect(readConfig({ WAYBILL_HOST: host }).host).toBe(host)
+    expect(errorsOf({ WAYBILL_HOST: '127.0.0.1.example.org' })).toContain('WAYBILL_HOST')
+  })
+
+  test('a variable that nobody knows is pointed out, with the one that may be meant', () => {
+    const { warnings } = readConfig({
+      WAYBILL_DATADIR: 'x',
+      WAYBILL_NONSENSE_AT_ALL: '1',
+      WAYBILL_URL: 'x',
+      OTHER: 'x',
+    })
+    expect(warnings).toEqual([
+      'WAYBILL_DATADIR is set, and no setting of this version. Did you mean WAYBILL_DATA_DIR?',
+      'WAYBILL_NONSENSE_AT_ALL is set, and no setting of this version.',
+    ])
+  })
+
+  test('a variable that is empty counts as not set', () => {
+    expect(readConfig({ WAYBILL_PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 8080, databaseUrl: null })
+  })
+
+  test('a secret can come from a file, and not from both', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'waybill-config-'))
+    try {
+      const file = join(folder, 'url')
+      writeFileSync(file, 'postgres://u:secret@h/d\n')
+      expect(readConfig({ DATABASE_URL_FILE: file }).databaseUrl).toBe('postgres://u:secret@h/d')
+      expect(errorsOf({ DATABASE_URL_FILE: file, DATABASE_URL: 'postgres://h/d' })).toContain('DATABASE_URL_FILE')
+      expect(errorsOf({ DATABASE_URL_FILE: join(folder, 'nowhere') })).toContain('cannot be read')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  test('a store this version does not have is refused, not passed over', () => {
+    expect(errorsOf({ EVENTSTORE_URL: 'esdb://x' })).toContain('EVENTSTORE_URL')
+  })
+
+  test('what is wrong is said without the secret', () => {
+    expect(errorsOf({ DATABASE_URL: 'mysql://u:secret@h/d' })).not.toContain('secret')
+  })
+
+  test('bulk must not be able to fill the queue', () => {
+    expect(errorsOf({ WAYBILL_QUEUED_COMMANDS_MAX: '100' })).toContain('WAYBILL_BULK_COMMANDS_TOTAL_MAX')
+  })
+})
+
+test('docs/configuration.md says what the schema says', async () => {
+  await expect(configurationDocument()).toMatchFileSnapshot('../../docs/configuration.md')
+})
+
+function configurationDocument(): string {
+  const defaults: Record<string, unknown> = environmentSchema.parse({})
+  const rows = Object.entries(environmentSchema.shape).map(([name, schema]) => {
+    const { description = '', range = '' } = schema.meta() ?? {}
+    const byDefault = defaults[name] === undefined ? '' : `\`${defaults[name]}\``
+    return `| \`${name}\` | ${byDefault} | ${range} | ${description} |`
+  })
+  return `# Configuration
+
+Waybill is configured by its environment. A variable that is empty counts as not set. At the start everything that is
+wrong is listed at once, and a \`WAYBILL_\` variable that is not known is pointed out: it may be a typing error. Sizes are
+bytes, \`_MS_\` are milliseconds, \`_S_\` seconds.
+
+| variable | default | values | what it does |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+The limits of names are part of the contract and cannot be changed: operation ids 128 characters; pipeline and track
+names 64; statuses, services and themes 128; idempotency keys 255.
+`
+}
