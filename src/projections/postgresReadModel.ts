@@ -77,7 +77,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
   async function wayTo(asked: OperationQuery): Promise<Way> {
     if (asked.sort === 'id') {
       const [counted] = await query<{ operations: bigint }>(matchingShapesStatement(asked))
-      if ((counted?.operations ?? 0n) <= BigInt(collectedMax)) return 'collect'
+      if ((counted?.operations ?? 0n) <= BigInt(collectedMax)) return 'collectShapes'
     }
     const estimate = estimateStatement(asked)
     if (estimate !== null && plannedRows(await query(estimate)) <= collectedMax) return 'collect'
