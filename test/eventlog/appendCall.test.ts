@@ -19,7 +19,7 @@ describe('append() on PostgreSQL', () => {
 
   const appendAs = (session: LogDatabase['owner'], stream: string, expected: number) =>
     session.query(
-      `SELECT head_before, conflicts FROM waybill_log.append($1, $2, ARRAY[$3]::bigint[], '{1}', '{1}', '{1}',
+      `SELECT head_before, conflicts FROM waybill_log.append($1, $2, ARRAY[$3]::bigint[], '{1}', '{0}', '{1}', '{1}',
          ARRAY[gen_random_uuid()], 'Happened', '{}', '{}')`,
       [log.logId, stream, expected],
     )

@@ -1,11 +1,12 @@
 import type { Chain } from '../chains.ts'
 import { textSeparator } from '../checkRequest.ts'
 
-export const appendQuery = 'SELECT head_before::text, conflicts FROM waybill_log.append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)'
+export const appendQuery =
+  'SELECT head_before::text, conflicts FROM waybill_log.append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)'
 
 /** Parameters of a call that appends nothing: prepares the statement and everything behind it. */
 export function emptyCall(logId: string): string[] {
-  return [logId, '', '{}', '{}', '{}', '{}', '{}', '', '', '']
+  return [logId, '', '{}', '{}', '{}', '{}', '{}', '{}', '', '', '']
 }
 
 /**
@@ -16,6 +17,7 @@ export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
   const streams: string[] = []
   const expected: bigint[] = []
   const counts: number[] = []
+  const bases: number[] = []
   const eventChains: number[] = []
   const eventPlaces: number[] = []
   const ids: string[] = []
@@ -26,6 +28,7 @@ export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
     streams.push(chain.stream)
     expected.push(chain.expected)
     counts.push(chain.eventCount)
+    bases.push(ids.length)
     let place = 0
     for (const { request } of chain.links) {
       for (const event of request.events) {
@@ -44,6 +47,7 @@ export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
     streams.join(textSeparator),
     `{${expected.join(',')}}`,
     `{${counts.join(',')}}`,
+    `{${bases.join(',')}}`,
     `{${eventChains.join(',')}}`,
     `{${eventPlaces.join(',')}}`,
     `{${ids.join(',')}}`,

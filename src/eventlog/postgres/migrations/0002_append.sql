@@ -3,8 +3,8 @@
 -- the head's lock by dying in the middle.
 --
 -- Chains come as parallel arrays in one order: names, joined by U+001E (JSON text and names never hold it); the last
--- revision each expects, -1 for no stream; its number of events, 0 for a mere check. Events come in order of their chains:
--- the chain (from 1), the place in it (from 1), id, type, data, metadata. Joined text, because splitting it here costs a
+-- revision each expects, -1 for no stream; its number of events, 0 for a mere check; the number of events of the chains
+-- before it. Events come in order of their chains: the chain (from 1), the place in it (from 1), id, type, data, metadata. Joined text, because splitting it here costs a
 -- third of what building and parsing array literals does.
 --
 -- head_before: the log's last position before this call; accepted events follow it without a gap, in the order given.
@@ -17,6 +17,7 @@ CREATE FUNCTION waybill_log.append(
   chain_streams text,
   chain_expected bigint[],
   chain_events integer[],
+  chain_bases bigint[],
   event_chains integer[],
   event_places integer[],
   event_ids uuid[],
@@ -44,9 +45,10 @@ DECLARE
   log uuid;
   last_stream integer;
   numbers integer[];
-  bases bigint[];
-  event_count bigint;
-  new_streams integer;
+  revisions bigint[];
+  bases bigint[] := chain_bases;
+  event_count bigint := cardinality(event_ids);
+  new_streams integer := 0;
 BEGIN
   -- In any higher isolation the statements below would see the log as it was before the wait for the lock.
   IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -64,34 +66,44 @@ BEGIN
     RAISE EXCEPTION 'this is log %, not %', log, caller_log_id USING ERRCODE = 'WB001';
   END IF;
 
-  -- For each chain: its stream's number (0: it conflicts and takes no part; -1: it found no stream, as expected, and has no
-  -- events) and where its positions begin.
-  WITH chains AS (
-    SELECT c.ord, c.expected, c.events, s.number, coalesce(l.revision, -1) AS revision
-    FROM unnest(names, chain_expected, chain_events) WITH ORDINALITY AS c (name, expected, events, ord)
-    LEFT JOIN streams s ON s.name = c.name
-    LEFT JOIN LATERAL (
-      SELECT e.revision FROM events e WHERE e.stream_number = s.number ORDER BY e.revision DESC LIMIT 1
-    ) l ON true
-  ), judged AS (
-    SELECT *, revision = expected AS accepted,
-      sum(CASE WHEN revision = expected THEN events ELSE 0 END) OVER (ORDER BY ord) AS events_up_to,
-      sum(CASE WHEN revision = expected AND number IS NULL AND events > 0 THEN 1 ELSE 0 END) OVER (ORDER BY ord) AS new_up_to
-    FROM chains
-  )
-  SELECT
-    array_agg(CASE
-      WHEN NOT accepted THEN 0
-      WHEN number IS NOT NULL THEN number
-      WHEN events > 0 THEN last_stream + new_up_to
-      ELSE -1
-    END ORDER BY ord),
-    array_agg(head_before + events_up_to - events ORDER BY ord),
-    max(events_up_to),
-    max(new_up_to),
-    coalesce(string_agg(ord || ':' || revision, E'\n' ORDER BY ord) FILTER (WHERE NOT accepted), '')
-  INTO numbers, bases, event_count, new_streams, conflicts
-  FROM judged;
+  -- Where each chain's stream stands: its number, 0 for no stream, and its last revision, -1 for none.
+  SELECT array_agg(coalesce(s.number, 0) ORDER BY c.ord), array_agg(coalesce(l.revision, -1) ORDER BY c.ord)
+  INTO numbers, revisions
+  FROM unnest(names) WITH ORDINALITY AS c (name, ord)
+  LEFT JOIN streams s ON s.name = c.name
+  LEFT JOIN LATERAL (
+    SELECT e.revision FROM events e WHERE e.stream_number = s.number ORDER BY e.revision DESC LIMIT 1
+  ) l ON true;
+
+  -- Most batches go on with streams that are there and stand where they should: nothing more is to be found out. (The
+  -- statement below costs 50 us more, which batches of a few events notice.)
+  IF revisions <> chain_expected OR 0 = ANY (numbers) THEN
+    -- A chain that conflicts gets number 0 and takes no part; one that opens its stream gets the next free number; one that
+    -- only checks that there is no stream keeps -1. Events of the chains that take part follow each other without a gap.
+    WITH judged AS (
+      SELECT c.ord, c.number, c.revision, c.events, c.revision = c.expected AS accepted,
+        CASE WHEN c.revision = c.expected THEN c.events ELSE 0 END AS taken,
+        c.revision = c.expected AND c.number = 0 AND c.events > 0 AS opens
+      FROM unnest(numbers, revisions, chain_expected, chain_events) WITH ORDINALITY AS c (number, revision, expected, events, ord)
+    ), counted AS (
+      SELECT *, sum(taken) OVER up_to AS taken_up_to, count(*) FILTER (WHERE opens) OVER up_to AS opened_up_to
+      FROM judged
+      WINDOW up_to AS (ORDER BY ord)
+    )
+    SELECT
+      array_agg(CASE
+        WHEN NOT accepted THEN 0
+        WHEN opens THEN last_stream + opened_up_to
+        WHEN number = 0 THEN -1
+        ELSE number
+      END ORDER BY ord),
+      array_agg(taken_up_to - taken ORDER BY ord),
+      max(taken_up_to),
+      max(opened_up_to),
+      coalesce(string_agg(ord || ':' || revision, E'\n' ORDER BY ord) FILTER (WHERE NOT accepted), '')
+    INTO numbers, bases, event_count, new_streams, conflicts
+    FROM counted;
+  END IF;
 
   IF event_count = 0 THEN
     RETURN;
@@ -103,7 +115,8 @@ BEGIN
   END IF;
 
   INSERT INTO events (position, revision, stream_number, id, type, data, metadata)
-  SELECT bases[e.chain] + e.place, chain_expected[e.chain] + e.place, numbers[e.chain], e.id, e.type, e.data::json, e.metadata::json
+  SELECT head_before + bases[e.chain] + e.place, chain_expected[e.chain] + e.place, numbers[e.chain],
+    e.id, e.type, e.data::json, e.metadata::json
   FROM unnest(
     event_chains,
     event_places,
