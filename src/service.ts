@@ -30,6 +30,9 @@ export interface ServiceOptions {
   readonly progress?: (message: string) => void
 }
 
+/** From the last answered command on, connections have so long to end by themselves. */
+const connectionsEndMsMax = 5_000
+
 /** The version in package.json, which is beside `src` and `dist` alike. */
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
@@ -96,7 +99,10 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     closers.push(async () => {
       // In this order: commands under way are answered before their connections close.
       await commands.drain()
+      // A request that trickles in, or an answer nobody reads, must not hold the shutdown up.
+      const late = setTimeout(() => app.server.closeAllConnections(), connectionsEndMsMax)
       await app.close()
+      clearTimeout(late)
     })
     const url = await app.listen({ host: config.host, port: config.port })
     return { url, storage: database.storage, failed, stop }

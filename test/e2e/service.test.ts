@@ -1,0 +1,197 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createTestDatabase } from '../support/database.ts'
+import { buildService, type ServiceProcess, startService } from './serviceProcess.ts'
+
+let program: string
+let remove: () => void
+let folder: string
+beforeAll(() => {
+  const built = buildService()
+  program = built.program
+  remove = built.remove
+  folder = mkdtempSync(join(tmpdir(), 'waybill-data-'))
+})
+afterAll(() => {
+  remove()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const json = { 'content-type': 'application/json' }
+
+async function report(url: string, id: string, status: string): Promise<number> {
+  const body = JSON.stringify({ service: 'e2e', status, pipeline: 'any', data: { [status]: true } })
+  return (await fetch(`${url}/v1/operations/${id}/reports`, { method: 'POST', headers: json, body })).status
+}
+
+async function read(url: string, id: string): Promise<unknown> {
+  return (await fetch(`${url}/v1/operations/${id}`)).json()
+}
+
+async function stop(service: ServiceProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  service.child.kill(signal)
+  expect(await service.ended).toEqual({ code: 0, signal: null })
+  expect(service.output()).toMatch(/Stopping\nStopped\n$/)
+}
+
+describe('with its own PostgreSQL', () => {
+  let dataDir: string
+  beforeAll(() => {
+    dataDir = join(folder, 'own')
+  })
+
+  test('it starts from nothing, says where everything is, keeps data over restarts, and lets no second one in', async () => {
+    const first = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    const url = await first.url
+    expect(first.output()).toContain(`${url}/docs`)
+    expect(first.output()).toContain(dataDir)
+    const [, path, body] =
+      / curl -s http:\/\/[^/]+(\S+) -H 'content-type: application\/json' -d '(.*)'/.exec(first.output()) ?? []
+    const tried = await fetch(`${url}${path}`, { method: 'POST', headers: json, body: body ?? '' })
+    expect(tried.status).toBe(201)
+    expect((await fetch(`${url}/docs`)).status).toBe(200)
+    expect(await report(url, 'kept-1', 'a')).toBe(201)
+    expect(await report(url, 'kept-1', 'b')).toBe(200)
+
+    const second = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    expect((await second.ended).code).toBe(1)
+    expect(second.output()).toMatch(/in use by another Waybill: process \d+/)
+    expect(second.output().trim().split('\n')).toHaveLength(1)
+    expect(await report(url, 'kept-1', 'c')).toBe(200)
+
+    await stop(first)
+    const again = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    expect(await read(await again.url, 'kept-1')).toMatchObject({ revision: 3, data: { a: true, b: true, c: true } })
+
+    // Nothing is asked of a process that is killed so; the next one must find its way.
+    again.child.kill('SIGKILL')
+    expect((await again.ended).signal).toBe('SIGKILL')
+    const after = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    const afterUrl = await after.url
+    expect(await read(afterUrl, 'kept-1')).toMatchObject({ revision: 3 })
+    expect(await report(afterUrl, 'kept-1', 'd')).toBe(200)
+    await stop(after, 'SIGINT')
+    expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false)
+  }, 60_000)
+})
+
+describe('with DATABASE_URL', () => {
+  test('it uses that database, and neither uses nor locks the folder', async () => {
+    const database = await createTestDatabase()
+    const dataDir = join(folder, 'unused')
+    const environment = { DATABASE_URL: database.connectionString, WAYBILL_DATA_DIR: dataDir }
+    const [one, other] = [startService(program, environment), startService(program, environment)]
+    const [oneUrl, otherUrl] = [await one.url, await other.url]
+    expect(existsSync(dataDir)).toBe(false)
+    const { password } = new URL(database.connectionString)
+    expect(password).not.toBe('')
+    expect(one.output()).not.toContain(decodeURIComponent(password))
+    expect(one.output()).toContain(database.name)
+
+    // Two nodes on one database: what one wrote the other reads at once and goes on from.
+    expect(await report(oneUrl, 'shared-1', 'a')).toBe(201)
+    expect(await read(otherUrl, 'shared-1')).toMatchObject({ revision: 1 })
+    expect(await report(otherUrl, 'shared-1', 'b')).toBe(200)
+    const strong = await fetch(`${oneUrl}/v1/operations/shared-1?consistency=strong`)
+    expect(await strong.json()).toMatchObject({ revision: 2 })
+    expect((await fetch(`${otherUrl}/readyz?verbose`)).status).toBe(200)
+    await stop(one)
+    expect(await report(otherUrl, 'shared-1', 'c')).toBe(200)
+    await stop(other)
+    await database.drop()
+  }, 30_000)
+
+  test('a shutdown answers what was taken, and a second signal ends it at once', async () => {
+    const database = await createTestDatabase()
+    const service = startService(program, { DATABASE_URL: database.connectionString })
+    const url = new URL(await service.url)
+    const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
+    expect(new Set(await taken)).toEqual(new Set([201]))
+    // A request that never ends is what an orderly shutdown waits for.
+    const holder = connect(Number(url.port), url.hostname)
+    holder.on('error', () => undefined)
+    await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
+    holder.write(
+      'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+    )
+    await report(url.origin, 'taken-0', 'b')
+    service.child.kill('SIGTERM')
+    while (!service.output().includes('Stopping'))
+      await new Promise((resolve) => service.child.stdout?.once('data', resolve))
+    const began = Date.now()
+    service.child.kill('SIGTERM')
+    expect((await service.ended).code).toBe(1)
+    expect(Date.now() - began).toBeLessThan(2_000)
+    holder.destroy()
+    await database.drop()
+  }, 30_000)
+})
+
+describe('what is foreseen to go wrong is said in a line', () => {
+  async function failing(
+    environment: Record<string, string>,
+    args: string[] = [],
+  ): Promise<{ code: number | null; output: string }> {
+    const service = startService(program, environment, args)
+    const { code } = await service.ended
+    return { code, output: service.output().trim() }
+  }
+
+  test('a configuration that is not valid: every error, and exit code 2', async () => {
+    const { code, output } = await failing({ WAYBILL_PORT: 'x', WAYBILL_HOST: '0.0.0.0', WAYBILL_LOG_LEVEL: 'loud' })
+    expect(code).toBe(2)
+    expect(output).toContain('WAYBILL_PORT')
+    expect(output).toContain('WAYBILL_LOG_LEVEL')
+    expect(output).not.toContain('    at ')
+  })
+
+  test('an unknown argument is exit code 2; --help and --version are 0', async () => {
+    expect(await failing({}, ['--nonsense'])).toMatchObject({ code: 2, output: expect.stringContaining('--help') })
+    expect(await failing({}, ['--help'])).toMatchObject({ code: 0, output: expect.stringContaining('DATABASE_URL') })
+    expect(await failing({}, ['--version'])).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+    })
+  })
+
+  test('a port in use', async () => {
+    const database = await createTestDatabase()
+    const squatter = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => squatter.once('listening', resolve))
+    const { port } = squatter.address() as AddressInfo
+    const result = await failing({ DATABASE_URL: database.connectionString, WAYBILL_PORT: String(port) })
+    expect(result).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(new RegExp(`^Port ${port} .* in use.*WAYBILL_PORT`)),
+    })
+    expect(result.output.split('\n')).toHaveLength(1)
+    squatter.close()
+    await database.drop()
+  })
+
+  test('a database server that is not there, and a database that is not', async () => {
+    const nobody = await failing({ DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' })
+    expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining('does not answer') })
+    expect(nobody.output).not.toContain('secret')
+    const database = await createTestDatabase()
+    const url = new URL(database.connectionString)
+    await database.drop()
+    expect(await failing({ DATABASE_URL: url.toString() })).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('does not exist'),
+    })
+    url.password = 'wrong'
+    expect(await failing({ DATABASE_URL: url.toString() })).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('refuses'),
+    })
+  })
+})
+
+afterAll(() => {
+  expect(readdirSync(folder).includes('unused')).toBe(false)
+})
