@@ -159,7 +159,7 @@ function check(lane: Lane): AppendRequest {
 }
 
 export function mustAskForReceipt(lane: Lane, ticket: Ticket): boolean {
-  return ticket.recorded === undefined && (ticket.askLog || mayBeForgotten(lane.receipts, ticket.command.key))
+  return ticket.recorded === undefined && mayBeForgotten(lane.receipts, ticket.command.key)
 }
 
 export function mustAskForPipeline(ticket: Ticket): boolean {

@@ -24,8 +24,6 @@ export interface Ticket {
   pipeline: CompiledPipeline | null | undefined
   /** What the log itself says of its key: undefined until asked, null when the log holds no event of it. */
   recorded: Receipt | null | undefined
-  /** The log called its events duplicates: ask the log for its receipt whatever memory says. */
-  askLog: boolean
 }
 
 /**

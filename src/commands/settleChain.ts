@@ -124,7 +124,6 @@ function answerFailed(
     tools.answer(ticket, rejection(ticket, own.reason))
     return true
   }
-  if (own?.kind === 'duplicate') ticket.askLog = true
   ticket.recorded = undefined
   ticket.conflicts += 1
   if (ticket.conflicts <= tools.conflictsMax) return false

@@ -87,7 +87,6 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
         conflicts: 0,
         pipeline: undefined,
         recorded: undefined,
-        askLog: false,
       }
     },
     answer,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { wholeLog } from './faultyEventLog.ts'
+import { createGate, wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, holding, linear, open, report, until } from './node.ts'
 
 test('a report that opens its operation is one append under its key, answered when the log has it', async () => {
@@ -191,6 +191,51 @@ test('load folds all that the log has, cached shows what this node knows', async
   expect((await two.commands.load('op-1'))?.state.revision).toBe(1n)
   expect(two.commands.cached('op-1')?.state.revision).toBe(1n)
   expect(await two.commands.load('nowhere')).toBeNull()
+})
+
+test('what appends nothing carries the revision it was decided at, though a later command of its batch appends', async () => {
+  const node = createNode()
+  await definePipeline(node, 'invoice', linear)
+  const opened = accepted(await node.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
+  const [before, applied, after] = await Promise.all(
+    ['new', 'read', 'read'].map((status, n) => node.commands.submit(report('op-1', `key-${n}`, status))),
+  )
+  expect(before).toMatchObject({ reason: 'duplicate', revision: 0n, position: opened.position })
+  expect(applied).toMatchObject({ outcome: 'applied', revision: 1n })
+  expect(after).toMatchObject({ reason: 'duplicate', revision: 1n })
+  expect(node.log.appends.at(-1)?.length).toBe(1)
+})
+
+test('a slow read never takes memory back behind what was confirmed since', async () => {
+  const node = createNode()
+  accepted(await node.commands.submit(open('op-1', 'open')))
+  const gate = createGate()
+  node.log.afterRead = () => gate.passed
+  const slow = node.commands.load('op-1')
+  await until(() => node.log.seen.reads === 1)
+  accepted(await node.commands.submit(report('op-1', 'key-1', 'read')))
+  gate.open()
+  expect((await slow)?.state.revision).toBe(0n)
+  expect(node.commands.cached('op-1')?.state.revision).toBe(1n)
+})
+
+test('an operation in flight is never dropped from memory: its next command waits for it', async () => {
+  const node = createNode(undefined, { cachedOperationsMax: 1 })
+  accepted(await node.commands.submit(open('op-1', 'open')))
+  const gate = createGate()
+  node.log.failNextAppend(async (batch, forward) => {
+    await gate.passed
+    return forward(batch)
+  })
+  const first = node.commands.submit(report('op-1', 'key-1', 'read'))
+  await until(() => node.log.appends.length === 2)
+  accepted(await node.commands.submit(open('op-2', 'open')))
+  const second = node.commands.submit(report('op-1', 'key-2', 'checked'))
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  expect(node.log.appends.length).toBe(3)
+  gate.open()
+  expect([accepted(await first).revision, accepted(await second).revision]).toEqual([1n, 2n])
+  expect(node.log.seen.sharedStream).toBe(false)
 })
 
 test('memory holds so many operations and no more, and a dropped one is read again', async () => {

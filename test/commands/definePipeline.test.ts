@@ -101,7 +101,7 @@ test('an open that was sent before a definition was answered, but after a read b
   await put(one, linear, 'key-1')
   const gate = createGate()
   let reads = 0
-  two.log.beforeRead = () => {
+  two.log.afterRead = () => {
     reads += 1
     return reads === 1 ? gate.passed : Promise.resolve()
   }

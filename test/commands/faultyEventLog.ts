@@ -14,6 +14,8 @@ export interface FaultyEventLog extends EventLog {
   beforeAppend: () => Promise<void>
   /** Awaited before each read is passed on. */
   beforeRead: () => Promise<void>
+  /** Awaited before what was read is given back. */
+  afterRead: () => Promise<void>
   readonly appends: (readonly AppendRequest[])[]
   /** How many appends were under way at once, at most; and whether two of them ever shared a stream. */
   readonly seen: { inFlightMax: number; sharedStream: boolean; reads: number }
@@ -43,7 +45,9 @@ export function createFaultyEventLog(log: EventLog): FaultyEventLog {
     seen.reads += 1
     await faulty.beforeRead()
     if (faulty.readsFail) throw new LogUnavailableError('planted')
-    return from()
+    const found = await from()
+    await faulty.afterRead()
+    return found
   }
 
   const faulty: FaultyEventLog = {
@@ -52,6 +56,7 @@ export function createFaultyEventLog(log: EventLog): FaultyEventLog {
     readsFail: false,
     beforeAppend: async () => undefined,
     beforeRead: async () => undefined,
+    afterRead: async () => undefined,
     appends: [],
     seen,
     append,
