@@ -101,8 +101,8 @@ function opened(event: OperationOpened, meta: FoldMeta, pipelineOf: PipelineOf):
     held: [],
     data: event.data,
     metadata: event.metadata,
-    dataBytesMax: bounded(event.data, meta.dataBytes, defaultLimits.dataBytesMax),
-    metadataBytesMax: bounded(event.metadata, meta.dataBytes, defaultLimits.metadataBytesMax),
+    dataBytesMax: bounded(event.data, 0, meta.dataBytes, defaultLimits.dataBytesMax),
+    metadataBytesMax: bounded(event.metadata, 0, meta.dataBytes, defaultLimits.metadataBytesMax),
     revision: meta.revision,
     lastHash: meta.hash,
     openedAt: meta.recordedAt,
@@ -174,16 +174,18 @@ function patch(
   if (facts.data !== undefined) next.data = apply(data, facts.data)
   if (facts.metadata !== undefined) next.metadata = apply(metadata, facts.metadata)
   const { dataBytesMax, metadataBytesMax } = defaultLimits
-  if (next.data !== data) next.dataBytesMax = bounded(next.data, next.dataBytesMax + meta.dataBytes, dataBytesMax)
+  if (next.data !== data) next.dataBytesMax = bounded(next.data, next.dataBytesMax, meta.dataBytes, dataBytesMax)
   if (next.metadata !== metadata) {
-    next.metadataBytesMax = bounded(next.metadata, next.metadataBytesMax + meta.dataBytes, metadataBytesMax)
+    next.metadataBytesMax = bounded(next.metadata, next.metadataBytesMax, meta.dataBytes, metadataBytesMax)
   }
 }
 
 /**
- * A document grows by at most the bytes of the event that changes it. Only where that sum passes the usual limit is the
- * document measured; the threshold is fixed, not configured, so that every node folds to the same state.
+ * A document grows by at most the bytes of the event that changes it. It is measured only when that sum passes a multiple
+ * of the usual limit, so that a large one is not measured with every report; the multiples are of a fixed number, not of
+ * the configured limit, so that every node folds to the same state.
  */
-function bounded(document: JsonObject, bytesMax: number, threshold: number): number {
-  return bytesMax <= threshold ? bytesMax : jsonBytes(document)
+function bounded(document: JsonObject, bytesMax: number, eventBytes: number, step: number): number {
+  const sum = bytesMax + eventBytes
+  return sum > step * Math.max(1, Math.ceil(bytesMax / step)) ? jsonBytes(document) : sum
 }

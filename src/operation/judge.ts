@@ -33,6 +33,7 @@ export function judge(state: OperationState, track: CompiledTrack, status: strin
     case 'ahead':
       if (outOfOrder === 'reject') return notAllowed
       if (outOfOrder === 'hold') return waitForPredecessor
+      if (track.requires.size === 0) return move
       return joinsMet(state, track, [...passedBetween(track.graph, current, status), status])
         ? move
         : waitForRequirement

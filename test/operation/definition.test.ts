@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { anyPipeline, compilePipeline, normaliseDefinition, sameDefinition } from '../../src/operation/pipeline.ts'
 import { pipeline } from './support/ledger.ts'
@@ -332,6 +333,68 @@ describe('statuses', () => {
     }
   })
 })
+
+describe('any JSON', () => {
+  const valid: unknown = {
+    outOfOrder: 'advance',
+    lateData: 'record',
+    recordIgnored: false,
+    tracks: {
+      main: { ...chain, requires: { done: [{ track: 'side', in: ['a', 'done'] }] } },
+      side: { ...chain, startsWhen: { track: 'main', in: ['new'] } },
+    },
+  }
+
+  test('is judged without a throw, and what is valid stays as it is when it is judged again', () => {
+    const judged = (input: unknown): void => {
+      const checked = normaliseDefinition(input)
+      if (checked.kind === 'invalid') {
+        expect(checked.errors.length).toBeGreaterThan(0)
+        for (const { pointer } of checked.errors) expect(leadsSomewhere(input, pointer), pointer).toBe(true)
+        return
+      }
+      compilePipeline('p', 1, checked.definition)
+      expect(normaliseDefinition(checked.definition)).toEqual(checked)
+      expect(normaliseDefinition(JSON.parse(JSON.stringify(checked.definition)))).toEqual(checked)
+    }
+    judged(valid)
+    fc.assert(fc.property(fc.jsonValue(), judged))
+    const replacement = fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constantFrom('a', 'main', 'side', ['a'], {}))
+    fc.assert(
+      fc.property(fc.nat(), replacement, (place, value) => judged(replaced(valid, place, value))),
+      { numRuns: 1_000 },
+    )
+  })
+})
+
+/** Whether a pointer leads to a value, or to a member that a value might have. */
+function leadsSomewhere(input: unknown, pointer: string): boolean {
+  const steps = pointer.split('/').slice(1)
+  const last = steps.pop()
+  let at: unknown = input
+  for (const step of steps) {
+    const name = step.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return false
+    at = Reflect.get(at, name)
+  }
+  return last === undefined || (typeof at === 'object' && at !== null)
+}
+
+/** A copy with one of its values, at whatever depth, replaced. */
+function replaced(input: unknown, place: number, value: unknown): unknown {
+  let count = 0
+  JSON.stringify(input, (_member, item) => {
+    count += 1
+    return item
+  })
+  let left = place % count
+  return JSON.parse(
+    JSON.stringify(input, (_member, item) => {
+      left -= 1
+      return left === -1 ? value : item
+    }),
+  )
+}
 
 test('definitions that differ in anything else than order are not the same', () => {
   const definition = pipeline(main({ transitions: { new: ['a', 'done'], a: ['done'] } })).definition

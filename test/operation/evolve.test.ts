@@ -81,4 +81,14 @@ describe('a fold', () => {
       expect(metadataBytesMax).toBeLessThanOrEqual(16 * 1024)
     }
   })
+
+  test('measures a document beyond the usual limit once for each such limit it grows by', () => {
+    const data = { text: 'x'.repeat(600_000) }
+    const merged: OperationEvent = { type: 'DataMerged', data: { track: 'main', status: 'new', service: 's', data } }
+    const large = folded(folded(null, opened), merged, { revision: 1n, dataBytes: 700_000 })
+    expect(large.dataBytesMax).toBe(Buffer.byteLength(JSON.stringify(data)))
+    const more: OperationEvent = { ...merged, data: { ...merged.data, data: { more: 1 } } }
+    const larger = folded(large, more, { revision: 2n, dataBytes: 1_000 })
+    expect(larger.dataBytesMax).toBe(large.dataBytesMax + 1_000)
+  })
 })

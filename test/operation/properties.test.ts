@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { receiptOutcome } from '../../src/operation/decision.ts'
 import { decode } from '../../src/operation/envelope.ts'
 import type { StatusChanged } from '../../src/operation/events.ts'
 import { isJsonObject, type JsonObject } from '../../src/operation/json.ts'
@@ -131,6 +132,30 @@ describe('whatever is reported, in whatever order,', () => {
         assert.equal(new Set(ledger.events.map((event) => event.id)).size, ledger.events.length)
       }),
       { numRuns: 200 },
+    )
+  })
+
+  test('a receipt read back from the log says what the answer said', () => {
+    fc.assert(
+      fc.property(histories, ([pipeline, sent]) => {
+        const ledger = new Ledger(pipeline, limits, false)
+        for (const [index, report] of sent.entries()) {
+          const before = ledger.events.length
+          const decision = ledger.report(report, { key: `key-${index}` })
+          const appended = ledger.events.slice(before).map(decode)
+          for (const { metadata } of appended) assert.equal(metadata.$causationId, `key-${index}`)
+          if (decision.kind === 'refused' || appended.length === 0) continue
+          const own = appended.flatMap((event) =>
+            event.metadata.command !== `key-${index}` || event.type === 'PipelineDefined' ? [] : [event],
+          )
+          const { outcome, reason, opened } = decision
+          assert.deepEqual(
+            receiptOutcome(own),
+            reason === undefined ? { outcome, opened } : { outcome, reason, opened },
+          )
+        }
+      }),
+      { numRuns: 150 },
     )
   })
 
