@@ -64,7 +64,7 @@ describe('the proof, over HTTP', () => {
     const tally = createTally()
     const baseUrl = service.url
     const documents = await loadDocuments()
-    const plan = { operations: 60, services: 10, window: 60, idPrefix, pipelineOf }
+    const plan = { operations: 40, services: 10, window: 40, idPrefix, pipelineOf }
     simulation = createSimulation({ ...plan, baseUrl, documents, random, tally })
     follower = await follow(baseUrl, (operation) => operation.startsWith(idPrefix))
     const records = () => simulation.opened

@@ -79,6 +79,7 @@ export function foldEvents(
       else if (event.data.status !== track.status) complain(event, 'merged into a status the track is not in')
       startTracks(tracks, at)
     }
+    if (event.data.reason === 'too_large') continue
     const apply = late ? fill : mergePatch
     data = apply(data, objectOf(event.data.data))
     metadata = apply(metadata, objectOf(event.data.metadata))

@@ -1,0 +1,107 @@
+// The program as `npm run demo` starts it: its verdict is its exit code.
+import { spawn } from 'node:child_process'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readConfig } from '../../src/config.ts'
+import { type Service, startService } from '../../src/service.ts'
+import { buildService } from '../e2e/serviceProcess.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+const quiet = () => undefined
+const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet }
+
+describe('the demo program', () => {
+  let build: ReturnType<typeof buildService>
+  let database: TestDatabase
+  let service: Service
+
+  beforeAll(async () => {
+    build = buildService()
+    database = await createTestDatabase()
+    service = await startService({
+      config: readConfig({ DATABASE_URL: database.connectionString, WAYBILL_PORT: '0' }),
+      logger,
+    })
+  })
+
+  afterAll(async () => {
+    await service.stop()
+    await database.drop()
+    build.remove()
+  })
+
+  const run = async (args: readonly string[], environment: Readonly<Record<string, string>> = {}) => {
+    const program = join(dirname(build.program), 'demo/main.js')
+    const child = spawn(process.execPath, [program, ...args], {
+      env: { PATH: process.env.PATH, NO_COLOR: '1', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve))
+    const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+    return { stdout, stderr, code }
+  }
+
+  it('ends with 0 when all is proved, and says what it did', async () => {
+    const { stdout, stderr, code } = await run(['--operations', '20', '--seed', '5', '--url', service.url])
+    expect(stdout).toContain('Proved: no report was lost, applied twice or overwritten by an older one.')
+    expect(stdout).not.toContain('\u001b')
+    expect(stderr).toContain('20 operations from')
+    expect(stderr).toContain('seed 5')
+    expect(code).toBe(0)
+  })
+
+  it('ends with 1 when a single report was answered and never taken', async () => {
+    const proxy = await startLyingProxy(service.url)
+    try {
+      const args = ['--operations', '20', '--seed', '5', '--json']
+      const { stdout, code } = await run(args, { WAYBILL_URL: proxy.url })
+      const verdict = JSON.parse(stdout)
+      expect(verdict.proved).toBe(false)
+      expect(verdict.faults.map((fault: { check: string }) => fault.check)).toContain('recorded')
+      expect(code).toBe(1)
+    } finally {
+      proxy.close()
+    }
+  })
+
+  it('ends with 2 on wrong usage, and explains itself', async () => {
+    expect(await run(['--operations', 'many'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage:') })
+    expect(await run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--seed') })
+  })
+})
+
+/** Passes everything on, but for the archivist's reports of one operation: it says they were applied and drops them. */
+async function startLyingProxy(target: string) {
+  const answer = (question: IncomingMessage, reply: ServerResponse): void => {
+    const operation = /\/operations\/(demo-\w+-7)\/reports$/.exec(question.url ?? '')?.[1]
+    const key = question.headers['idempotency-key']
+    if (operation !== undefined && String(key).startsWith('archivist/')) {
+      question.resume()
+      const lie = { operation, command: key, outcome: 'applied', revision: 9, position: 'nowhere' }
+      reply.setHeader('content-type', 'application/json')
+      reply.end(JSON.stringify(lie))
+      return
+    }
+    const { method, headers } = question
+    const passed = request(new URL(question.url ?? '/', target), { method, headers }, (found) => {
+      reply.writeHead(found.statusCode ?? 502, found.headers)
+      found.pipe(reply)
+    })
+    passed.on('error', () => reply.destroy())
+    reply.on('close', () => passed.destroy())
+    question.pipe(passed)
+  }
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the proxy has no port')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
