@@ -6,7 +6,3 @@ export function eventText(event: RecordedEvent, tokens: PositionTokens): string 
   const { stream, revision, position, id, type, data, metadata } = event
   return `{"stream":${JSON.stringify(stream)},"revision":${revision},"position":"${tokens.encode(position)}","id":"${id}","type":${JSON.stringify(type)},"data":${data},"metadata":${metadata}}`
 }
-
-export function eventsText(events: readonly RecordedEvent[], tokens: PositionTokens): string {
-  return `[${events.map((event) => eventText(event, tokens)).join(',')}]`
-}

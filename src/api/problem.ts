@@ -92,7 +92,8 @@ export function problemStatus(problem: Problem): number {
 /** The body of RFC 9457. `instance`: the path asked for. */
 export function problemText(problem: Problem, instance: string): string {
   const [status, title] = kinds[problem.code]
-  const { code, detail, retryAfterS, allow, revision, eventsText, ...members } = problem
+  // Those two are headers.
+  const { code, detail, retryAfterS: _retryAfterS, allow: _allow, revision, eventsText, ...members } = problem
   const text = JSON.stringify({
     type: `urn:waybill:problem:${code}`,
     title,

@@ -112,19 +112,20 @@ interface Count {
 function count(value: Json, into: Count): void {
   if (typeof value === 'number') {
     if (value > Number.MAX_SAFE_INTEGER || value < -Number.MAX_SAFE_INTEGER) into.large = true
+  } else if (isArray(value)) {
+    for (const item of value) if (typeof item !== 'string') count(item, into)
   } else if (typeof value === 'object' && value !== null) {
-    if (Array.isArray(value)) {
-      for (const item of value) if (typeof item !== 'string') count(item, into)
-    } else {
-      for (const name in value) {
-        into.members++
-        if (name === '__proto__') into.proto = true
-        const member = (value as Readonly<Record<string, Json>>)[name]
-        if (member !== undefined && typeof member !== 'string') count(member, into)
-      }
+    for (const name in value) {
+      into.members += 1
+      if (name === '__proto__') into.proto = true
+      const member = value[name]
+      if (member !== undefined && typeof member !== 'string') count(member, into)
     }
   }
 }
+
+/** `Array.isArray` does not tell a read-only array from an object. */
+const isArray = (value: Json): value is readonly Json[] => Array.isArray(value)
 
 /** The slow look: every string with a `\u` escape, every number. Null: nothing was altered. */
 function inspect(text: string): string | null {

@@ -98,11 +98,11 @@ test('docs/configuration.md says what the schema says', async () => {
 })
 
 function configurationDocument(): string {
-  const defaults: Record<string, unknown> = environmentSchema.parse({})
+  const defaults: Record<string, string | number | boolean | undefined> = environmentSchema.parse({})
   const rows = Object.entries(environmentSchema.shape).map(([name, schema]) => {
-    const { description = '', range = '' } = schema.meta() ?? {}
+    const { description = '', range } = schema.meta() ?? {}
     const byDefault = defaults[name] === undefined ? '' : `\`${defaults[name]}\``
-    return `| \`${name}\` | ${byDefault} | ${range} | ${description} |`
+    return `| \`${name}\` | ${byDefault} | ${String(range)} | ${description} |`
   })
   return `# Configuration
 

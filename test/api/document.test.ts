@@ -72,7 +72,7 @@ describe('the document', () => {
       const described = (operation.parameters ?? [])
         .filter((parameter) => parameter.in === 'path')
         .map((parameter) => parameter.name)
-      expect(described.sort()).toEqual(inPath.sort())
+      expect(new Set(described)).toEqual(new Set(inPath))
       if (/^(POST|PUT) /.test(name)) expect(operation.requestBody, name).toBeDefined()
     }
     expect(Object.keys(document.paths['/v1/commands']?.post?.requestBody?.content ?? {})).toEqual([

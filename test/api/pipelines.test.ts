@@ -110,8 +110,8 @@ describe('reading', () => {
   test('the list, by name, page by page, with what is built in', async () => {
     await put('zebra', linear)
     const list = await api.send('GET', '/v1/pipelines?consistency=strong')
-    const names = list.body.pipelines.map((pipeline: { name: string }) => pipeline.name)
-    expect(names).toEqual([...names].sort())
+    const names: string[] = list.body.pipelines.map((pipeline: { name: string }) => pipeline.name)
+    expect(names).toEqual(names.toSorted())
     expect(names).toContain('any')
     expect(names).toContain('zebra')
     expect(list.body.nextPageToken).toBe('')

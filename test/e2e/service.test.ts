@@ -5,19 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
-import { buildService, type ServiceProcess, startService } from './serviceProcess.ts'
+import { type BuiltService, buildService, type ServiceProcess, startService } from './serviceProcess.ts'
 
+let service: BuiltService
 let program: string
-let remove: () => void
 let folder: string
 beforeAll(() => {
-  const built = buildService()
-  program = built.program
-  remove = built.remove
+  service = buildService()
+  program = service.program
   folder = mkdtempSync(join(tmpdir(), 'waybill-data-'))
 })
 afterAll(() => {
-  remove()
+  service.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 

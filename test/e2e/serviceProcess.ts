@@ -6,17 +6,22 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
+export interface BuiltService {
+  /** What `node` is given. */
+  readonly program: string
+  remove(): void
+}
+
 /** The service as `npm run build` makes it, in a folder of its own: `dist` may be in use by other tests. */
-export function buildService(): { readonly program: string; remove(): void } {
+export function buildService(): BuiltService {
   const folder = mkdtempSync(join(tmpdir(), 'waybill-service-'))
   const dist = join(folder, 'dist')
   const compiled = spawnSync(
     process.execPath,
-    [
-      join(root, 'node_modules/typescript/bin/tsc'),
-      ...['-p', join(root, 'tsconfig.build.json'), '--outDir', dist, '--incremental', 'false'],
-      ...['--tsBuildInfoFile', 'null', '--declaration', 'false', '--sourceMap', 'false'],
-    ],
+    [join(root, 'node_modules/typescript/bin/tsc')].concat(
+      ['-p', join(root, 'tsconfig.build.json'), '--outDir', dist, '--incremental', 'false'],
+      ['--tsBuildInfoFile', 'null', '--declaration', 'false', '--sourceMap', 'false'],
+    ),
     { encoding: 'utf8' },
   )
   if (compiled.status !== 0) throw new Error(`The build failed: ${compiled.stdout}${compiled.stderr}`)

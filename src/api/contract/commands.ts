@@ -59,12 +59,10 @@ export const openOperationLine = z
     ...openFields,
   })
   .meta({ id: 'OpenOperationLine' })
-export type OpenOperationLine = z.infer<typeof openOperationLine>
 
 export const reportLine = z
   .strictObject({ type: z.literal('ReportStatus'), operation: operationId, ...lineFields, ...reportFields })
   .meta({ id: 'ReportStatusLine' })
-export type ReportLine = z.infer<typeof reportLine>
 
 /** One line of `application/x-ndjson`. */
 export const commandLine = z.discriminatedUnion('type', [openOperationLine, reportLine]).meta({ id: 'CommandLine' })
