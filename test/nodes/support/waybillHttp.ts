@@ -1,0 +1,111 @@
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** Parsed; null when it is no JSON. */
+  readonly body: Record<string, unknown>
+}
+
+/** The connection ended before the whole answer was there. */
+export class BrokenConnectionError extends Error {
+  override readonly name = 'BrokenConnectionError'
+  /** Some of the request may have reached a server: false when no connection could be made at all. */
+  readonly sent: boolean
+
+  constructor(cause: Error, sent: boolean) {
+    super(cause.message, { cause })
+    this.sent = sent
+  }
+}
+
+const timeoutMs = 30_000
+
+/** A client with connections of its own, kept alive. Never sends anything twice by itself. */
+export class WaybillHttp {
+  readonly #base: URL
+  readonly #agent: Agent
+
+  constructor(base: string, connections = 1) {
+    this.#base = new URL(base)
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections })
+  }
+
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+    return this.send('GET', path, null, headers)
+  }
+
+  post(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+    return this.send('POST', path, body, headers)
+  }
+
+  put(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+    return this.send('PUT', path, body, headers)
+  }
+
+  send(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<HttpAnswer> {
+    const text = body === null ? null : JSON.stringify(body)
+    return new Promise((resolve, reject) => {
+      let connected = false
+      const outgoing = request(
+        {
+          method,
+          agent: this.#agent,
+          host: this.#base.hostname,
+          port: this.#base.port,
+          path,
+          timeout: timeoutMs,
+          headers: {
+            ...(text === null
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
+            ...headers,
+          },
+        },
+        (incoming) => {
+          const chunks: Buffer[] = []
+          incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+          incoming.on('error', (error) => reject(new BrokenConnectionError(error, true)))
+          incoming.on('end', () => {
+            const answer = Buffer.concat(chunks).toString()
+            resolve({
+              status: incoming.statusCode ?? 0,
+              headers: incoming.headers,
+              text: answer,
+              body: parsed(answer),
+            })
+          })
+        },
+      )
+      outgoing.on('socket', (socket) => {
+        if (!socket.connecting) connected = true
+        else
+          socket.once('connect', () => {
+            connected = true
+          })
+      })
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+      outgoing.on('error', (error) => reject(new BrokenConnectionError(error, connected)))
+      outgoing.end(text)
+    })
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
