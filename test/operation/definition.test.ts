@@ -61,6 +61,8 @@ describe('the short form', () => {
     ['/outOfOrder', { statuses: ['new', 'done'] }],
     ['/outOfOrder', { statuses: ['new', 'done'], outOfOrder: 'hold on' }],
     ['/lateData', { statuses: ['new', 'done'], outOfOrder: 'hold', lateData: 'drop' }],
+    ['/lateData', { statuses: ['new', 'done'], outOfOrder: 'hold', lateData: null }],
+    ['/recordIgnored', { statuses: ['new', 'done'], outOfOrder: 'hold', recordIgnored: null }],
     ['/recordIgnored', { statuses: ['new', 'done'], outOfOrder: 'hold', recordIgnored: 'no' }],
     ['/policy', { statuses: ['new', 'done'], outOfOrder: 'hold', policy: 1 }],
     ['', { statuses: ['new', 'done'], tracks: { main: chain }, outOfOrder: 'hold' }],

@@ -102,6 +102,19 @@ describe('a track', () => {
     expect(given(definition).statuses()).toEqual({ main: 'open', side: 'open' })
   })
 
+  test('may wait for one that is defined after it', () => {
+    const definition = pipeline({
+      outOfOrder: 'reject',
+      tracks: {
+        third: { ...simple, startsWhen: { track: 'second', in: ['open'] } },
+        second: { ...simple, startsWhen: { track: 'main', in: ['closed'] } },
+        main: { ...simple, transitions: { open: ['closed', 'void'] }, final: { closed: 'succeeded', void: 'failed' } },
+      },
+    })
+    expect(given(definition, 'closed').statuses()).toEqual({ third: 'open', second: 'open', main: 'closed!' })
+    expect(given(definition, 'void').statuses()).toEqual({ third: 'skipped', second: 'skipped', main: 'void!' })
+  })
+
   test('may end where it starts', () => {
     const definition = pipeline({
       outOfOrder: 'reject',
