@@ -1,6 +1,6 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { decode } from '../operation/envelope.ts'
-import { anyPipeline, compilePipeline, normaliseDefinition } from '../operation/pipeline.ts'
+import { anyPipeline, compilePipeline } from '../operation/pipeline.ts'
 import { pipelineStream } from '../operation/streamName.ts'
 import { type PipelineRecord, UnreadableStreamError } from './commandService.ts'
 import { unreadable } from './unreadable.ts'
@@ -106,12 +106,9 @@ function parse(stored: RecordedEvent, name: string, version: number): PipelineRe
   if (event.type !== 'PipelineDefined' || event.data.version !== version) {
     throw new UnreadableStreamError(`${stored.stream}@${stored.revision} does not define version ${version}`)
   }
-  const checked = normaliseDefinition(event.data.definition)
-  if (checked.kind === 'invalid') {
-    throw new UnreadableStreamError(`${stored.stream}@${stored.revision} holds a definition this node refuses`)
-  }
+  const { definition } = event.data
   return {
-    pipeline: compilePipeline(name, version, checked.definition),
+    pipeline: unreadable(() => compilePipeline(name, version, definition)),
     definedAt: event.metadata.recordedAt,
     revision: stored.revision,
     position: stored.position,
