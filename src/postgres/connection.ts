@@ -87,7 +87,10 @@ export function clientConfig(settings: ConnectionSettings): pg.ClientConfig {
   }
 }
 
-/** A pool of such clients. int8 arrives as bigint. A lost idle connection is dropped and never ends the process. */
+/**
+ * A pool of such clients. int8 arrives as bigint. A lost connection, idle or taken out of the pool, never ends the process:
+ * an idle one is dropped, and a query on one taken out rejects.
+ */
 export function createPool(settings: PoolSettings): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(settings),
@@ -95,6 +98,8 @@ export function createPool(settings: PoolSettings): pg.Pool {
     idleTimeoutMillis: settings.idleTimeoutMs ?? 30_000,
   })
   pool.on('error', (error) => settings.onIdleError?.(error))
+  // The pool listens to idle clients alone; an 'error' nobody listens to ends the process.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

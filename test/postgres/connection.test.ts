@@ -101,6 +101,19 @@ test('a pool outlives the loss of an idle connection, and says so', async () => 
   })
 })
 
+test('a pool outlives the loss of a connection that was taken out of it', async () => {
+  await withPool({}, async (pool) => {
+    const client = await pool.connect()
+    const ended = new Promise<void>((resolve) => client.once('end', resolve))
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    await pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+    await ended
+    await expect(client.query('SELECT 1')).rejects.toThrow()
+    client.release(true)
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  })
+})
+
 test('what a vanished client left waiting for a lock is gone while the lock is still held', async () => {
   await withPool({}, async (pool) => {
     await pool.query('CREATE TABLE locked AS SELECT 1 AS n')

@@ -52,8 +52,6 @@ export class Reader {
       onIdleError: (error) =>
         options.logger.warn({ reason: error.message }, 'Lost an idle connection to the event log'),
     })
-    // The pool listens to idle clients only: without this, a connection lost during a query would end the process.
-    this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   async readAll(after: bigint, maxCount: number): Promise<RecordedEvent[]> {
