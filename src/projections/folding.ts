@@ -110,19 +110,31 @@ export class Folding {
     this.#events += 1
   }
 
-  /** The batch so far, each operation once; the states it leads to count as folded from now on. */
-  finish(): Batch {
-    const writes = this.#writes
-    for (const { stream, before, state, position } of this.#touched.values()) {
+  /**
+   * Makes the rows of up to `countMax` operations; the states they hold count as folded from now on. False when all are
+   * made. Apart from `fold`, as an operation is written once however many events it got.
+   */
+  settle(countMax: number): boolean {
+    let count = 0
+    for (const [key, { stream, before, state, position }] of this.#touched) {
+      if (count === countMax) return true
+      count += 1
+      this.#touched.delete(key)
       const shape = this.#shapes.of(state)
       const write = operationWrite({ stream, before, state, position, shape })
-      writes.push(write)
+      this.#writes.push(write)
       const dataLength = write.data?.length ?? before?.dataLength ?? 0
       const metadataLength = write.metadata?.length ?? before?.metadataLength ?? 0
       this.#states.set(state.id, { state, shape, dataLength, metadataLength })
     }
+    return false
+  }
+
+  /** All that was folded. */
+  finish(): Batch {
+    this.settle(Number.POSITIVE_INFINITY)
     this.#states.trim()
-    return { writes, from: this.#from, to: this.#to, events: this.#events }
+    return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events }
   }
 
   #foldInto(event: RecordedEvent): void {

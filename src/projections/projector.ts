@@ -38,8 +38,8 @@ const batchBytesMax = 8_000_000
 const queueLimits = { eventsMax: 4_000, bytesMax: 16_000_000, readCountMax: 1_000 }
 /** Larger batches while nobody is served by the wait: the whole log is folded in one transaction. */
 const rebuildCountMax = 5_000
-/** Events folded before others get a turn of the event loop: some 3 ms. */
-const sliceEvents = 250
+/** Events folded, or rows made, before others get a turn of the event loop: some 2 ms. */
+const sliceCount = 100
 const retryMinMs = 100
 const idleCheckMs = 1_000
 
@@ -288,20 +288,23 @@ class PostgresProjector implements Projector {
     folding: Folding,
     events: readonly RecordedEvent[],
   ): Promise<NewerSchemaError | null> {
+    let newer: NewerSchemaError | null = null
     const missing = folding.missing(events)
     if (missing.length > 0) {
       for (const loaded of await session.loadStates(missing, this.#pipelines)) folding.admit(loaded)
     }
     for (const [index, event] of events.entries()) {
-      if (index > 0 && index % sliceEvents === 0) await new Promise((resolve) => setImmediate(resolve))
+      if (index > 0 && index % sliceCount === 0) await othersTurn()
       try {
         folding.fold(event)
       } catch (error) {
-        if (error instanceof NewerSchemaError) return error
-        throw error
+        if (!(error instanceof NewerSchemaError)) throw error
+        newer = error
+        break
       }
     }
-    return null
+    while (folding.settle(sliceCount)) await othersTurn()
+    return newer
   }
 
   async #commit(session: ProjectorSession, batch: Batch): Promise<void> {
@@ -415,4 +418,8 @@ class PostgresProjector implements Projector {
     clearTimeout(timer)
     this.#wakeSleeper = null
   }
+}
+
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
