@@ -86,8 +86,10 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
 
   options.prepare?.(app)
   const methods = createMethodIndex(app)
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
+    // serverEnd.ts says what for.
+    if (draining.aborted) reply.raw.setHeader('connection', 'close')
     if (hostHeaders(raw.rawHeaders) > 1)
       return done(new ProblemError({ code: 'invalid', detail: 'There are two Host headers.' }))
     if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))

@@ -1,6 +1,8 @@
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify'
 import type { z } from 'zod'
+import { reportBody } from './contract/commands.ts'
 import { type Fault, ProblemError } from './problem.ts'
+import { isSoundReport } from './quickReport.ts'
 
 /** Types of a route's input from its zod schemas. Answers are prebuilt text, so nothing is said of them. */
 export interface ZodInput extends FastifyTypeProvider {
@@ -23,11 +25,15 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   // Headers are read by commandHeaders.ts; their schema is for the document.
   if (httpPart === undefined || httpPart === 'headers' || checkedElsewhere.has(schema)) return passOn
   const part = parts[httpPart] ?? 'body'
+  const isSound = schema === reportBody ? isSoundReport : doubtful
   return (value) => {
+    if (isSound(value)) return { value }
     const result = schema.safeParse(value)
     return result.success ? { value: result.data } : { error: invalidInput(part, result.error.issues) }
   }
 }
+
+const doubtful = (_value: unknown) => false
 
 const passOn = (value: unknown) => ({ value })
 

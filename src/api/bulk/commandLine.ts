@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import type { z } from 'zod'
 import type { Command } from '../../operation/commands.ts'
 import { isJsonObject, type JsonObject } from '../../operation/json.ts'
 import { isOperationId, keyPattern } from '../../operation/names.ts'
 import type { CommandHeaders } from '../commandHeaders.ts'
 import { openOperationLine, reportLine } from '../contract/commands.ts'
 import type { Problem } from '../problem.ts'
+import { isSoundReportLine } from '../quickReport.ts'
 import { parseStrictJsonText } from '../strictJson.ts'
 import { openOperation, reportStatus } from '../submission.ts'
 import { invalidInput } from '../validation.ts'
@@ -34,10 +36,12 @@ export function parseCommandLine(line: Line, limits: LineLimits, traceparent: st
 function toCommand(value: JsonObject, traceparent: string | undefined): ParsedLine {
   switch (value.type) {
     case 'ReportStatus': {
-      const parsed = reportLine.safeParse(value)
-      if (!parsed.success) return refused(value, parsed.error.issues)
-      const { type: _type, command, operation, expectedRevision, ...body } = parsed.data
-      return { ok: true, command: reportStatus(operation, body, envelope(command, expectedRevision, traceparent)) }
+      if (!isSoundReportLine(value)) {
+        const parsed = reportLine.safeParse(value)
+        if (!parsed.success) return refused(value, parsed.error.issues)
+        return reportOf(parsed.data, traceparent)
+      }
+      return reportOf(value, traceparent)
     }
     case 'OpenOperation': {
       const parsed = openOperationLine.safeParse(value)
@@ -54,6 +58,11 @@ function toCommand(value: JsonObject, traceparent: string | undefined): ParsedLi
         ...identity(value),
       })
   }
+}
+
+function reportOf(line: z.output<typeof reportLine>, traceparent: string | undefined): ParsedLine {
+  const { type: _type, command, operation, expectedRevision, ...body } = line
+  return { ok: true, command: reportStatus(operation, body, envelope(command, expectedRevision, traceparent)) }
 }
 
 function envelope(
