@@ -14,6 +14,7 @@ const cases = [
   { room: 'api', imports: '../postgres/connection.ts', allowed: false },
   { room: 'commands', imports: 'fastify', allowed: false },
   { room: 'demo', imports: '../commands/commandService.ts', allowed: false },
+  { room: 'client', imports: '../api/contract/commands.ts', allowed: false },
   { room: 'commands', imports: '../eventlog/eventLog.ts', allowed: true },
   { room: 'projections', imports: '../operation/events.ts', allowed: true },
 ]

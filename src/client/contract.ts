@@ -1,0 +1,249 @@
+// The HTTP contract as types. Written out rather than inferred, so that whoever imports the client needs neither the
+// service's code nor its packages; test/client/contract.test.ts holds each type against the schema of the service.
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+
+export interface JsonObject {
+  readonly [member: string]: Json
+}
+
+/** What `open` sends. Without an `id` the server makes one from the caller's name and the key. */
+export interface OpenOperation {
+  id?: string
+  pipeline: string
+  /** Default: the newest. */
+  pipelineVersion?: number
+  theme?: string | null
+  data?: JsonObject
+  metadata?: JsonObject
+}
+
+export interface Report {
+  /** Who reports. */
+  service: string
+  status: string
+  /** Default: the pipeline's only track, or `main`. */
+  track?: string
+  /** The service's own counter, 0 to 2^53-1. */
+  sequence?: number
+  /** RFC 3339; decides nothing. */
+  observedAt?: string
+  /** Merge patch (RFC 7396) onto the operation's data. */
+  data?: JsonObject
+  /** Merge patch (RFC 7396) onto the operation's metadata. */
+  metadata?: JsonObject
+  /** Opens the operation in this pipeline when it is not there yet. */
+  pipeline?: string
+  pipelineVersion?: number
+  /** Ends the operation; in pipeline `any` only. */
+  final?: 'succeeded' | 'failed'
+}
+
+export interface Receipt {
+  operation: string
+  /** The idempotency key. */
+  command: string
+  outcome: 'opened' | 'applied' | 'ignored' | 'held'
+  /** Why it was ignored or held. */
+  reason?:
+    | 'older_sequence'
+    | 'duplicate'
+    | 'overtaken'
+    | 'unreachable'
+    | 'operation_ended'
+    | 'too_large'
+    | 'predecessor_missing'
+    | 'requirement_unmet'
+  /** Of the last event appended; the current one when nothing was. */
+  revision: number
+  /** Opaque: pass it on as `minPosition`. */
+  position: string
+}
+
+export interface HeldReport {
+  command: string
+  service: string
+  status: string
+  reason: 'predecessor_missing' | 'requirement_unmet'
+  heldAt: string
+  sequence?: number
+  observedAt?: string
+  data?: JsonObject
+  metadata?: JsonObject
+}
+
+export interface Track {
+  phase: 'waiting' | 'active' | 'final' | 'skipped'
+  status: string | null
+  since: string | null
+  /** The service whose report set the status. */
+  by: string | null
+  held: HeldReport[]
+}
+
+export interface Operation {
+  id: string
+  pipeline: { name: string; version: number }
+  theme: string | null
+  state: 'active' | 'succeeded' | 'failed'
+  tracks: Record<string, Track>
+  data: JsonObject
+  metadata: JsonObject
+  /** 0-based index of the operation's last event in its stream. */
+  revision: number
+  /** Of the operation's last event; opaque. */
+  position: string
+  openedAt: string
+  updatedAt: string
+  /** The read model could not fold the operation from this revision on. */
+  parked?: { revision: number; reason: string }
+}
+
+/** An event as it is stored. */
+export interface RecordedEvent {
+  stream: string
+  revision: number
+  /** Opaque: pass it on as `after`. */
+  position: string
+  id: string
+  type: string
+  data: JsonObject
+  metadata: JsonObject
+}
+
+export interface Condition {
+  track: string
+  in: string[]
+}
+
+export interface TrackDefinition {
+  initial: string
+  transitions: Record<string, string[]>
+  final: Record<string, 'succeeded' | 'failed'>
+  startsWhen?: Condition
+  requires?: Record<string, Condition[]>
+}
+
+export interface PipelinePolicies {
+  outOfOrder?: 'reject' | 'advance' | 'hold'
+  lateData?: 'fill' | 'record'
+  recordIgnored?: boolean
+}
+
+/** One track as a list of statuses, or tracks written out. */
+export type PipelineDefinition =
+  | (PipelinePolicies & { statuses: string[] })
+  | (PipelinePolicies & { tracks: Record<string, TrackDefinition> })
+
+export interface Pipeline {
+  name: string
+  version: number
+  /** The long form. */
+  definition: JsonObject
+  /** Null for what is built in. */
+  definedAt: string | null
+}
+
+export interface DefinedPipeline extends Pipeline {
+  /** The idempotency key. */
+  command: string
+  outcome: 'defined' | 'unchanged'
+  revision: number | null
+  position: string
+}
+
+export interface Stats {
+  pipelines: Record<
+    string,
+    { operations: number; states: Record<string, number>; tracks: Record<string, Record<string, number>> }
+  >
+  /** Up to where the read model is folded. */
+  position: string
+  /** The log's last position. */
+  head: string
+  lagMs: number
+  /** Operations whose stream could not be folded. */
+  parked: number
+}
+
+/** Which operations a list or a live stream is about. */
+export interface OperationFilter {
+  pipeline?: string
+  track?: string
+  status?: string
+  state?: Operation['state']
+  idPrefix?: string
+  theme?: string
+  /** Top-level members of the metadata that must have these values; 10 at most. */
+  metadata?: Readonly<Record<string, string>>
+  /** RFC 3339, exclusive. */
+  updatedAfter?: string
+  /** RFC 3339, exclusive. */
+  updatedBefore?: string
+}
+
+export type SortOrder = '-updatedAt' | 'updatedAt' | 'id' | '-openedAt'
+
+/** The codes this client knows; a newer service may have more. */
+export type KnownProblemCode =
+  | 'invalid'
+  | 'unauthorised'
+  | 'forbidden'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'not_acceptable'
+  | 'timeout'
+  | 'operation_exists'
+  | 'pipeline_mismatch'
+  | 'unknown_status'
+  | 'transition_not_allowed'
+  | 'requirement_unmet'
+  | 'held_full'
+  | 'removed'
+  | 'another_log'
+  | 'revision_mismatch'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'key_reused'
+  | 'claim_held'
+  | 'not_tried'
+  | 'headers_too_large'
+  | 'internal'
+  | 'unreadable'
+  | 'contention'
+  | 'log_unavailable'
+  | 'not_yet_visible'
+  | 'outcome_unknown'
+  | 'overloaded'
+  | 'read_model_unavailable'
+  | 'not_ready'
+
+export type ProblemCode = KnownProblemCode | (string & {})
+
+export interface Fault {
+  in: 'body' | 'query' | 'path' | 'header'
+  /** JSON pointer; for a header or parameter, "/" and its name. */
+  pointer: string
+  detail: string
+}
+
+/** RFC 9457 problem details. */
+export interface ProblemDocument {
+  type: string
+  title: string
+  status: number
+  detail: string
+  instance: string
+  code: ProblemCode
+  errors?: Fault[] | undefined
+  operation?: string | undefined
+  command?: string | undefined
+  track?: string | undefined
+  currentStatus?: string | null | undefined
+  allowedStatuses?: string[] | undefined
+  /** The actual revision. */
+  revision?: number | undefined
+  position?: string | undefined
+  /** 412: what happened since the expected revision. */
+  events?: RecordedEvent[] | undefined
+}

@@ -1,0 +1,52 @@
+import { type Answer, isObject } from './answers.ts'
+import type { Operation, OperationFilter, Pipeline, RecordedEvent } from './contract.ts'
+
+export interface EventPage {
+  readonly events: RecordedEvent[]
+  readonly next: string
+}
+
+export interface OperationPage {
+  readonly operations: Operation[]
+  readonly nextPageToken: string
+}
+
+export interface PipelinePage {
+  readonly pipelines: Pipeline[]
+  readonly nextPageToken: string
+}
+
+export const isEventPage = (value: unknown): value is EventPage =>
+  isObject(value) && Array.isArray(value.events) && typeof value.next === 'string'
+
+export const isOperationPage = (value: unknown): value is OperationPage =>
+  isObject(value) && Array.isArray(value.operations) && typeof value.nextPageToken === 'string'
+
+export const isPipelinePage = (value: unknown): value is PipelinePage =>
+  isObject(value) && Array.isArray(value.pipelines) && typeof value.nextPageToken === 'string'
+
+/** The items of all pages. `fetchPage` gets the token of the page it is to ask for; null for the first. */
+export async function* throughPages<T, P>(
+  fetchPage: (token: string | null) => Promise<Answer<P>>,
+  read: (page: P) => { readonly items: readonly T[] /** Null: there is no other. */; readonly next: string | null },
+): AsyncGenerator<T, void, undefined> {
+  for (let token: string | null = null; ; ) {
+    const page = read((await fetchPage(token)).body)
+    yield* page.items
+    if (page.next === null) return
+    token = page.next
+  }
+}
+
+/** Only what is given: an absent parameter and an empty one are not the same. */
+export function queryOf(members: Readonly<Record<string, string | number | undefined>>): URLSearchParams {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) query.set(name, String(value))
+  return query
+}
+
+export function filterQuery({ metadata = {}, ...filter }: OperationFilter): URLSearchParams {
+  const query = queryOf({ ...filter })
+  for (const [name, value] of Object.entries(metadata)) query.set(`metadata.${name}`, value)
+  return query
+}
