@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type ApiLogger, buildServer } from './api/server.ts'
+import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
 import type { Config } from './config.ts'
 import type { EventLogLogger } from './eventlog/eventLog.ts'
@@ -29,9 +30,6 @@ export interface ServiceOptions {
   /** Told, in sentences, what takes time. */
   readonly progress?: (message: string) => void
 }
-
-/** From the last answered command on, connections have so long to end by themselves. */
-const connectionsEndMsMax = 5_000
 
 /** The version in package.json, which is beside `src` and `dist` alike. */
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
@@ -97,12 +95,10 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       logRequests: config.logRequests,
     })
     closers.push(async () => {
+      await letConnectionsLeave(app)
       // In this order: commands under way are answered before their connections close.
       await commands.drain()
-      // A request that trickles in, or an answer nobody reads, must not hold the shutdown up.
-      const late = setTimeout(() => app.server.closeAllConnections(), connectionsEndMsMax)
-      await app.close()
-      clearTimeout(late)
+      await closeServer(app)
     })
     const url = await app.listen({ host: config.host, port: config.port })
     return { url, storage: database.storage, failed, stop }

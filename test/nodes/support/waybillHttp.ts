@@ -11,12 +11,15 @@ export interface HttpAnswer {
 /** The connection ended before the whole answer was there. */
 export class BrokenConnectionError extends Error {
   override readonly name = 'BrokenConnectionError'
-  /** Some of the request may have reached a server: false when no connection could be made at all. */
-  readonly sent: boolean
+  /**
+   * `refused`: no connection could be made, so nothing was sent. `new`: the request was the connection's first. `kept`:
+   * others had been answered on it.
+   */
+  readonly connection: 'refused' | 'new' | 'kept'
 
-  constructor(cause: Error, sent: boolean) {
-    super(cause.message, { cause })
-    this.sent = sent
+  constructor(cause: Error, connection: 'refused' | 'new' | 'kept') {
+    super(`${cause.message} (${connection} connection)`, { cause })
+    this.connection = connection
   }
 }
 
@@ -52,7 +55,6 @@ export class WaybillHttp {
   ): Promise<HttpAnswer> {
     const text = body === null ? null : JSON.stringify(body)
     return new Promise((resolve, reject) => {
-      let connected = false
       const outgoing = request(
         {
           method,
@@ -71,7 +73,7 @@ export class WaybillHttp {
         (incoming) => {
           const chunks: Buffer[] = []
           incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-          incoming.on('error', (error) => reject(new BrokenConnectionError(error, true)))
+          incoming.on('error', (error) => reject(new BrokenConnectionError(error, 'kept')))
           incoming.on('end', () => {
             const answer = Buffer.concat(chunks).toString()
             resolve({
@@ -83,15 +85,11 @@ export class WaybillHttp {
           })
         },
       )
-      outgoing.on('socket', (socket) => {
-        if (!socket.connecting) connected = true
-        else
-          socket.once('connect', () => {
-            connected = true
-          })
-      })
       outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)))
-      outgoing.on('error', (error) => reject(new BrokenConnectionError(error, connected)))
+      outgoing.on('error', (error: NodeJS.ErrnoException) => {
+        const fresh = error.code === 'ECONNREFUSED' ? 'refused' : 'new'
+        reject(new BrokenConnectionError(error, outgoing.reusedSocket ? 'kept' : fresh))
+      })
       outgoing.end(text)
     })
   }

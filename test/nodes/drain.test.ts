@@ -1,0 +1,161 @@
+import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type BuiltService, builtService } from './support/builtService.ts'
+import { type NodeProcess, startedForTest } from './support/nodeProcess.ts'
+import { receiptOf } from './support/racingClients.ts'
+import { until } from './support/until.ts'
+import { BrokenConnectionError, WaybillHttp } from './support/waybillHttp.ts'
+import { expectOnce, expectSoundLog, type Receipt, readWholeLog } from './support/wholeLog.ts'
+
+const clientCount = 64
+/** Of an orderly end under load: well below the 30 s that whoever stops it may count on. */
+const endMsMax = 5_000
+
+/** What became of one report of a client that goes on until there is nobody left to talk to. */
+type Fate =
+  | { readonly kind: 'taken'; readonly receipt: Receipt }
+  | {
+      readonly kind: 'refused'
+      readonly operation: string
+      readonly key: string
+      readonly code: unknown
+      readonly text: string
+    }
+  | { readonly kind: 'broken'; readonly operation: string; readonly key: string; readonly connection: 'new' | 'kept' }
+
+describe('a node that is told to stop while clients report over connections they keep', () => {
+  let service: BuiltService
+  let database: TestDatabase
+  let node: NodeProcess
+
+  beforeAll(async () => {
+    service = await builtService()
+  })
+  beforeEach(async () => {
+    database = await createTestDatabase()
+    node = await startedForTest(service, { DATABASE_URL: database.connectionString }).start().ready()
+  })
+  afterEach(async () => {
+    await node.kill()
+    await database.drop({ allowOpen: true })
+  })
+
+  it('answers each that it accepted, refuses the others in order, and ends in time', async () => {
+    const fates: Fate[] = []
+    const clients = Array.from({ length: clientCount }, (_, number) => reportUntilGone(node.url, number, fates))
+    const readiness = watchReadiness(node)
+    const late = await openLateRequest(node)
+    await until('1,000 reports are answered', 20_000, () => fates.length >= 1_000)
+
+    node.signal('SIGTERM')
+    const toldAtMs = performance.now()
+    await until('it says that it is no longer ready', 5_000, () => readiness.codes.includes('not_ready'))
+    const lateAnswer = await late.finish()
+    const ended = await node.ended
+    expect(performance.now() - toldAtMs).toBeLessThan(endMsMax)
+    expect(ended).toEqual({ code: 0, signal: null })
+    await Promise.all(clients)
+    await readiness.end
+
+    // Said before anything was refused: a load balancer has seen it, and nobody who is sent here later is cut off.
+    expect(readiness.codes.indexOf('not_ready')).toBeLessThan(readiness.codes.length - 1)
+    expect(lateAnswer).toMatch(/^HTTP\/1\.1 (201|503) /)
+    const log = await readWholeLog(database.connectionString)
+    expectSoundLog(log)
+    for (const fate of fates) {
+      if (fate.kind === 'taken') {
+        expectOnce(log, fate.receipt)
+        continue
+      }
+      const events = log.streams.get(`operation-${fate.operation}`)?.filter(({ key }) => key === fate.key) ?? []
+      expect({ ...fate, events }).toEqual({ ...fate, events: [] })
+      if (fate.kind === 'refused') expect(fate.code, fate.text).toBe('overloaded')
+    }
+    // No connection that had carried an answer was cut under a request.
+    expect(fates.filter((fate) => fate.kind === 'broken' && fate.connection === 'kept')).toEqual([])
+    expect(log.events.filter(({ type }) => type === 'StatusChanged').length).toBe(
+      fates.filter(({ kind }) => kind === 'taken').length + (lateAnswer.startsWith('HTTP/1.1 201') ? 1 : 0),
+    )
+  })
+
+  it('ends at once at a second signal', async () => {
+    // Never finished: the orderly end waits for it, for a while.
+    await openLateRequest(node)
+    node.signal('SIGTERM')
+    await node.says(/^Stopping/)
+    const toldAtMs = performance.now()
+    node.signal('SIGTERM')
+    expect(await node.ended).toEqual({ code: 1, signal: null })
+    expect(performance.now() - toldAtMs).toBeLessThan(1_000)
+  })
+})
+
+async function reportUntilGone(url: string, number: number, fates: Fate[]): Promise<void> {
+  const http = new WaybillHttp(url)
+  for (let n = 0; ; n += 1) {
+    const operation = `op-${number}-${n % 4}`
+    const key = `key-${n}`
+    const body = { service: `service ${number}`, status: `step ${n}`, pipeline: 'any' }
+    try {
+      const answer = await http.post(`/v1/operations/${operation}/reports`, body, { 'idempotency-key': key })
+      const receipt = receiptOf(answer)
+      if (receipt !== null) fates.push({ kind: 'taken', receipt })
+      else fates.push({ kind: 'refused', operation, key, code: answer.body.code, text: answer.text })
+      if (receipt === null) await delay(Math.random() * 20)
+    } catch (error) {
+      if (!(error instanceof BrokenConnectionError)) throw error
+      if (error.connection === 'refused') break
+      fates.push({ kind: 'broken', operation, key, connection: error.connection })
+    }
+  }
+  http.close()
+}
+
+/** Asks again and again, as a load balancer does, over a new connection each time. */
+function watchReadiness(node: NodeProcess): { readonly codes: string[]; readonly end: Promise<void> } {
+  const codes: string[] = []
+  const watch = async () => {
+    for (;;) {
+      const http = new WaybillHttp(node.url)
+      try {
+        const { status, body } = await http.get('/readyz')
+        codes.push(status === 200 ? 'ready' : String(body.code))
+      } catch {
+        codes.push('gone')
+        return
+      } finally {
+        http.close()
+      }
+      await delay(10)
+    }
+  }
+  return { codes, end: watch() }
+}
+
+/** A report whose body has begun to arrive. */
+async function openLateRequest(node: NodeProcess): Promise<{ finish(): Promise<string> }> {
+  const { hostname, port } = new URL(node.url)
+  const body = JSON.stringify({ service: 'slow', status: 'late', pipeline: 'any' })
+  const socket = connect(Number(port), hostname)
+  let answer = ''
+  socket.on('data', (chunk) => {
+    answer += chunk.toString()
+  })
+  const closed = new Promise<void>((resolve) => {
+    socket.on('close', () => resolve())
+    socket.on('error', () => undefined)
+  })
+  const head = ['POST /v1/operations/late/reports HTTP/1.1', 'host: a', 'content-type: application/json']
+  await new Promise<void>((resolve) => {
+    socket.write(`${head.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 10)}`, () => resolve())
+  })
+  return {
+    async finish() {
+      socket.write(body.slice(10))
+      await closed
+      return answer
+    },
+  }
+}
