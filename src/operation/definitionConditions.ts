@@ -84,11 +84,14 @@ function checkAttainable(tracks: Tracks): DefinitionError[] {
         (from) => reached.has(from) && track.transitions.get(from)?.includes(status),
       )
       const place = (index: number): string => pointer('tracks', track.name, 'requires', status, index)
-      const blocking = join.findIndex((condition) => !isMet(attained, track, status, condition))
+      const blocking = join.findIndex((condition) => !isAttained(attained, condition))
       const excluded = blocking === -1 ? firstExcluded(tracks, track, status, join) : -1
       if (entered && blocking !== -1) errors.push({ pointer: place(blocking), detail: 'can never be met' })
       if (excluded !== -1) {
-        errors.push({ pointer: place(excluded), detail: 'can never be met together with the conditions before it' })
+        errors.push({
+          pointer: place(excluded),
+          detail: 'can never be met: no way through its track meets it, and those on that track before it',
+        })
       }
     }
   }
@@ -112,7 +115,7 @@ function attainable(tracks: Tracks): Attained {
         for (const status of track.transitions.get(from) ?? []) {
           if (reached.has(status)) continue
           const join = joinOf(track, status)
-          if (join.every((condition) => isMet(attained, track, status, condition))) reached.add(status)
+          if (join.every((condition) => isAttained(attained, condition))) reached.add(status)
         }
       }
       if (reached.size > before) grown = true
@@ -128,16 +131,6 @@ function joinOf(track: CheckedTrack, status: string): readonly TrackCondition[] 
 
 function isAttained(attained: Attained, condition: TrackCondition): boolean {
   return condition.in.some((status) => attained.get(condition.track)?.has(status))
-}
-
-/** On the track's own statuses a join only counts those that lead on to the status it guards. */
-function isMet(attained: Attained, track: CheckedTrack, status: string, condition: TrackCondition): boolean {
-  if (condition.track !== track.name) return isAttained(attained, condition)
-  return isAttained(attained, { ...condition, in: leadingTo(track, status, condition) })
-}
-
-function leadingTo(track: CheckedTrack, status: string, condition: TrackCondition): readonly string[] {
-  return condition.in.filter((awaited) => canReach(track.graph, awaited, status))
 }
 
 /** The first condition of a join that no single walk through its track can meet along with those before it; -1: none. */

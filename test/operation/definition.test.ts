@@ -192,6 +192,11 @@ describe('the long form', () => {
     ])
   })
 
+  test('does not take two ways to one status for a cycle', () => {
+    const transitions = { new: ['a', 'b'], a: ['c'], b: ['c'], c: ['new', 'done'] }
+    expect(Object.keys(errors(main({ transitions })))).toEqual(['/tracks/main/transitions/c/0'])
+  })
+
   test('may write a final status with an empty list, which is not kept', () => {
     const definition = main({ transitions: { ...chain.transitions, done: [] } })
     expect(errors(definition)).toEqual({})
@@ -247,6 +252,31 @@ describe('the long form', () => {
       )
     expect(Object.keys(errors(both('new', 'l', 'r')))).toEqual(['/tracks/main/requires/done/2'])
     expect(errors(both('new', 'l', 'done'))).toEqual({})
+  })
+
+  test('is refused for a join on its own track that no way to it meets', () => {
+    const forked = {
+      initial: 'new',
+      transitions: { new: ['l', 'r'], l: ['end'], r: ['bad'] },
+      final: { end: 'succeeded', bad: 'failed' },
+      requires: { end: [{ track: 'main', in: ['r'] }] },
+    }
+    expect(Object.keys(errors(tracks(['main', forked])))).toEqual(['/tracks/main/requires/end/0'])
+  })
+
+  test('is refused for a join on its own track that only a way through the status itself meets', () => {
+    const cyclic = {
+      initial: 'new',
+      transitions: { new: ['x', 'y'], x: ['s'], y: ['s'], s: ['y', 'end'] },
+      final: { end: 'succeeded' },
+      requires: {
+        s: [
+          { track: 'main', in: ['x'] },
+          { track: 'main', in: ['y'] },
+        ],
+      },
+    }
+    expect(Object.keys(errors({ outOfOrder: 'hold', tracks: { main: cyclic } }))).toEqual(['/tracks/main/requires/s/1'])
   })
 
   test('may join on its own track what leads to it on one branch', () => {

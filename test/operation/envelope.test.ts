@@ -106,6 +106,28 @@ describe('the hash', () => {
     expect(split.hash).toBe(createHash('sha256').update(input).digest('hex'))
   })
 
+  test('counts bytes in every field, not characters', () => {
+    const recorder = { key: 'k', requestHash: 'r', actor: 'Zoë €' }
+    const [data, stream] = ['{"x":"ß"}', 'operation-a']
+    const sealed = seal({
+      stream,
+      revision: 12n,
+      previousHash: noHash,
+      type: 'T',
+      data,
+      dataBytes: Buffer.byteLength(data),
+      recorder,
+      keyIndex: 0,
+      correlation: 'a',
+      causation: 'k',
+      recordedAt: '2026-01-01T00:00:00.000Z',
+    })
+    const metadata = withoutHash(sealed.event.metadata)?.metadata ?? ''
+    const input = [stream, '12', noHash, 'T', data, metadata].map((field) => `${Buffer.byteLength(field)}:${field},`)
+    expect(metadata).toContain('Zoë €')
+    expect(sealed.hash).toBe(createHash('sha256').update(input.join('')).digest('hex'))
+  })
+
   test('tells fields apart that would read the same one after the other', () => {
     const base = {
       stream: 'operation-a',
@@ -192,6 +214,30 @@ describe('verifying a stream', () => {
       return { ...event, data, metadata: withHash(split.metadata, hash) }
     })
     expect(verifyStream(forged)).toMatchObject({ kind: 'broken', revision: 2n })
+  })
+
+  /** An event sealed by someone who knows how, but not where the stream stands. */
+  function forgery(revision: bigint, previousHash: string, said: string): StoredEvent {
+    const name = 'operation-op-1'
+    const metadata = JSON.stringify({ command: 'forged', previousHash: said })
+    const sealed = { stream: name, revision, previousHash, type: 'T', data: '{}', dataBytes: 2, metadata }
+    const id = eventId(name, 'forged', 0)
+    return { stream: name, revision, id, type: 'T', data: '{}', metadata: withHash(metadata, eventHash(sealed)) }
+  }
+
+  test('finds a revision that was left out by whoever sealed what follows', () => {
+    const { lastHash, revision } = ledger.current
+    expect(verifyStream([...stream, forgery(revision + 1n, lastHash, lastHash)])).toMatchObject({ kind: 'intact' })
+    expect(verifyStream([...stream, forgery(revision + 2n, lastHash, lastHash)])).toMatchObject({ kind: 'broken' })
+  })
+
+  test('finds metadata that name another predecessor than was hashed', () => {
+    const { lastHash, revision } = ledger.current
+    const told = forgery(revision + 1n, lastHash, noHash)
+    expect(verifyStream([...stream, told])).toMatchObject({
+      kind: 'broken',
+      reason: expect.stringContaining('previousHash'),
+    })
   })
 
   test('can be done in stretches, each going on where the one before ended', () => {
