@@ -19,7 +19,7 @@ export interface LaneCacheOptions {
 }
 
 /** How far to go below the bound once it is passed, so that looking through all lanes pays. */
-const relief = 0.9
+const relief = 0.97
 
 /** Receipts an operation keeps when memory is short: those a retry is likely to ask for. */
 const receiptsKept = 16
