@@ -1,15 +1,12 @@
-import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
-import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import type { EventLog } from '../eventlog/eventLog.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
 import { EventQueue } from './eventQueue.ts'
-import { Folding } from './folding.ts'
+import { FoldMemory } from './foldMemory.ts'
 import { LagMeter } from './lagMeter.ts'
-import { PipelineCatalogue } from './pipelineCatalogue.ts'
 import type { ProjectionLogger, Projector, ProjectorPhase } from './readModel.ts'
+import { rebuild } from './rebuild.ts'
 import { foldVersion, ProjectorSession, projectionName, RefusedDataError } from './session.ts'
-import { Shapes } from './shape.ts'
-import { StateCache } from './stateCache.ts'
 
 export interface ProjectorSettings {
   readonly connectionString: string
@@ -36,12 +33,10 @@ export interface ProjectorSettings {
 /** Data and metadata of one batch's events, in UTF-16 units. */
 const batchBytesMax = 8_000_000
 const queueLimits = { eventsMax: 4_000, bytesMax: 16_000_000, readCountMax: 1_000 }
-/** Larger batches while nobody is served by the wait: the whole log is folded in one transaction. */
-const rebuildCountMax = 5_000
-/** Events folded, or rows made, before others get a turn of the event loop: some 2 ms. */
-const sliceCount = 100
 const retryMinMs = 100
 const idleCheckMs = 1_000
+/** A batch under way when the projector stops has this long to end by itself. */
+const stopMs = 5_000
 
 /** Folds the log into the read model (readModel.ts says how nodes share the work). */
 export function createProjector(settings: ProjectorSettings): Projector {
@@ -65,13 +60,10 @@ class StoppedError extends Error {
 
 class PostgresProjector implements Projector {
   readonly #settings: ProjectorSettings
-  readonly #states: StateCache
-  readonly #shapes = new Shapes()
-  readonly #pipelines = new PipelineCatalogue()
+  readonly #memory: FoldMemory
   readonly #lag = new LagMeter()
-  readonly #condemned = new Map<string, string>()
   readonly #stopping = new AbortController()
-  #parked = new Set<string>()
+  #session: ProjectorSession | null = null
   #queue: EventQueue | null = null
   #running: Promise<void> | null = null
   #rebuild: RebuildRequest | null = null
@@ -83,7 +75,7 @@ class PostgresProjector implements Projector {
 
   constructor(settings: ProjectorSettings) {
     this.#settings = settings
-    this.#states = new StateCache(settings.cacheBytesMax ?? 128 * 1024 * 1024)
+    this.#memory = new FoldMemory(settings.cacheBytesMax ?? 128 * 1024 * 1024)
   }
 
   start(): void {
@@ -95,7 +87,9 @@ class PostgresProjector implements Projector {
     this.#stopping.abort()
     this.#queue?.wake()
     this.#wakeSleeper?.()
+    const timer = setTimeout(() => void this.#session?.close(), stopMs)
     await this.#running
+    clearTimeout(timer)
   }
 
   rebuild(): Promise<void> {
@@ -115,7 +109,7 @@ class PostgresProjector implements Projector {
     return {
       phase: this.#phase,
       position: this.#settings.signal.position,
-      parked: this.#parked.size,
+      parked: this.#memory.parked.size,
       eventsFolded: this.#eventsFolded,
       batches: this.#batches,
       error: this.#error,
@@ -157,17 +151,19 @@ class PostgresProjector implements Projector {
   /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
   async #runSession(): Promise<void> {
     const session = await ProjectorSession.connect(this.#settings)
+    this.#session = session
     try {
       if (!(await this.#waitForLock(session))) return
       while (!this.#stopped) {
-        this.#forget()
+        this.#memory.forget()
         const position = await this.#takeOver(session)
         if (this.#rebuild !== null) await this.#rebuildNow(session, this.#rebuild)
         else await this.#follow(session, position)
       }
     } finally {
       this.#settings.signal.publish(false)
-      this.#forget()
+      this.#session = null
+      this.#memory.forget()
       await session.close()
     }
   }
@@ -211,8 +207,8 @@ class PostgresProjector implements Projector {
         `the log ends at ${head}, before the checkpoint ${position}: events are missing`,
       )
     }
-    await session.loadPipelines(this.#pipelines)
-    this.#parked = await session.loadParked()
+    await session.loadPipelines(this.#memory.pipelines)
+    this.#memory.parked = await session.loadParked()
     signal.observe(position)
     signal.publish(true)
     logger?.info({ projection: projectionName, epoch: String(epoch), position: String(position) }, 'projecting')
@@ -236,8 +232,8 @@ class PostgresProjector implements Projector {
         if (events.length === 0) continue
         startedAt = Date.now()
         this.#lag.working(startedAt, events[0])
-        const folding = this.#folding(position)
-        const newer = await this.#fold(session, folding, events)
+        const folding = this.#memory.folding(position)
+        const newer = await this.#memory.fold(session, folding, events)
         const batch = folding.finish()
         // The batch before was committed while this one was folded; one at a time, in order.
         await committing
@@ -282,31 +278,6 @@ class PostgresProjector implements Projector {
     }
   }
 
-  /** Null, or the error of the event that a newer node must fold. */
-  async #fold(
-    session: ProjectorSession,
-    folding: Folding,
-    events: readonly RecordedEvent[],
-  ): Promise<NewerSchemaError | null> {
-    let newer: NewerSchemaError | null = null
-    const missing = folding.missing(events)
-    if (missing.length > 0) {
-      for (const loaded of await session.loadStates(missing, this.#pipelines)) folding.admit(loaded)
-    }
-    for (const [index, event] of events.entries()) {
-      if (index > 0 && index % sliceCount === 0) await othersTurn()
-      try {
-        folding.fold(event)
-      } catch (error) {
-        if (!(error instanceof NewerSchemaError)) throw error
-        newer = error
-        break
-      }
-    }
-    while (folding.settle(sliceCount)) await othersTurn()
-    return newer
-  }
-
   async #commit(session: ProjectorSession, batch: Batch): Promise<void> {
     await session.commit(batch)
     this.#committed(batch)
@@ -317,7 +288,7 @@ class PostgresProjector implements Projector {
     this.#batches += 1
     for (const write of batch.writes) {
       if (write.kind !== 'park') continue
-      this.#condemned.delete(write.stream)
+      this.#memory.condemned.delete(write.stream)
       const { stream, revision, reason, detail } = write
       this.#settings.logger?.error({ stream, revision: String(revision), reason, detail }, 'a stream is parked')
     }
@@ -328,7 +299,7 @@ class PostgresProjector implements Projector {
   /** The streams that the database refuses are parked when their events come by again. */
   async #condemn(session: ProjectorSession, refusal: RefusedDataError): Promise<void> {
     const refused = await session.refusedWrites(refusal.batch)
-    for (const [stream, reason] of refused) this.#condemned.set(stream, reason)
+    for (const [stream, reason] of refused) this.#memory.condemned.set(stream, reason)
     this.#settings.logger?.warn({ err: refusal, streams: refused.size }, 'the database refuses a batch')
     // Each part passes alone: then it is no data that is at fault, and the batch is tried again as it is.
     if (refused.size === 0) throw new Error(`the database refuses a batch and none of its parts: ${refusal.message}`)
@@ -337,8 +308,13 @@ class PostgresProjector implements Projector {
   async #rebuildNow(session: ProjectorSession, request: RebuildRequest): Promise<void> {
     this.#rebuild = null
     try {
-      while (!(await this.#tryRebuild(session))) this.#forget()
-      this.#condemned.clear()
+      await rebuild({
+        session,
+        log: this.#settings.log,
+        memory: this.#memory,
+        stopping: this.#stopping.signal,
+        condemn: (refusal) => this.#condemn(session, refusal),
+      })
       this.#settings.logger?.info({}, 'the read model is rebuilt')
       request.resolve()
     } catch (error) {
@@ -348,60 +324,12 @@ class PostgresProjector implements Projector {
     }
   }
 
-  /** False when the database refused a stream: it is known now, and parked in the next attempt. */
-  async #tryRebuild(session: ProjectorSession): Promise<boolean> {
-    this.#forget()
-    const { log } = this.#settings
-    let refused = false
-    await session
-      .rebuild(async (commit) => {
-        for (let position = 0n; !this.#stopped; ) {
-          const events = await log.readAll({ after: position, maxCount: rebuildCountMax })
-          if (events.length === 0) return
-          const folding = this.#folding(position)
-          const newer = await this.#fold(session, folding, events)
-          if (newer !== null) throw newer
-          const batch = folding.finish()
-          try {
-            await commit(batch)
-          } catch (error) {
-            if (!(error instanceof RefusedDataError)) throw error
-            await this.#condemn(session, error)
-            refused = true
-            throw error
-          }
-          position = batch.to
-        }
-        throw new Error('the projector stops')
-      })
-      .catch((error: unknown) => {
-        if (!refused) throw error
-      })
-    return !refused
-  }
-
-  #folding(from: bigint): Folding {
-    return new Folding(from, {
-      states: this.#states,
-      pipelines: this.#pipelines,
-      parked: this.#parked,
-      condemned: this.#condemned,
-      shapes: this.#shapes,
-    })
-  }
-
   async #measureIdle(): Promise<void> {
     try {
       this.#lag.compare(Date.now(), await this.#settings.log.head(), this.#settings.signal.position)
     } catch {
       // Whoever reads the log for its own sake says what is wrong with it.
     }
-  }
-
-  #forget(): void {
-    this.#states.clear()
-    this.#pipelines.clear()
-    this.#parked = new Set()
   }
 
   #setPhase(phase: ProjectorPhase): void {
@@ -418,8 +346,4 @@ class PostgresProjector implements Projector {
     clearTimeout(timer)
     this.#wakeSleeper = null
   }
-}
-
-function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

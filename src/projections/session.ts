@@ -1,6 +1,5 @@
 import pg from 'pg'
-import { parseDefinition } from '../operation/definitionParse.ts'
-import type { JsonObject } from '../operation/json.ts'
+import type { PipelineDefinition } from '../operation/pipeline.ts'
 import { stateVersion } from '../operation/stateJson.ts'
 import { clientConfig } from '../postgres/connection.ts'
 import { type Batch, commitBatchStatement, commitBatchValues, type Write } from './batch.ts'
@@ -43,6 +42,11 @@ export class RefusedDataError extends Error {
   }
 }
 
+/** The longest wait for an answer, after which the connection is given up; the server gives up 5 s before. */
+const answerTimeoutMs = 25_000
+/** The same while everything is folded anew: deleting millions of rows takes its time. */
+const rebuildAnswerTimeoutMs = 3_600_000
+
 /** Rolls back what was only tried. */
 class TriedError extends Error {}
 
@@ -61,6 +65,7 @@ export class ProjectorSession {
   #lost: Error | null = null
   #epoch = -1n
   #inTransaction = false
+  #answerTimeoutMs = answerTimeoutMs
   /** Settles with the last query sent. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -79,7 +84,7 @@ export class ProjectorSession {
       clientConfig({
         connectionString: settings.connectionString,
         applicationName: 'waybill projector',
-        statementTimeoutMs: 60_000,
+        statementTimeoutMs: answerTimeoutMs - 5_000,
         lockTimeoutMs: 10_000,
         idleInTransactionTimeoutMs: 60_000,
         ...(settings.role === undefined ? null : { role: settings.role }),
@@ -140,15 +145,10 @@ export class ProjectorSession {
 
   /** The definitions folded so far. */
   async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
-    const { rows } = await this.#query<{ name: string; version: number; definition: JsonObject }>(
+    const { rows } = await this.#query<{ name: string; version: number; definition: PipelineDefinition }>(
       'SELECT name, version, definition FROM pipelines ORDER BY name, version',
     )
-    for (const { name, version, definition } of rows) {
-      const parsed = parseDefinition(definition)
-      if (parsed.kind === 'invalid')
-        throw new Error(`the row of pipeline ${name}, version ${version}, holds no definition`)
-      catalogue.define(name, { version, definition: parsed.definition })
-    }
+    for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
   }
 
   async loadParked(): Promise<Set<string>> {
@@ -209,6 +209,7 @@ export class ProjectorSession {
    * commits one batch, from position 0n on.
    */
   async rebuild(batches: (commit: (batch: Batch) => Promise<void>) => Promise<void>): Promise<void> {
+    this.#answerTimeoutMs = rebuildAnswerTimeoutMs
     await this.#transaction(async () => {
       const { rowCount } = await this.#query('SELECT FROM checkpoints WHERE name = $1 AND epoch = $2 FOR UPDATE', [
         projectionName,
@@ -222,6 +223,8 @@ export class ProjectorSession {
       }
       await this.#query('UPDATE checkpoints SET position = 0 WHERE name = $1', [projectionName])
       await batches((batch) => this.#savepoint(() => this.commit(batch)))
+    }).finally(() => {
+      this.#answerTimeoutMs = answerTimeoutMs
     })
   }
 
@@ -230,11 +233,22 @@ export class ProjectorSession {
     text: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
-    const result = this.#turn.then(() => this.#client.query<Row>(text, values))
+    const result = this.#turn.then(() => this.#answer<Row>(this.#client.query<Row>(text, values)))
     this.#turn = result.catch(() => undefined)
     return result
   }
 
+  /** A server that fell silent would otherwise be waited for as long as it likes. */
+  async #answer<Row extends pg.QueryResultRow>(query: Promise<pg.QueryResult<Row>>): Promise<pg.QueryResult<Row>> {
+    const timer = setTimeout(() => void this.close(), this.#answerTimeoutMs)
+    try {
+      return await query
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Ends the connection at once, and with it whatever is under way. */
   async close(): Promise<void> {
     await this.#client.end().catch(() => undefined)
   }

@@ -1,0 +1,66 @@
+import type { RecordedEvent } from '../eventlog/eventLog.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { Folding } from './folding.ts'
+import { PipelineCatalogue } from './pipelineCatalogue.ts'
+import type { ProjectorSession } from './session.ts'
+import { Shapes } from './shape.ts'
+import { StateCache } from './stateCache.ts'
+
+/** Events folded, or rows made, before others get a turn of the event loop: some 2 ms. */
+const sliceCount = 100
+
+/** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */
+export class FoldMemory {
+  readonly pipelines = new PipelineCatalogue()
+  /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
+  readonly condemned = new Map<string, string>()
+  parked = new Set<string>()
+  readonly #states: StateCache
+  readonly #shapes = new Shapes()
+
+  constructor(cacheBytesMax: number) {
+    this.#states = new StateCache(cacheBytesMax)
+  }
+
+  /** Before the rows may have become others: a take-over, a rebuild. */
+  forget(): void {
+    this.#states.clear()
+    this.pipelines.clear()
+    this.parked = new Set()
+  }
+
+  /** Begins a batch after `from`. */
+  folding(from: bigint): Folding {
+    const { pipelines, parked, condemned } = this
+    return new Folding(from, { states: this.#states, shapes: this.#shapes, pipelines, parked, condemned })
+  }
+
+  /** Folds events that follow on what was folded. Null, or the error of the event that a newer node must fold. */
+  async fold(
+    session: ProjectorSession,
+    folding: Folding,
+    events: readonly RecordedEvent[],
+  ): Promise<NewerSchemaError | null> {
+    let newer: NewerSchemaError | null = null
+    const missing = folding.missing(events)
+    if (missing.length > 0) {
+      for (const loaded of await session.loadStates(missing, this.pipelines)) folding.admit(loaded)
+    }
+    for (const [index, event] of events.entries()) {
+      if (index > 0 && index % sliceCount === 0) await othersTurn()
+      try {
+        folding.fold(event)
+      } catch (error) {
+        if (!(error instanceof NewerSchemaError)) throw error
+        newer = error
+        break
+      }
+    }
+    while (folding.settle(sliceCount)) await othersTurn()
+    return newer
+  }
+}
+
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
