@@ -69,7 +69,9 @@ export async function* logLines(
 ): AsyncGenerator<string, void, undefined> {
   let left = countMax ?? Number.POSITIVE_INFINITY
   let from = after
-  while (left > 0 && from < head && !context.draining.aborted) {
+  while (left > 0 && from < head) {
+    // Broken off, not ended: an answer that ends in order would be taken for the whole.
+    if (context.draining.aborted) throw new Error('The service shuts down')
     const events = await context.log.readAll({ after: from, maxCount: Math.min(stepMax, left) })
     let text = ''
     for (const event of events) {

@@ -1,7 +1,9 @@
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
+import { isJsonObject } from '../operation/json.ts'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
 import { answerClientError } from './clientError.ts'
+import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
 import { registerDocument, serveDocument } from './document.ts'
 import { type ApiLimits, defaultApiLimits } from './limits.ts'
@@ -58,6 +60,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     routerOptions: { maxParamLength: paramLengthMax },
     // Bodies have their own clock (bodyReader.ts): Node's holds for bulk uploads as well.
     requestTimeout: 0,
+    // Nothing goes either way for so long: nobody is there, or a reader has stopped reading.
+    connectionTimeout: idleConnectionMsMax(limits),
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     http: {
@@ -101,8 +105,11 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.addHook('onResponse', (request, reply, done) => {
     metrics.observe(request, reply)
     if (options.logRequests === true) {
-      const { method, url } = request
-      logger?.info({ method, path: pathOf(url), status: reply.statusCode, ms: reply.elapsedTime }, 'request')
+      const { method, url, params } = request
+      const operation = isJsonObject(params) ? params.id : undefined
+      const traceId = traceparentOf(request.headers)?.split('-')[1]
+      const ms = Math.round(reply.elapsedTime * 1_000) / 1_000
+      logger?.info({ method, path: pathOf(url), status: reply.statusCode, ms, operation, traceId }, 'request')
     }
     done()
   })
@@ -159,6 +166,11 @@ function answerProblem(problem: Problem, request: FastifyRequest, reply: Fastify
     .code(problemStatus(problem))
     .headers(problemHeaders(problem))
     .send(problemText(problem, pathOf(request.url)))
+}
+
+/** Longer than any wait the service takes part in. */
+function idleConnectionMsMax(limits: ApiLimits): number {
+  return Math.max(limits.waitSMax * 1_000, limits.bulkIdleMsMax, limits.bodyArrivalMsMax) + 60_000
 }
 
 function pathOf(url: string): string {

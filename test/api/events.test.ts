@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ApiHarness, eventLines, startApi } from './apiHarness.ts'
 
@@ -100,4 +101,42 @@ describe('the whole log', () => {
     const answer = await api.send('GET', '/v1/events', undefined, { accept: 'text/html' })
     expect(answer.body).toMatchObject({ code: 'not_acceptable', status: 406 })
   })
+})
+
+test('a stream that a shutdown cuts short is broken off, not ended as if it were whole', async () => {
+  let letOn: () => void = () => undefined
+  const gate = new Promise<void>((resolve) => {
+    letOn = resolve
+  })
+  const closing = await startApi({
+    projecting: false,
+    wrapLog: (log) => ({
+      ...log,
+      logId: log.logId,
+      readAll: async (options) => {
+        if (options.after > 0n) await gate
+        return log.readAll(options)
+      },
+    }),
+  })
+  try {
+    await closing.bulk(
+      Array.from({ length: 300 }, (_, index) => ({
+        type: 'ReportStatus',
+        operation: `cut-${index}`,
+        service: 's',
+        status: 'a',
+        pipeline: 'any',
+      })),
+    )
+    await closing.app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = closing.app.server.address() as AddressInfo
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/events`, { headers: { accept: 'application/x-ndjson' } })
+    expect(answer.status).toBe(200)
+    closing.drain.abort()
+    letOn()
+    await expect(answer.text()).rejects.toThrow()
+  } finally {
+    await closing.close()
+  }
 })
