@@ -135,30 +135,46 @@ function isAttained(attained: Attained, condition: TrackCondition): boolean {
 
 /** The first condition of a join that no single walk through its track can meet along with those before it; -1: none. */
 function firstExcluded(tracks: Tracks, own: CheckedTrack, status: string, join: readonly TrackCondition[]): number {
-  return join.findIndex((condition, index) => {
-    const before = join.slice(0, index).filter((earlier) => earlier.track === condition.track)
-    const track = tracks.get(condition.track)
-    if (track === undefined || (before.length === 0 && track !== own)) return false
-    return !walkable(track, [...before, condition], track === own ? status : null)
-  })
+  for (const name of new Set(join.map((condition) => condition.track))) {
+    const track = tracks.get(name)
+    const conditions = join.filter((condition) => condition.track === name)
+    const end = track === own ? status : null
+    // One condition on another track is met by a walk: its statuses were found attainable.
+    if (track === undefined || (conditions.length === 1 && end === null)) continue
+    if (isWalkable(track, conditions, end)) continue
+    const excluded = conditions.find((_, index) => !isWalkable(track, conditions.slice(0, index + 1), end))
+    if (excluded !== undefined) return join.indexOf(excluded)
+  }
+  return -1
 }
 
 /** Whether a walk from the initial status meets all conditions, and can then enter `end` if there is one. */
-function walkable(track: CheckedTrack, conditions: readonly TrackCondition[], end: string | null): boolean {
-  const met = (status: string, mask: number): number =>
-    conditions.reduce((bits, condition, bit) => (condition.in.includes(status) ? bits | (1 << bit) : bits), mask)
+function isWalkable(
+  { graph, initial }: CheckedTrack,
+  conditions: readonly TrackCondition[],
+  end: string | null,
+): boolean {
+  const meets = graph.statuses.map((status) =>
+    conditions.reduce((bits, condition, bit) => (condition.in.includes(status) ? bits | (1 << bit) : bits), 0),
+  )
   const all = (1 << conditions.length) - 1
-  const open: [string, number][] = [[track.initial, met(track.initial, 0)]]
-  const seen = new Set<string>()
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    const [status, mask] = at
-    const targets = track.transitions.get(status) ?? []
-    if (mask === all && (end === null || targets.includes(end))) return true
-    const place = `${mask} ${status}`
-    if (seen.has(place)) continue
-    seen.add(place)
+  const last = end === null ? -1 : (graph.indexes.get(end) ?? -1)
+  // A place is a status and the conditions met on the way to it, in one number.
+  const seen = new Uint8Array(graph.statuses.length << conditions.length)
+  const open: number[] = []
+  const enter = (index: number, met: number): void => {
+    const place = (index << conditions.length) | met | (meets[index] ?? 0)
+    if (seen[place] === 1) return
+    seen[place] = 1
+    open.push(place)
+  }
+  enter(graph.indexes.get(initial) ?? 0, 0)
+  for (let place = open.pop(); place !== undefined; place = open.pop()) {
+    const met = place & all
+    const targets = graph.next[place >> conditions.length] ?? []
+    if (met === all && (end === null || targets.includes(last))) return true
     // The guarded status counts only as the walk's end: before, its join has never been met.
-    for (const target of targets) if (target !== end) open.push([target, met(target, mask)])
+    for (const target of targets) if (target !== last) enter(target, met)
   }
   return false
 }

@@ -333,9 +333,10 @@ describe('the long form', () => {
         ...(index === 0 ? {} : { requires: { done: join } }),
       },
     ]
-    const started = process.hrtime.bigint()
+    const before = process.cpuUsage()
     expect(errors(tracks(...Array.from({ length: 32 }, (_, index) => large(index))))).toEqual({})
-    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(5_000)
+    // Processor time: the machine may be busy with other tests.
+    expect(process.cpuUsage(before).user / 1e3).toBeLessThan(2_000)
   })
 })
 

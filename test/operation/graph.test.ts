@@ -85,8 +85,9 @@ test('names the graph does not have are not reachable', () => {
 test('a jump across a graph of the largest size is quick', () => {
   const statuses = Array.from({ length: 128 }, (_, index) => `s${index}`)
   const transitions = new Map(statuses.map((name, index) => [name, statuses.slice(index + 1, index + 9)]))
-  const started = process.hrtime.bigint()
+  const before = process.cpuUsage()
   const graph = statusGraph(statuses, transitions)
   for (let round = 0; round < 100; round += 1) passedBetween(graph, 's0', 's127')
-  expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(2_000)
+  // Processor time: the machine may be busy with other tests.
+  expect(process.cpuUsage(before).user / 1e3).toBeLessThan(1_000)
 })
