@@ -71,6 +71,8 @@ class PostgresProjector implements Projector {
   #error: string | null = null
   #eventsFolded = 0
   #batches = 0
+  /** As last known: the memory forgets its streams with every session. */
+  #parkedCount = 0
   #wakeSleeper: (() => void) | null = null
 
   constructor(settings: ProjectorSettings) {
@@ -109,7 +111,7 @@ class PostgresProjector implements Projector {
     return {
       phase: this.#phase,
       position: this.#settings.signal.position,
-      parked: this.#memory.parked.size,
+      parked: this.#parkedCount,
       eventsFolded: this.#eventsFolded,
       batches: this.#batches,
       error: this.#error,
@@ -132,8 +134,7 @@ class PostgresProjector implements Projector {
         if (error instanceof StoppedError) {
           this.#settings.logger?.error({ phase: error.phase, err: error }, 'the projector has stopped')
           this.#setPhase(error.phase)
-          this.#rebuild?.reject(error)
-          this.#rebuild = null
+          this.#refuseRebuild(error)
           return
         }
         if (this.#eventsFolded > foldedBefore) waitMs = retryMinMs
@@ -144,8 +145,7 @@ class PostgresProjector implements Projector {
       }
     }
     this.#setPhase('stopped')
-    this.#rebuild?.reject(new Error('the projector has stopped'))
-    this.#rebuild = null
+    this.#refuseRebuild(new Error('the projector has stopped'))
   }
 
   /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
@@ -174,6 +174,7 @@ class PostgresProjector implements Projector {
       if (await session.tryLock()) return true
       this.#error = null
       this.#setPhase('waiting')
+      this.#refuseRebuild(new Error('another node projects'))
       this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
       await this.#measureIdle()
       await this.#sleep(this.#settings.takeOverIntervalMs ?? 1_000)
@@ -209,6 +210,7 @@ class PostgresProjector implements Projector {
     }
     await session.loadPipelines(this.#memory.pipelines)
     this.#memory.parked = await session.loadParked()
+    this.#parkedCount = this.#memory.parked.size
     signal.observe(position)
     signal.publish(true)
     logger?.info({ projection: projectionName, epoch: String(epoch), position: String(position) }, 'projecting')
@@ -292,6 +294,7 @@ class PostgresProjector implements Projector {
       const { stream, revision, reason, detail } = write
       this.#settings.logger?.error({ stream, revision: String(revision), reason, detail }, 'a stream is parked')
     }
+    this.#parkedCount = this.#memory.parked.size
     this.#lag.committed()
     this.#settings.signal.observe(batch.to)
   }
@@ -322,6 +325,11 @@ class PostgresProjector implements Projector {
       // The transaction is rolled back: the rows are what they were, and the next session goes on from them.
       throw error
     }
+  }
+
+  #refuseRebuild(error: Error): void {
+    this.#rebuild?.reject(error)
+    this.#rebuild = null
   }
 
   async #measureIdle(): Promise<void> {
