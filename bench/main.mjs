@@ -20,7 +20,7 @@ Options
   --quick              smoke run of about a minute (2 rounds of 2 s); its figures mean little
   --rounds N           default 5
   --seconds N          measured part of a turn, default 6
-  --warmup N           seconds before it that do not count, default 2
+  --warmup N           seconds before it that do not count, default 4
   --connections LIST   default 64,256
   --parties LIST       default ${Object.keys(parties).join(',')}
   --operations N       the reports rotate over so many operations, default 10000
@@ -57,7 +57,7 @@ function readOptions() {
     help: values.help ?? false,
     rounds: number(values.rounds, values.quick ? 2 : 5),
     seconds: number(values.seconds, values.quick ? 2 : 6),
-    warmupSeconds: number(values.warmup, values.quick ? 1 : 2),
+    warmupSeconds: number(values.warmup, values.quick ? 1 : 4),
     connections: values.connections.split(',').map((text) => number(text)),
     names,
     operations: number(values.operations),
