@@ -4,6 +4,7 @@ import { type Draft, fits, openedDraft, type PreparedEvent, prepared, record } f
 import type { IgnoredReason, ReportedFacts } from './events.ts'
 import { emptyObject, jsonBytes } from './json.ts'
 import { judge } from './judge.ts'
+import { sequencedServicesMax } from './limits.ts'
 import { fillAbsent, mergePatch } from './mergePatch.ts'
 import {
   atAnotherRevision,
@@ -16,6 +17,7 @@ import {
   notNow,
   notYetThere,
   operationExists,
+  tooManySequences,
   unknownStatus,
 } from './refusals.ts'
 import { changesDocuments, releaseHeld } from './releaseHeld.ts'
@@ -91,6 +93,7 @@ function report(command: Command, body: ReportStatus, draft: Draft): Decision {
   const facts = reportedFacts(body, track.name)
   const late = sequenceVerdict(state, facts)
   if (late !== null) return ignore(command, body, draft, facts, late)
+  if (remembersTooMany(state, facts)) return refused(tooManySequences)
   const verdict = judge(state, track, body.status)
   switch (verdict.kind) {
     case 'refuse':
@@ -153,6 +156,13 @@ function accepted(command: Command, draft: Draft): Decision {
 
 function refused(refusal: Refusal): Extract<Decision, { kind: 'refused' }> {
   return { kind: 'refused', refusal }
+}
+
+/** A track's memory of sequences is bounded: a service it does not know yet may find it full. */
+function remembersTooMany(state: OperationState, facts: ReportedFacts): boolean {
+  if (facts.sequence === undefined) return false
+  const { sequences } = trackOf(state, facts.track)
+  return !Object.hasOwn(sequences, facts.service) && Object.keys(sequences).length >= sequencedServicesMax
 }
 
 /** Below that of the service's report on this track last applied with a sequence, or equal to it; else null. */

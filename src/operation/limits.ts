@@ -16,3 +16,6 @@ export const defaultLimits: OperationLimits = {
   heldCountMax: 100,
   heldBytesMax: 128 * 1024,
 }
+
+/** Services whose `sequence` one track remembers. Not configured: what is remembered is part of every node's fold. */
+export const sequencedServicesMax = 1_000

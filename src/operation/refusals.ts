@@ -1,6 +1,7 @@
 import type { ReportStatus } from './commands.ts'
 import type { Refusal } from './decision.ts'
 import { allowedStatuses } from './judge.ts'
+import { sequencedServicesMax } from './limits.ts'
 import type { CompiledTrack } from './pipeline.ts'
 import { type OperationState, trackOf } from './state.ts'
 
@@ -19,6 +20,11 @@ export const notYetThere: Refusal = { code: 'revision_mismatch', detail: 'The op
 export const documentTooLarge: Refusal = {
   code: 'too_large',
   detail: "The operation's data or metadata would grow beyond their limit.",
+}
+
+export const tooManySequences: Refusal = {
+  code: 'too_large',
+  detail: `The track remembers the sequences of ${sequencedServicesMax} services already: send this report without one.`,
 }
 
 export const finalElsewhere: Refusal = {

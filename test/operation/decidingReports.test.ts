@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { given, Ledger, linear, pipeline, refusal, when } from './support/ledger.ts'
+import { given, Ledger, linear, pipeline, refusal, told, when } from './support/ledger.ts'
 
 const policies = ['reject', 'advance', 'hold'] as const
 type Policy = (typeof policies)[number]
@@ -152,6 +152,19 @@ describe.each(policies)('under %s, a report of', (policy) => {
   test.each(rows)('$row', ({ before, report, ...answers }) => {
     expect(when(given(order(policy), ...before), report)).toBe(answers[policy])
   })
+})
+
+test('a track remembers the sequences of a thousand services, and then asks for reports without one', () => {
+  const ledger = new Ledger(linear('advance'), {}, false)
+  ledger.open()
+  for (let service = 0; service < 1_000; service += 1) {
+    ledger.report({ status: 'new', service: `s${service}`, sequence: 1, data: { service } })
+  }
+  const oneMore = ledger.report({ status: 'a', service: 'one more', sequence: 1 })
+  expect(refusal(oneMore)).toMatchObject({ code: 'too_large' })
+  expect(told(ledger.report({ status: 'a', service: 's7', sequence: 2 }))).toMatch(/^applied/)
+  expect(told(ledger.report({ status: 'b', service: 'one more' }))).toMatch(/^applied/)
+  ledger.check()
 })
 
 describe.each(policies)('under %s, sequences', (policy) => {
