@@ -3,6 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 
+const require = createRequire(import.meta.url)
+
 const repositoryMembers = [
   ...['id', 'node_id', 'name', 'full_name', 'private', 'html_url', 'description', 'fork', 'url', 'created_at'],
   ...['updated_at', 'pushed_at', 'size', 'default_branch', 'clone_url', 'ssh_url', 'issues_url', 'commits_url'],
@@ -10,7 +12,7 @@ const repositoryMembers = [
 const senderMembers = ['login', 'id', 'node_id', 'avatar_url', 'url', 'html_url', 'type', 'site_admin']
 
 export async function reportBodies() {
-  const file = createRequire(import.meta.url).resolve('@octokit/webhooks-examples/api.github.com/index.json')
+  const file = require.resolve('@octokit/webhooks-examples/api.github.com/index.json')
   const kinds = JSON.parse(await readFile(file, 'utf8'))
   const bodies = []
   for (const { name, examples } of kinds) {

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { isObject, type Json, type JsonObject } from './json.ts'
 
+const require = createRequire(import.meta.url)
+
 /** A real webhook payload, as GitHub sent it. */
 export interface SampleDocument {
   /** `issues`, `push`, ... */
@@ -13,7 +15,7 @@ export interface SampleDocument {
 
 /** All payloads of @octokit/webhooks-examples for api.github.com: some 300 documents of 1 to 27 kB. */
 export async function loadDocuments(): Promise<readonly [SampleDocument, ...SampleDocument[]]> {
-  const file = createRequire(import.meta.url).resolve('@octokit/webhooks-examples/api.github.com/index.json')
+  const file = require.resolve('@octokit/webhooks-examples/api.github.com/index.json')
   const kinds: Json = JSON.parse(await readFile(file, 'utf8'))
   const documents: SampleDocument[] = []
   for (const kind of Array.isArray(kinds) ? kinds : []) {
