@@ -18,7 +18,7 @@ export interface Service {
   readonly url: string
   /** Where the data is, for a person: a folder, or a server and its database without the password. */
   readonly storage: string
-  /** Rejects when the service cannot go on: its database has ended, or turned out to be another one. */
+  /** Rejects when the service cannot go on: its embedded database has ended. */
   readonly failed: Promise<never>
   /** Says no more at `/readyz`, finishes what it has taken, and closes everything, in that order. Can be repeated. */
   stop(): Promise<void>
@@ -41,6 +41,7 @@ export const version: string = JSON.parse(readFileSync(new URL('../package.json'
 export async function startService({ config, logger, progress }: ServiceOptions): Promise<Service> {
   const closers: (() => Promise<void>)[] = []
   const draining = new AbortController()
+  const anotherHistory = new AbortController()
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject
@@ -67,11 +68,19 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       connectionString,
       role,
       allowUnsafeDurability: config.allowUnsafeDurability,
-      onAnotherLog: fail,
+      // It stays, and refuses: a supervisor would start it again, on the other history, and nobody would be asked.
+      onAnotherLog: () => anotherHistory.abort(),
       logger,
     })
     closers.push(() => log.close())
-    const projections = createProjections({ connectionString, role, log, logger })
+    const projections = createProjections({
+      connectionString,
+      role,
+      log,
+      admit: (client) => log.admit(client),
+      onCheckpoint: (position) => log.saw(position),
+      logger,
+    })
     closers.push(() => projections.close())
     const commands = createCommandService({
       log,
@@ -82,6 +91,9 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     })
     const { readModel, projector } = projections
     projector.start()
+    // Its session must not stand in the way of a node that serves that history.
+    anotherHistory.signal.addEventListener('abort', () => void projector.stop(), { once: true })
+    if (anotherHistory.signal.aborted) await projector.stop()
 
     const app = await buildServer({
       log,
@@ -89,6 +101,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       readModel,
       projector,
       draining: draining.signal,
+      anotherHistory: anotherHistory.signal,
       limits: config.apiLimits,
       version,
       logger,

@@ -14,6 +14,8 @@ export interface ApiContext {
   readonly limits: ApiLimits
   /** Aborted when the service begins to shut down: nothing may wait any longer. */
   readonly draining: AbortSignal
+  /** Aborted when the database turned out to hold another history: nothing of it is shown. Default: it never does. */
+  readonly anotherHistory?: AbortSignal
 }
 
 /** Who sends a request, until there are API keys. */

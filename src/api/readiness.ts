@@ -11,7 +11,7 @@ export interface ReadinessCheck {
 const answerMsMax = 2_000
 
 export async function checkReadiness(context: ApiContext): Promise<ReadinessCheck[]> {
-  const { log, readModel, projector, draining } = context
+  const { log, readModel, projector, draining, anotherHistory } = context
   const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
   const { phase } = projector.status()
   const projects = phase === 'live' || phase === 'waiting'
@@ -21,11 +21,18 @@ export async function checkReadiness(context: ApiContext): Promise<ReadinessChec
       ok: !draining.aborted,
       detail: draining.aborted ? 'It is shutting down.' : 'It takes requests.',
     },
-    { name: 'log', ok: logOk, detail: logOk ? 'It answers.' : 'It does not answer.' },
+    {
+      name: 'log',
+      ok: logOk,
+      detail: logOk ? 'It answers.' : anotherHistory?.aborted === true ? replaced : 'It does not answer.',
+    },
     { name: 'read model', ok: readModelOk, detail: readModelOk ? 'It answers.' : 'It does not answer.' },
     { name: 'projector', ok: projects, detail: projectorDetails[phase] },
   ]
 }
+
+const replaced =
+  'The database holds another history than before: an operator decides whether to go on with it, by a restart.'
 
 const projectorDetails = {
   starting: 'It is starting.',

@@ -40,6 +40,13 @@ export interface ApiLogger {
   info(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
+/** Reads too: what this node remembers, and what the read model holds now, are of two histories. */
+const replaced: Problem = {
+  code: 'log_unavailable',
+  detail: 'The database holds another history than before. Nothing was written; an operator has to look at it.',
+  retryAfterS: 30,
+}
+
 /** Larger than any id or name: what is too long is then refused by its own rule, with a reason. */
 const paramLengthMax = 16_384
 
@@ -48,7 +55,16 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const limits = { ...defaultApiLimits, ...options.limits }
   const { log, commands, readModel, projector, draining, logger } = options
   const tokens = createPositionTokens(log.logId)
-  const context: ApiContext = { log, commands, readModel, projector, tokens, limits, draining }
+  const context: ApiContext = {
+    log,
+    commands,
+    readModel,
+    projector,
+    tokens,
+    limits,
+    draining,
+    ...(options.anotherHistory === undefined ? {} : { anotherHistory: options.anotherHistory }),
+  }
   const bodies = createBodyReader(limits)
   const metrics = createMetrics(context)
 
@@ -94,6 +110,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     const { raw } = request
     // serverEnd.ts says what for.
     if (draining.aborted) reply.raw.setHeader('connection', 'close')
+    if (options.anotherHistory?.aborted === true && raw.url?.startsWith('/v1/') === true) {
+      return done(new ProblemError(replaced))
+    }
     if (hostHeaders(raw.rawHeaders) > 1)
       return done(new ProblemError({ code: 'invalid', detail: 'There are two Host headers.' }))
     if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))

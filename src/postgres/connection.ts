@@ -33,6 +33,8 @@ export interface PoolSettings extends ConnectionSettings {
   readonly idleTimeoutMs?: number
   /** Told of an error on an idle connection; the pool has dropped it already. Default: nothing is done. */
   readonly onIdleError?: (error: Error) => void
+  /** Asked of each new connection before its first use; one that it rejects is closed, and whoever waits gets the error. */
+  readonly admit?: (client: pg.ClientBase) => Promise<void>
 }
 
 const INT8 = 20
@@ -92,10 +94,16 @@ export function clientConfig(settings: ConnectionSettings): pg.ClientConfig {
  * an idle one is dropped, and a query on one taken out rejects.
  */
 export function createPool(settings: PoolSettings): pg.Pool {
+  const { admit } = settings
   const pool = new pg.Pool({
     ...clientConfig(settings),
     max: settings.max,
     idleTimeoutMillis: settings.idleTimeoutMs ?? 30_000,
+    ...(admit === undefined
+      ? {}
+      : {
+          verify: (client: pg.PoolClient, done: (error?: Error) => void) => void admit(client).then(() => done(), done),
+        }),
   })
   pool.on('error', (error) => settings.onIdleError?.(error))
   // The pool listens to idle clients alone; an 'error' nobody listens to ends the process.

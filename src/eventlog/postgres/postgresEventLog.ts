@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import {
   type AnotherLogError,
   type AppendOutcome,
@@ -52,11 +53,21 @@ export interface PostgresEventLogOptions {
 const silent: EventLogLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
 const lastRevision = 2n ** 63n - 1n
 
+export interface PostgresLog extends EventLog {
+  /**
+   * Compares another connection to the log's database with the log's own. Rejects with AnotherLogError when it leads to
+   * another history; then nothing is served any more, as if one of the log's own had.
+   */
+  admit(client: pg.ClientBase): Promise<void>
+  /** The log was at this position, as somebody else learned from its database: one that ends before is another history. */
+  saw(position: bigint): void
+}
+
 /**
  * Opens the log in a PostgreSQL database. Throws when the server cannot be reached, is a standby, or turns out not to keep
  * what it confirms (DurabilityOffError).
  */
-export async function openPostgresEventLog(options: PostgresEventLogOptions): Promise<EventLog> {
+export async function openPostgresEventLog(options: PostgresEventLogOptions): Promise<PostgresLog> {
   const { connectionString, logger = silent, connectTimeoutMs = 5_000 } = options
   const { lockTimeoutMs = 2_000, statementTimeoutMs = 4_000, deadlineMs = 5_000 } = options
   if (!(lockTimeoutMs < statementTimeoutMs && statementTimeoutMs < deadlineMs)) {
@@ -107,7 +118,7 @@ interface Parts {
   readonly pollIntervalMs: number
 }
 
-class PostgresEventLog implements EventLog {
+class PostgresEventLog implements PostgresLog {
   readonly #parts: Parts
   readonly #closed = new AbortController()
   readonly #forwards: StreamLoader
@@ -170,6 +181,14 @@ class PostgresEventLog implements EventLog {
         await pause(backOffMs(failures), ended)
       }
     }
+  }
+
+  admit(client: pg.ClientBase): Promise<void> {
+    return this.#parts.guard.admit(client)
+  }
+
+  saw(position: bigint): void {
+    this.#parts.guard.saw(position)
   }
 
   async head(): Promise<bigint> {
