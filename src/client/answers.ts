@@ -7,7 +7,6 @@ import { type HttpRequest, type OpenAnswer, type Transport, unanswered } from '.
 
 export interface Answer<T> {
   readonly status: number
-  readonly headers: Headers
   readonly body: T
 }
 
@@ -19,19 +18,19 @@ export async function exchange<T>(
 ): Promise<Outcome<Answer<T>>> {
   const opened = await transport.open(request)
   if (opened.kind !== 'answer') return opened
-  const { status, headers } = opened.value
+  const { status } = opened.value
   if (status < 200 || status > 299) return refusalOf(opened.value)
   const text = await textOf(opened.value)
   if (text.kind !== 'answer') return text
   const body = parseJson(text.value)
   if (!isBody(body)) return unanswered(`the answer (${status}) is not one of Waybill's`)
-  return { kind: 'answer', value: { status, headers, body } }
+  return { kind: 'answer', value: { status, body } }
 }
 
 /** Reads an answer that is not 2xx: a problem, or what somebody on the way made of it. */
 export async function refusalOf(answer: OpenAnswer): Promise<Failure> {
-  const { status, headers } = answer
-  const retryAfterMs = retryAfterOf(headers)
+  const { status } = answer
+  const retryAfterMs = retryAfterOf(answer.header('retry-after')?.trim() ?? '')
   const text = await textOf(answer)
   if (text.kind !== 'answer') return text
   const problem = parseJson(text.value)
@@ -60,8 +59,7 @@ async function textOf(answer: OpenAnswer): Promise<Outcome<string>> {
 const retryAfterMsMax = 3_600_000
 
 /** Seconds, or a date. */
-function retryAfterOf(headers: Headers): number | null {
-  const value = headers.get('retry-after')?.trim() ?? ''
+function retryAfterOf(value: string): number | null {
   if (/^\d{1,9}$/.test(value)) return Math.min(Number(value) * 1_000, retryAfterMsMax)
   const at = value === '' ? Number.NaN : Date.parse(value)
   return Number.isNaN(at) ? null : Math.min(Math.max(0, at - Date.now()), retryAfterMsMax)

@@ -268,6 +268,7 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
     async close() {
       closing.abort(new WaybillClosed('the client is closed', unsent))
       await queue.close()
+      transport.close()
     },
   }
 }

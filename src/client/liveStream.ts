@@ -83,9 +83,8 @@ async function connect(transport: Transport, options: LiveStreamOptions, lastId:
     signal,
   })
   if (opened.kind !== 'answer') return opened
-  const { status, headers } = opened.value
-  if (status !== 200) return refusalOf(opened.value)
-  if (headers.get('content-type')?.startsWith('text/event-stream') === true) {
+  if (opened.value.status !== 200) return refusalOf(opened.value)
+  if (opened.value.header('content-type')?.startsWith('text/event-stream') === true) {
     return { kind: 'answer', value: receiver(opened.value, lastId) } as const
   }
   opened.value.close()

@@ -32,8 +32,6 @@ export interface ClientOptions {
   backOffMsMax?: number
   /** A live stream without a byte for so long is taken for dead and opened again. Default 45,000. */
   silenceMsMax?: number
-  /** Default: the global one. */
-  fetch?: typeof fetch
   /** For tests. */
   clock?: Clock
   /** For tests: from 0 to 1, exclusive. */
@@ -71,9 +69,8 @@ export function settingsOf(options: ClientOptions): Settings {
     if (!(value > 0)) throw new TypeError(`${name} must be more than 0`)
   }
   return {
-    baseUrl: url.href,
+    baseUrl: url.href.replace(/\/+$/, ''),
     headers: { ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...options.headers },
-    fetch: options.fetch ?? fetch,
     clock,
     silenceMsMax,
     limits,

@@ -1,0 +1,148 @@
+// node bench/client.mjs (after npm run build): what the TypeScript client gets through, in batches and one by one. Each
+// caller reports, waits for the receipt, and reports again; the turns of the parties are interleaved.
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { createWaybillClient } from '../dist/client/client.js'
+import { reportBodies } from './payloads.mjs'
+import { median } from './summary.mjs'
+
+const { values } = parseArgs({
+  options: {
+    callers: { type: 'string', default: '1,16,64,256,1024' },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '3' },
+    parties: { type: 'string', default: 'fetch,http,single,batched' },
+    linesMax: { type: 'string', default: '1000' },
+    requestsMax: { type: 'string', default: '2' },
+  },
+})
+const operations = 2_000
+const reports = (await reportBodies()).map((body) => JSON.parse(body))
+
+const parties = {
+  /** What one writes by hand: node:http, a request each, connections kept alive. */
+  http: (url) => {
+    const agent = new Agent({ keepAlive: true })
+    const report = (operation, body) =>
+      new Promise((resolve, reject) => {
+        const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+        const sent = request(
+          `${url}/v1/operations/${operation}/reports`,
+          { agent, method: 'POST', headers },
+          (answer) => {
+            let text = ''
+            answer.setEncoding('utf8').on('data', (chunk) => {
+              text += chunk
+            })
+            answer.on('end', () => (answer.statusCode < 300 ? resolve(JSON.parse(text)) : reject(new Error(text))))
+          },
+        )
+        sent.on('error', reject)
+        sent.end(JSON.stringify(body))
+      })
+    return { report, close: async () => agent.destroy() }
+  },
+  fetch: (url) => ({
+    report: async (operation, body) => {
+      const answer = await fetch(`${url}/v1/operations/${operation}/reports`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+        body: JSON.stringify(body),
+      })
+      if (!answer.ok) throw new Error(await answer.text())
+      return answer.json()
+    },
+    close: async () => {},
+  }),
+  single: (url) => createWaybillClient({ baseUrl: url, batching: false, requestsMax: 2_000 }),
+  batched: (url) =>
+    createWaybillClient({
+      baseUrl: url,
+      batching: { linesMax: Number(values.linesMax) },
+      requestsMax: Number(values.requestsMax),
+    }),
+}
+
+async function measure(party, url, callers, seconds) {
+  const client = parties[party](url)
+  let count = 0
+  let over = false
+  const times = []
+  const call = async (n) => {
+    for (let turn = 0; !over; turn += 1) {
+      const began = performance.now()
+      const operation = `bench-${(n * 7_919 + turn * callers) % operations}`
+      await client.report(operation, { ...reports[(n + turn) % reports.length], pipeline: 'any' })
+      times.push(performance.now() - began)
+      count += 1
+    }
+  }
+  const working = Array.from({ length: callers }, (_, n) => call(n))
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  const before = count
+  times.length = 0
+  const processor = process.cpuUsage()
+  const began = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
+  const rate = (count - before) / ((performance.now() - began) / 1_000)
+  const { user, system } = process.cpuUsage(processor)
+  const own = (user + system) / Math.max(1, count - before)
+  const sorted = [...times].sort((one, other) => one - other)
+  over = true
+  await Promise.all(working)
+  await client.close()
+  return { rate, own, p50: sorted[sorted.length >> 1] ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 }
+}
+
+async function startService() {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address()
+  probe.close()
+  const dataDir = await mkdtemp(join(tmpdir(), 'waybill-bench-'))
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
+    env: { ...process.env, NODE_ENV: 'production', WAYBILL_PORT: `${port}`, WAYBILL_DATA_DIR: dataDir },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const url = `http://127.0.0.1:${port}`
+  const deadline = performance.now() + 60_000
+  while ((await fetch(`${url}/readyz`).catch(() => null))?.status !== 200) {
+    if (child.exitCode !== null || performance.now() > deadline) throw new Error('the service did not start')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  const stop = async () => {
+    child.kill('SIGTERM')
+    if (child.exitCode === null) await once(child, 'exit')
+    await rm(dataDir, { recursive: true, force: true })
+  }
+  return { url, stop }
+}
+
+const service = await startService()
+try {
+  const names = values.parties.split(',')
+  console.log('callers  party     reports/s   p50 ms   p99 ms   client us/report')
+  for (const callers of values.callers.split(',').map(Number)) {
+    const turns = Object.fromEntries(names.map((name) => [name, []]))
+    for (let round = 0; round < Number(values.rounds); round += 1) {
+      for (const name of names) turns[name].push(await measure(name, service.url, callers, Number(values.seconds)))
+    }
+    for (const name of names) {
+      const of = (member, digits) => median(turns[name].map((turn) => turn[member])).toFixed(digits)
+      console.log(
+        `${`${callers}`.padStart(7)}  ${name.padEnd(8)} ${of('rate', 0).padStart(10)} ${of('p50', 1).padStart(8)} ` +
+          `${of('p99', 1).padStart(8)} ${of('own', 0).padStart(18)}`,
+      )
+    }
+  }
+} finally {
+  await service.stop()
+}
