@@ -151,7 +151,10 @@ describe('several nodes on one database', () => {
       const { id, pipeline, statuses } = operations[(number + 3 * n) % operations.length] ?? fail()
       const status = statuses[(number + n) % statuses.length] ?? fail()
       const body = {
-        ...{ service: `service ${number}`, status, pipeline, data: { [`by${number}`]: n } },
+        service: `service ${number}`,
+        status,
+        pipeline,
+        data: { [`by${number}`]: n },
         ...(status === 'passed' ? { track: 'fraud' } : {}),
       }
       const command = await sendUntilDefinite(http, id, `key-${number}-${n}`, body)
@@ -225,7 +228,7 @@ describe('several nodes on one database', () => {
     const folded = foldAll(log)
     expect(folded.size).toBeGreaterThan(operations.length)
     for (const { http } of live()) {
-      const { head } = (await http.get('/v1/stats')).body
+      const head = String((await http.get('/v1/stats')).body.head)
       const stats = await http.get(`/v1/stats?minPosition=${head}`, { prefer: 'wait=20' })
       expect(counted(stats.body.pipelines)).toEqual(folded.size)
       expect(stats.body.parked).toBe(0)

@@ -24,7 +24,8 @@ export async function builtService(): Promise<BuiltService> {
   const directory = join(inject('scratchDirectory'), 'built')
   const service = { directory, program: join(directory, 'dist', 'main.js') }
   try {
-    await mkdir(`${directory}.building`)
+    // Only one can make it, and it stays.
+    await mkdir(`${directory}.claimed`)
   } catch {
     await untilThere(directory)
     return service
@@ -44,12 +45,20 @@ export async function copyOfBuild({ directory }: BuiltService, name: string): Pr
 
 async function build(directory: string): Promise<void> {
   const dist = join(directory, 'dist')
-  await run(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), [
-    ...['-p', join(root, 'tsconfig.build.json'), '--outDir', dist],
-    // Types are `npm run check`'s affair.
-    '--noCheck',
-    ...['--incremental', 'false', '--tsBuildInfoFile', 'null', '--declaration', 'false', '--sourceMap', 'false'],
-  ])
+  const project = ['-p', join(root, 'tsconfig.build.json'), '--outDir', dist]
+  const plain = [
+    '--incremental',
+    'false',
+    '--tsBuildInfoFile',
+    'null',
+    '--declaration',
+    'false',
+    '--sourceMap',
+    'false',
+  ]
+  // Types are `npm run check`'s affair.
+  const args = project.concat(plain, '--noCheck')
+  await run(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), args)
   // As scripts/copyAssets.mjs does for dist.
   await cp(join(root, 'src'), dist, {
     recursive: true,

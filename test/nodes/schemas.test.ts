@@ -1,0 +1,108 @@
+import { readdir, readFile } from 'node:fs/promises'
+import pg from 'pg'
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { dumpStructure } from '../../scripts/sqlDump.mjs'
+import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
+import { migrateReadModel } from '../../src/projections/projections.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type BuiltService, builtService } from './support/builtService.ts'
+import { startedForTest } from './support/nodeProcess.ts'
+import { expectSoundLog, foldAll, readWholeLog } from './support/wholeLog.ts'
+
+const folder = new URL('schemas/', import.meta.url)
+const keptStates = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory())
+
+/** As scripts/sampleData.mjs writes it. */
+interface Answers {
+  readonly operations: readonly { readonly id: string; readonly position: string }[]
+  readonly counts: unknown
+  readonly pipelines: unknown
+  readonly events: readonly { readonly position: string }[]
+  readonly receipts: readonly {
+    readonly path: string
+    readonly key: string
+    readonly body: unknown
+    readonly receipt: unknown
+  }[]
+}
+
+describe('the schema', () => {
+  let database: TestDatabase
+
+  beforeEach(async () => {
+    database = await createTestDatabase()
+    onTestFinished(() => database.drop({ allowOpen: true }))
+  })
+
+  it('is what test/nodes/schemas/structure.txt says once all migrations have run (else: scripts/dumpSchema.mjs)', async () => {
+    await migrateEventLog(database.connectionString)
+    await migrateReadModel(database.connectionString)
+    expect(await structure()).toBe(await readFile(new URL('structure.txt', folder), 'utf8'))
+  })
+
+  it('is kept with data, as of each time that it landed', () => {
+    expect(keptStates.length).toBeGreaterThan(0)
+  })
+
+  describe.each(keptStates.map(({ name }) => name))('of %s', (name) => {
+    let service: BuiltService
+    let answers: Answers
+
+    beforeAll(async () => {
+      service = await builtService()
+      answers = JSON.parse(await readFile(new URL(`${name}/answers.json`, folder), 'utf8'))
+    })
+
+    it('becomes the one of today, with every answer as it was, from the first node that starts on it', async () => {
+      await load(await readFile(new URL(`${name}/dump.sql`, folder), 'utf8'))
+      const starter = startedForTest(service, { DATABASE_URL: database.connectionString })
+      const node = await starter.start().ready()
+      expect(await structure()).toBe(await readFile(new URL('structure.txt', folder), 'utf8'))
+
+      const { http } = node
+      const position = answers.events.at(-1)?.position
+      const list = await http.get(`/v1/operations?sort=id&pageSize=1000&minPosition=${position}`)
+      expect(list.body.operations, list.text).toEqual(answers.operations)
+      for (const operation of answers.operations) {
+        for (const query of ['', '?consistency=strong']) {
+          expect((await http.get(`/v1/operations/${operation.id}${query}`)).body).toEqual(operation)
+        }
+      }
+      expect((await http.get('/v1/stats')).body.pipelines).toEqual(answers.counts)
+      expect((await http.get('/v1/pipelines')).body.pipelines).toEqual(answers.pipelines)
+      expect((await http.get('/v1/events?pageSize=1000')).body.events).toEqual(answers.events)
+      // A retry at any age gets its first receipt; one that appended nothing is decided anew, and again appends nothing.
+      for (const { path, key, body, receipt } of answers.receipts) {
+        expect((await http.post(path, body, { 'idempotency-key': key })).body).toEqual(receipt)
+      }
+      const log = await readWholeLog(database.connectionString)
+      expectSoundLog(log)
+      expect(log.events).toHaveLength(answers.events.length)
+      expect(foldAll(log).size).toBe(answers.operations.length)
+
+      const more = await http.post('/v1/operations/linear-2/reports', { service: 'later', status: 'checked' })
+      expect([more.status, more.body.outcome], more.text).toEqual([200, 'applied'])
+      expectSoundLog(await readWholeLog(database.connectionString))
+    })
+  })
+
+  async function structure(): Promise<string> {
+    const client = new pg.Client({ connectionString: database.connectionString })
+    await client.connect()
+    try {
+      return await dumpStructure(client)
+    } finally {
+      await client.end()
+    }
+  }
+
+  async function load(sql: string): Promise<void> {
+    const client = new pg.Client({ connectionString: database.connectionString })
+    await client.connect()
+    try {
+      await client.query(sql)
+    } finally {
+      await client.end()
+    }
+  }
+})
