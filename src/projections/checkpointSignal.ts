@@ -8,6 +8,12 @@ export class CheckpointSignal {
   #published = false
   readonly #waiters = new Set<Waiter>()
   readonly #listeners = new Set<() => void>()
+  readonly #onAdvance: (position: bigint) => void
+
+  /** `onAdvance` is told each position that was observed and not before. */
+  constructor(onAdvance: (position: bigint) => void = () => undefined) {
+    this.#onAdvance = onAdvance
+  }
 
   get position(): bigint {
     return this.#position
@@ -31,6 +37,7 @@ export class CheckpointSignal {
   observe(position: bigint): void {
     if (position <= this.#position) return
     this.#position = position
+    this.#onAdvance(position)
     for (const waiter of this.#waiters) if (waiter.position <= position) waiter.settle(true)
   }
 

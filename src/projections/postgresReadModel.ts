@@ -27,6 +27,8 @@ export interface ReadModelSettings {
   readonly queryTimeoutMs?: number
   /** The log whose read model it is: rows of another one are not shown. */
   readonly logId: string
+  /** Whether a new connection still leads to the log's database (the log's own check); rejects if not. */
+  readonly admit?: (client: pg.ClientBase) => Promise<void>
   readonly signal: CheckpointSignal
 }
 
@@ -46,6 +48,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     // The server's bound comes first; this one is for a server that went silent.
     queryTimeoutMs: timeoutMs + 1_000,
     ...(settings.role === undefined ? null : { role: settings.role }),
+    ...(settings.admit === undefined ? null : { admit: settings.admit }),
   })
   const poll = pollCheckpoint(pool, settings)
   let closing: Promise<void> | null = null

@@ -9,6 +9,8 @@ export interface ProjectionsSettings
   extends Omit<ReadModelSettings, 'signal' | 'logId'>,
     Omit<ProjectorSettings, 'signal' | 'connectionString' | 'role'> {
   readonly log: EventLog
+  /** Told each position up to which the log's events were found folded: the log was there already, whatever comes later. */
+  readonly onCheckpoint?: (position: bigint) => void
 }
 
 export interface Projections {
@@ -26,7 +28,7 @@ export function migrateReadModel(connectionString: string): Promise<MigrateResul
 
 /** The read model of a log, and the projector that fills it: a node's both know of each other, so that no wait costs a query. */
 export function createProjections(settings: ProjectionsSettings): Projections {
-  const signal = new CheckpointSignal()
+  const signal = new CheckpointSignal(settings.onCheckpoint)
   const readModel = createReadModel({ ...settings, signal, logId: settings.log.logId })
   const projector = createProjector({ ...settings, signal })
   return {
