@@ -17,6 +17,7 @@ import { appendBatch } from './appendBatch.ts'
 import { backOffMs } from './backOff.ts'
 import { IdentityGuard } from './identity.ts'
 import { Notifications } from './notifications.ts'
+import { OwnAppends } from './ownAppends.ts'
 import { Reader } from './reader.ts'
 import { StreamLoader } from './streamLoader.ts'
 import { Writer } from './writer.ts'
@@ -91,8 +92,10 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
     logger,
   })
   const notifications = new Notifications({ ...session, reader, logger, spacingMs: 10 })
+  const ownAppends = new OwnAppends()
   const writer = new Writer({
     ...session,
+    ownAppends,
     lockTimeoutMs,
     statementTimeoutMs,
     deadlineMs,
@@ -107,13 +110,15 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
     await reader.close()
     throw error
   }
-  return new PostgresEventLog({ guard, reader, writer, notifications, pollIntervalMs: options.pollIntervalMs ?? 500 })
+  const pollIntervalMs = options.pollIntervalMs ?? 500
+  return new PostgresEventLog({ guard, reader, writer, ownAppends, notifications, pollIntervalMs })
 }
 
 interface Parts {
   readonly guard: IdentityGuard
   readonly reader: Reader
   readonly writer: Writer
+  readonly ownAppends: OwnAppends
   readonly notifications: Notifications
   readonly pollIntervalMs: number
 }
@@ -158,14 +163,16 @@ class PostgresEventLog implements PostgresLog {
   }
 
   async *subscribe({ after, maxCount, signal }: SubscribeOptions): AsyncGenerator<readonly RecordedEvent[]> {
-    const { notifications, pollIntervalMs } = this.#parts
+    const { guard, ownAppends, notifications, pollIntervalMs } = this.#parts
+    checkMaxCount(maxCount, readAllCountMax)
     const ended = AbortSignal.any([signal, this.#closed.signal])
     let position = after
     let failures = 0
     while (!signal.aborted) {
       try {
         const count = notifications.count
-        const events = await this.readAll({ after: position, maxCount })
+        const own = guard.isBroken ? null : ownAppends.after(position, maxCount)
+        const events = own ?? (await this.readAll({ after: position, maxCount }))
         failures = 0
         const last = events.at(-1)
         if (last === undefined) {

@@ -4,6 +4,7 @@ import type { EventLogLogger } from '../eventLog.ts'
 import { WakeUp } from '../wakeUp.ts'
 import { type ChainAnswer, decodeAnswer, encodeCall } from './appendCall.ts'
 import { backOffMs } from './backOff.ts'
+import type { OwnAppends } from './ownAppends.ts'
 import type { Reader } from './reader.ts'
 import { anotherLogState, blamesTheCall, isUnavailability } from './sqlState.ts'
 import { type FoundEvents, findLanded } from './unknownOutcome.ts'
@@ -12,6 +13,8 @@ import { WriterSession, type WriterSessionOptions } from './writerSession.ts'
 export interface WriterOptions extends Omit<WriterSessionOptions, 'onLost'> {
   readonly reader: Reader
   readonly logger: EventLogLogger
+  /** Told of every confirmed append. */
+  readonly ownAppends: OwnAppends
   /** How long an append waits for a connection that was lost a moment ago. */
   readonly patienceMs: number
   /** Told the log's last position after each call that appended something. */
@@ -89,6 +92,7 @@ export class Writer {
       if (answer.kind === 'appended') count += chains[index]?.eventCount ?? 0
     }
     const head = headBefore + BigInt(count)
+    this.#options.ownAppends.appended(headBefore, chains, answers)
     this.#options.guard.saw(head)
     if (count > 0) this.#options.onAppended(head)
   }
