@@ -69,11 +69,10 @@ export interface StreamOptions {
   signal?: AbortSignal
 }
 
-export interface OperationChange {
-  readonly operation: Operation
-  /** Opaque: pass it on as `after`. */
-  readonly position: string
-}
+/** `left`: the operation matches the filter no more. `position` is opaque: pass it on as `after`. */
+export type OperationChange =
+  | { readonly kind: 'operation'; readonly operation: Operation; readonly position: string }
+  | { readonly kind: 'left'; readonly id: string; readonly revision: number; readonly position: string }
 
 /**
  * A client of one Waybill service. Failures are WaybillErrors (errors.ts); a call whose signal is aborted rejects with
@@ -250,14 +249,15 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
     },
 
     async *streamEvents({ operation, pipeline, ...options } = {}) {
-      for await (const { data } of live('/v1/events/stream', queryOf({ operation, pipeline }), options)) {
-        yield documentOf(data, isEvent)
+      for await (const { event, data } of live('/v1/events/stream', queryOf({ operation, pipeline }), options)) {
+        if (event === 'event') yield documentOf(data, isEvent)
       }
     },
 
     async *streamOperations(filter = {}, options = {}) {
-      for await (const { data, id } of live('/v1/operations/stream', filterQuery(filter), options)) {
-        yield { operation: documentOf(data, isOperation), position: id }
+      for await (const { event, data, id } of live('/v1/operations/stream', filterQuery(filter), options)) {
+        if (event === 'operation') yield { kind: event, operation: documentOf(data, isOperation), position: id }
+        else if (event === 'left') yield { kind: event, ...documentOf(data, isLeft), position: id }
       }
     },
 
@@ -290,6 +290,9 @@ const isDefinedPipeline = (value: unknown): value is DefinedPipeline =>
 
 const isEvent = (value: unknown): value is RecordedEvent =>
   isObject(value) && typeof value.stream === 'string' && typeof value.position === 'string'
+
+const isLeft = (value: unknown): value is { id: string; revision: number } =>
+  isObject(value) && typeof value.id === 'string' && typeof value.revision === 'number'
 
 /** A message that is whole and yet not what was asked for comes again with every attempt: an error, at once. */
 function documentOf<T>(text: string, isDocument: (value: unknown) => value is T): T {

@@ -22,7 +22,11 @@ interface Bench {
   readonly clock: ManualClock
   readonly requests: Sent[]
   /** Gives a report; tells what became of it, once something has. */
-  report(operation: string, key: string, options?: { signal?: AbortSignal; timeoutMs?: number }): { outcome: unknown }
+  readonly report: (
+    operation: string,
+    key: string,
+    options?: { signal?: AbortSignal; timeoutMs?: number },
+  ) => { outcome: unknown }
 }
 
 const standard: QueueLimits = { linesMax: 100, bytesMax: 1e6, requestsMax: 1, queueLinesMax: 100, queueBytesMax: 1e6 }
