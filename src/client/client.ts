@@ -64,7 +64,7 @@ export interface PageOptions extends CallOptions {
 }
 
 export interface StreamOptions {
-  /** A position: what came after it. Default: where the service begins. */
+  /** A position: what came after it. `head`: what comes from now on. Default: from the beginning of the log. */
   after?: string
   signal?: AbortSignal
 }
@@ -109,7 +109,8 @@ export interface WaybillClient {
   stats(options?: ReadOptions): Promise<Stats>
   /**
    * Events as they are appended, after a position: each once and in order, across lost connections and restarts, for
-   * as long as it is read. `operation` and `pipeline` narrow it.
+   * as long as it is read. Resumes after the last event read; one that is being worked on when its reader dies is the
+   * reader's to ask for again. `operation` and `pipeline` narrow it.
    */
   streamEvents(options?: StreamOptions & { operation?: string; pipeline?: string }): AsyncIterable<RecordedEvent>
   /**
@@ -164,7 +165,8 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
   function live(path: string, query: URLSearchParams, { after, signal }: StreamOptions) {
     const { silenceMsMax } = settings
     const either = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
-    return liveStream(transport, timing, { path, query, after: after ?? null, signal: either, silenceMsMax })
+    if (after !== undefined) query.set('after', after)
+    return liveStream(transport, timing, { path, query, signal: either, silenceMsMax })
   }
 
   return {

@@ -8,9 +8,8 @@ import { type OpenAnswer, type Transport, unanswered } from './transport.ts'
 
 export interface LiveStreamOptions {
   readonly path: string
+  /** Says where to begin, too: an id that the stream gave goes before it. */
   readonly query: URLSearchParams
-  /** Where to begin: after this position. Null: where the service begins without one. */
-  readonly after: string | null
   readonly signal: AbortSignal | undefined
   /** So long without a byte (the service sends one every 15 s), and the connection is taken for dead. Milliseconds. */
   readonly silenceMsMax: number
@@ -29,7 +28,7 @@ export async function* liveStream(
   timing: Timing,
   options: LiveStreamOptions,
 ): AsyncGenerator<SseMessage, never, undefined> {
-  let lastId = options.after ?? ''
+  let lastId = ''
   let given: string | null = null
   let failures = 0
   let retryMs: number | null = null
