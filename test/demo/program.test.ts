@@ -12,7 +12,8 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 const quiet = () => undefined
 const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet }
 
-describe('the demo program', () => {
+// A program that starts, works and proves takes a while on a machine with much else to do.
+describe('the demo program', { timeout: 60_000 }, () => {
   let build: ReturnType<typeof buildService>
   let database: TestDatabase
   let service: Service
