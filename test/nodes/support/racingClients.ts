@@ -54,7 +54,7 @@ async function sendOnce(
   }
 }
 
-/** What GET answers; sent again when the node behind it was killed. */
+/** What GET answers; sent again when the node behind it was killed, or had lost its database for a moment and said so. */
 export async function readThrough(
   http: WaybillHttp,
   path: string,
@@ -62,10 +62,13 @@ export async function readThrough(
 ): Promise<HttpAnswer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await http.get(path, headers)
+      const answer = await http.get(path, headers)
+      const { code } = answer.body
+      if (answer.status !== 503 || (code !== 'log_unavailable' && code !== 'read_model_unavailable')) return answer
     } catch (error) {
-      if (!(error instanceof BrokenConnectionError) || attempt > attemptsMax) throw error
+      if (!(error instanceof BrokenConnectionError)) throw error
     }
+    if (attempt >= attemptsMax) throw new Error(`${path}: no answer in ${attemptsMax} attempts`)
     await delay(10)
   }
 }
