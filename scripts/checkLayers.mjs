@@ -15,6 +15,13 @@ const cases = [
   { room: 'commands', imports: 'fastify', allowed: false },
   { room: 'demo', imports: '../commands/commandService.ts', allowed: false },
   { room: 'client', imports: '../api/contract/commands.ts', allowed: false },
+  { room: 'access', imports: '../eventlog/eventLog.ts', allowed: false },
+  { room: 'access', imports: '../operation/names.ts', allowed: false },
+  { room: 'commands', imports: '../access/access.ts', allowed: false },
+  { room: 'cli', imports: '../access/access.ts', allowed: false },
+  { room: 'cli', imports: '../client/client.ts', allowed: false },
+  { room: 'access', imports: '../postgres/connection.ts', allowed: true },
+  { room: 'api', imports: '../access/access.ts', allowed: true },
   { room: 'commands', imports: '../eventlog/eventLog.ts', allowed: true },
   { room: 'projections', imports: '../operation/events.ts', allowed: true },
 ]

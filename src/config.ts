@@ -36,11 +36,23 @@ export const environmentSchema = z.object({
     .default('127.0.0.1')
     .meta({
       description:
-        'Address to listen on. Another than a loopback one is refused without WAYBILL_ALLOW_UNAUTHENTICATED.',
+        'Address to listen on. Another than a loopback one is refused as long as there is no access key (docs/access.md).',
       range: 'an address or a name',
     }),
   WAYBILL_PORT: integer(8080, 0, 65_535, 'Port to listen on; 0: any free one.'),
-  WAYBILL_ALLOW_UNAUTHENTICATED: flag('Listen beyond this machine although nobody has to say who they are.'),
+  WAYBILL_ALLOW_UNAUTHENTICATED: flag(
+    'Listen beyond this machine although there is no access key: until there is one, everybody may do everything.',
+  ),
+  WAYBILL_OPERATOR_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9._~+/-]{32,200}=*$/, 'must be 32 to 200 letters, digits and . _ ~ + / -')
+    .optional()
+    .meta({
+      description:
+        "An operator's access key that needs no database, for the start and for when all others are lost: " +
+        '`openssl rand -hex 32` makes one. Or the name of a file that holds it, in WAYBILL_OPERATOR_KEY_FILE.',
+      range: '32 to 200 characters',
+    }),
   WAYBILL_DATA_DIR: z.string().default('.waybill').meta({
     description: 'Folder of the embedded PostgreSQL. Neither used nor locked with DATABASE_URL.',
     range: 'a folder',
@@ -90,6 +102,12 @@ export const environmentSchema = z.object({
     'The same of all bulk requests. Keep it below WAYBILL_QUEUED_COMMANDS_MAX.',
   ),
   WAYBILL_CONNECTIONS_MAX: integer(api.connectionsMax, 1, 1_000_000, 'Open connections.'),
+  WAYBILL_REQUESTS_PER_S_MAX: integer(
+    api.requestsPerSMax,
+    0,
+    1_000_000,
+    'Requests of one access key in one second, on this node; one more is answered 429. 0: any number.',
+  ),
   WAYBILL_QUEUED_COMMANDS_MAX: integer(
     commands.queuedCommandsMax,
     1,
@@ -126,6 +144,10 @@ export const environmentSchema = z.object({
 export interface Config {
   readonly host: string
   readonly port: number
+  /** Whether requests without a key are let in while there has never been one: on this machine only, or when told so. */
+  readonly anonymousAllowed: boolean
+  /** Never log it. */
+  readonly operatorKey: string | null
   /** Null: the embedded PostgreSQL in `dataDir`. Holds a password: never log it. */
   readonly databaseUrl: string | null
   readonly dataDir: string
@@ -157,12 +179,6 @@ export function readConfig(environment: Environment): Config {
     throw configError(errors)
   }
   const values = parsed.data
-  if (!isLoopback(values.WAYBILL_HOST) && !values.WAYBILL_ALLOW_UNAUTHENTICATED) {
-    errors.push(
-      `WAYBILL_HOST: ${values.WAYBILL_HOST} can be reached from other machines, and nobody would have to say who they ` +
-        'are. Set WAYBILL_ALLOW_UNAUTHENTICATED=true if that is meant.',
-    )
-  }
   if (values.WAYBILL_BULK_COMMANDS_TOTAL_MAX >= values.WAYBILL_QUEUED_COMMANDS_MAX) {
     errors.push('WAYBILL_BULK_COMMANDS_TOTAL_MAX: must be below WAYBILL_QUEUED_COMMANDS_MAX')
   }
@@ -195,15 +211,21 @@ function takeKnown(environment: Environment, errors: string[]): Record<string, s
   return given
 }
 
-const secrets = ['DATABASE_URL'] as const
+const secrets = ['DATABASE_URL', 'WAYBILL_OPERATOR_KEY'] as const
+
+/** A secret in a file. */
+const secretFiles: ReadonlySet<string> = new Set(secrets.map((name) => `${name}_FILE`))
 
 /** Read by the command line tools that come with the service, and by docker-compose.yml. */
-const readElsewhere = new Set(['WAYBILL_URL', 'WAYBILL_POSTGRES_PASSWORD'])
+const readElsewhere = new Set(['WAYBILL_URL', 'WAYBILL_KEY', 'WAYBILL_KEY_FILE', 'WAYBILL_POSTGRES_PASSWORD'])
 
 function unknownVariables(environment: Environment): string[] {
   const known = Object.keys(environmentSchema.shape)
   return Object.keys(environment)
-    .filter((name) => name.startsWith('WAYBILL_') && !known.includes(name) && !readElsewhere.has(name))
+    .filter(
+      (name) =>
+        name.startsWith('WAYBILL_') && !known.includes(name) && !readElsewhere.has(name) && !secretFiles.has(name),
+    )
     .map((name) => {
       const [nearest] = known
         .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
@@ -239,6 +261,8 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
   return {
     host: values.WAYBILL_HOST,
     port: values.WAYBILL_PORT,
+    anonymousAllowed: isLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
+    operatorKey: values.WAYBILL_OPERATOR_KEY ?? null,
     databaseUrl: values.DATABASE_URL ?? null,
     dataDir: values.WAYBILL_DATA_DIR,
     allowUnsafeDurability: values.WAYBILL_ALLOW_UNSAFE_DURABILITY,
@@ -260,6 +284,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       waitSDefault: Math.min(defaultApiLimits.waitSDefault, values.WAYBILL_WAIT_S_MAX),
       waitSMax: values.WAYBILL_WAIT_S_MAX,
       connectionsMax: values.WAYBILL_CONNECTIONS_MAX,
+      requestsPerSMax: values.WAYBILL_REQUESTS_PER_S_MAX,
     },
     commandLimits: {
       ...defaultCommandLimits,

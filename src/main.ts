@@ -58,6 +58,7 @@ async function main(): Promise<void> {
   try {
     service = await startService({ config, logger, progress: (message) => say(message) })
   } catch (error) {
+    if (error instanceof ConfigError) return giveUp(2, error.message)
     const sentence = startupError(error, config)
     if (sentence === null) logger.fatal({ err: error }, 'the service could not start')
     return giveUp(1, sentence ?? 'Waybill could not start.')
@@ -91,15 +92,20 @@ function createLogger(config: Config): pino.Logger {
   return process.stdout.isTTY ? pino(options, pinoPretty()) : pino(options)
 }
 
-function startText({ url, storage }: Service): string {
+function startText({ url, storage, keysNeeded }: Service): string {
   const body = `{"service":"demo","status":"started","pipeline":"any"}`
+  const access = keysNeeded
+    ? 'with a key: Authorization: Bearer <key>'
+    : 'everybody who reaches it may do everything, until there is a key: npx waybill keys create NAME --role operator'
+  const key = keysNeeded ? ` -H "authorization: Bearer $WAYBILL_KEY"` : ''
   return [
     '',
     `Waybill ${version} listens on ${url}`,
     `  Documentation  ${url}/docs`,
     `  Data           ${storage}`,
+    `  Access         ${access}`,
     '  Try it:',
-    `  curl -s ${url}/v1/operations/op-1/reports -H 'content-type: application/json' -d '${body}'`,
+    `  curl -s ${url}/v1/operations/op-1/reports -H 'content-type: application/json'${key} -d '${body}'`,
     '',
   ].join('\n')
 }

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import type { Access } from './access/access.ts'
+import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import type { EventLogLogger } from './eventlog/eventLog.ts'
 import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
 import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
@@ -11,13 +13,15 @@ import { createProjections, migrateReadModel } from './projections/projections.t
 import type { ProjectionLogger } from './projections/readModel.ts'
 
 /** A pino logger fits. */
-export type ServiceLogger = ApiLogger & CommandLogger & EventLogLogger & ProjectionLogger
+export type ServiceLogger = AccessLogger & ApiLogger & CommandLogger & EventLogLogger & ProjectionLogger
 
 export interface Service {
   /** `http://host:port`, as it listens. */
   readonly url: string
   /** Where the data is, for a person: a folder, or a server and its database without the password. */
   readonly storage: string
+  /** Whether requests need a key. */
+  readonly keysNeeded: boolean
   /** Rejects when the service cannot go on: its embedded database has ended. */
   readonly failed: Promise<never>
   /** Says no more at `/readyz`, finishes what it has taken, and closes everything, in that order. Can be repeated. */
@@ -63,6 +67,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     const { role, warning } = await migrateEventLog(connectionString)
     if (warning !== null) logger.warn({}, warning)
     await migrateReadModel(connectionString)
+    await migrateAccess(connectionString)
 
     const log = await openPostgresEventLog({
       connectionString,
@@ -73,6 +78,16 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       logger,
     })
     closers.push(() => log.close())
+    const access = await openAccess({
+      connectionString,
+      role,
+      admit: (client) => log.admit(client),
+      operatorKey: config.operatorKey,
+      anonymousAllowed: config.anonymousAllowed,
+      logger,
+    })
+    closers.push(() => access.close())
+    refuseWithoutKeys(access, config)
     const projections = createProjections({
       connectionString,
       role,
@@ -96,6 +111,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     if (anotherHistory.signal.aborted) await projector.stop()
 
     const app = await buildServer({
+      access,
       log,
       commands,
       readModel,
@@ -114,11 +130,21 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       await closeServer(app)
     })
     const url = await app.listen({ host: config.host, port: config.port })
-    return { url, storage: database.storage, failed, stop }
+    return { url, storage: database.storage, keysNeeded: access.authenticate(undefined) === null, failed, stop }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** Throws ConfigError: nobody could use the service, or everybody could. */
+function refuseWithoutKeys(access: Access, { host, anonymousAllowed }: Config): void {
+  if (access.hasKeys() || anonymousAllowed) return
+  throw new ConfigError(
+    `WAYBILL_HOST: ${host} can be reached from other machines, and there is no access key. Set WAYBILL_OPERATOR_KEY, ` +
+      'or make a key while it listens on this machine only (docs/access.md), or set WAYBILL_ALLOW_UNAUTHENTICATED=true ' +
+      'if everybody may do everything.',
+  )
 }
 
 async function closeAll(closers: (() => Promise<void>)[], draining: AbortController): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Access } from '../access/access.ts'
 import type { CommandService } from '../commands/commandService.ts'
 import type { EventLog } from '../eventlog/eventLog.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
@@ -6,6 +7,7 @@ import type { PositionTokens } from './positionToken.ts'
 
 /** What every route works with. */
 export interface ApiContext {
+  readonly access: Access
   readonly log: EventLog
   readonly commands: CommandService
   readonly readModel: ReadModel
@@ -17,6 +19,3 @@ export interface ApiContext {
   /** Aborted when the database turned out to hold another history: nothing of it is shown. Default: it never does. */
   readonly anotherHistory?: AbortSignal
 }
-
-/** Who sends a request, until there are API keys. */
-export const anonymous = 'anonymous'

@@ -21,10 +21,29 @@ export async function registerDocument(app: ApiServer, version: string): Promise
         { name: 'queries', description: 'What people read.' },
         { name: 'history', description: 'What happened, event by event.' },
         { name: 'pipelines', description: 'The definitions operations run in.' },
+        { name: 'keys', description: 'Who may do what.' },
         { name: 'service', description: 'The service itself.' },
       ],
+      components: {
+        securitySchemes: {
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'An access key. Each operation names the role it takes; an operator may call all of them. As long as ' +
+              'there has never been a key, a service that listens on its own machine only asks for none.',
+          },
+        },
+      },
     },
-    transform: jsonSchemaTransform,
+    transform(input) {
+      const { schema, url } = jsonSchemaTransform(input)
+      const access = input.route.config?.access
+      return {
+        url,
+        schema: { ...schema, security: access === undefined || access === 'open' ? [] : [{ key: [access] }] },
+      }
+    },
     transformObject: jsonSchemaTransformObject,
   })
 }
@@ -34,6 +53,10 @@ const headers = {
   ETag: { description: 'The revision, in quotes: for `If-Match`.', schema: { type: 'string' } },
   Location: { description: 'Where it is.', schema: { type: 'string' } },
   'Retry-After': { description: 'Seconds.', schema: { type: 'integer', minimum: 1 } },
+  'RateLimit-Limit': { description: 'Requests in a second.', schema: { type: 'integer' } },
+  'RateLimit-Remaining': { description: 'How many are left of them.', schema: { type: 'integer' } },
+  'RateLimit-Reset': { description: 'Seconds until there are more.', schema: { type: 'integer' } },
+  'WWW-Authenticate': { description: '`Bearer`.', schema: { type: 'string' } },
   'Waybill-Position': { description: 'The position the answer is folded up to.', schema: { type: 'string' } },
 } as const
 
@@ -61,7 +84,9 @@ function addHeaders(document: DocumentedPaths): void {
 
 function headersOf(method: string, tags: readonly string[], status: number): readonly (keyof typeof headers)[] {
   if (status === 503) return ['Retry-After']
-  if (status >= 300 || tags.includes('service')) return []
+  if (status === 401) return ['WWW-Authenticate']
+  if (status === 429) return ['Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
+  if (status >= 300 || tags.includes('service') || tags.includes('keys')) return []
   if (method === 'get') return ['Waybill-Position']
   return status === 201 ? ['ETag', 'Location'] : ['ETag']
 }
@@ -75,6 +100,10 @@ function documentText(app: ApiServer): string {
 /** `/openapi.json` and `/docs`. */
 export async function serveDocument(app: ApiServer): Promise<void> {
   let text: string | undefined
+  // The page's routes are its plugin's: they cannot say so themselves.
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, access: 'open' }
+  })
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     text ??= documentText(app)
     return reply.header('content-type', 'application/json; charset=utf-8').send(text)

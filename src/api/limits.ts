@@ -24,6 +24,8 @@ export interface ApiLimits {
   readonly waitSDefault: number
   readonly waitSMax: number
   readonly connectionsMax: number
+  /** Requests of one key in one second, on this node; 0: any number. */
+  readonly requestsPerSMax: number
 }
 
 export const defaultApiLimits: ApiLimits = {
@@ -41,4 +43,5 @@ export const defaultApiLimits: ApiLimits = {
   waitSDefault: 5,
   waitSMax: 60,
   connectionsMax: 10_000,
+  requestsPerSMax: 0,
 }

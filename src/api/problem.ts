@@ -1,3 +1,4 @@
+import { KeysUnavailableError } from '../access/access.ts'
 import type { CommandFailure } from '../commands/commandService.ts'
 import { UnreadableStreamError } from '../commands/commandService.ts'
 import { AnotherLogError, LogUnavailableError } from '../eventlog/eventLog.ts'
@@ -15,6 +16,9 @@ const kinds = {
   not_acceptable: [406, 'No acceptable form of the answer'],
   timeout: [408, 'The request took too long to arrive'],
   operation_exists: [409, 'The operation exists'],
+  key_exists: [409, 'A key of this name is in force'],
+  keys_full: [409, 'Too many keys'],
+  operator_needed: [409, 'There must be a key of an operator'],
   pipeline_mismatch: [409, 'The operation runs in another pipeline'],
   unknown_status: [409, 'The pipeline does not know this status'],
   transition_not_allowed: [409, 'The transition is not allowed'],
@@ -28,6 +32,7 @@ const kinds = {
   key_reused: [422, 'The idempotency key was used for another command'],
   claim_held: [423, 'The claim is held by another worker'],
   not_tried: [424, 'Not tried'],
+  rate_limited: [429, 'Too many requests'],
   headers_too_large: [431, 'The headers are too large'],
   internal: [500, 'Internal error'],
   unreadable: [500, 'The operation cannot be read by this node'],
@@ -37,6 +42,7 @@ const kinds = {
   outcome_unknown: [503, 'The outcome is not known'],
   overloaded: [503, 'Overloaded'],
   read_model_unavailable: [503, 'The read model is not available'],
+  keys_unavailable: [503, 'The keys are not available'],
   not_ready: [503, 'Not ready'],
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string]>>
 
@@ -110,6 +116,7 @@ export function problemText(problem: Problem, instance: string): string {
 export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
   if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
+  if (problem.code === 'unauthorised') headers['www-authenticate'] = 'Bearer realm="waybill"'
   if (problem.allow !== undefined) headers.allow = problem.allow.join(', ')
   return headers
 }
@@ -150,6 +157,13 @@ export function expectedProblem(error: unknown): Problem | null {
     return {
       code: 'read_model_unavailable',
       detail: 'The read model could not be read. Try again later.',
+      retryAfterS: 1,
+    }
+  }
+  if (error instanceof KeysUnavailableError) {
+    return {
+      code: 'keys_unavailable',
+      detail: 'The database did not answer. Look whether the change was made before you try again.',
       retryAfterS: 1,
     }
   }

@@ -1,5 +1,6 @@
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
+import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
 import { answerClientError } from './clientError.ts'
@@ -13,9 +14,11 @@ import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
 import { expectedProblem, type Problem, ProblemError, problemHeaders, problemStatus, problemText } from './problem.ts'
+import { limitRate } from './rateLimit.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
 import { eventRoutes } from './routes/eventRoutes.ts'
+import { keyRoutes } from './routes/keyRoutes.ts'
 import { operationRoutes } from './routes/operationRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
@@ -53,9 +56,10 @@ const paramLengthMax = 16_384
 /** The HTTP server, ready to listen or to be injected with requests. Closing it ends nothing but itself. */
 export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const limits = { ...defaultApiLimits, ...options.limits }
-  const { log, commands, readModel, projector, draining, logger } = options
+  const { access, log, commands, readModel, projector, draining, logger } = options
   const tokens = createPositionTokens(log.logId)
   const context: ApiContext = {
+    access,
     log,
     commands,
     readModel,
@@ -121,6 +125,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     }
     done()
   })
+  const checkGuards = guardRoutes(app, access)
+  if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
   app.addHook('onResponse', (request, reply, done) => {
     metrics.observe(request, reply)
     if (options.logRequests === true) {
@@ -154,6 +160,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     operationRoutes(routes, context)
     eventRoutes(routes, context)
     pipelineRoutes(routes, context)
+    keyRoutes(routes, context)
     serviceRoutes(routes, context, metrics)
   })
   await app.register(async (scope) => {
@@ -174,6 +181,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   clock.unref()
   app.addHook('onClose', async () => clearInterval(clock))
   await app.ready()
+  checkGuards()
   return app
 }
 

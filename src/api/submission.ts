@@ -4,28 +4,28 @@ import { generatedOperationId } from '../operation/eventId.ts'
 import { requestHash } from '../operation/requestHash.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { CommandHeaders } from './commandHeaders.ts'
-import { type ApiContext, anonymous } from './context.ts'
+import type { ApiContext } from './context.ts'
 import type { OpenOperationBody, ReportBody } from './contract/commands.ts'
 import { eventText } from './eventText.ts'
 import { failureProblem, type Problem, refusalProblem } from './problem.ts'
 import { normaliseTime } from './time.ts'
 
-export function openOperation(body: OpenOperationBody, headers: CommandHeaders): Command {
+export function openOperation(body: OpenOperationBody, headers: CommandHeaders, actor: string): Command {
   const { id, ...rest } = body
   const opening: OpenOperation = { type: 'OpenOperation', ...rest }
-  return commandOf(id ?? generatedOperationId(anonymous, headers.key), headers, opening)
+  return commandOf(id ?? generatedOperationId(actor, headers.key), headers, actor, opening)
 }
 
-export function reportStatus(operation: string, body: ReportBody, headers: CommandHeaders): Command {
+export function reportStatus(operation: string, body: ReportBody, headers: CommandHeaders, actor: string): Command {
   const report: ReportStatus = { type: 'ReportStatus', ...body }
-  if (body.observedAt === undefined) return commandOf(operation, headers, report)
+  if (body.observedAt === undefined) return commandOf(operation, headers, actor, report)
   const observedAt = normaliseTime(body.observedAt) ?? body.observedAt
-  return commandOf(operation, headers, { ...report, observedAt })
+  return commandOf(operation, headers, actor, { ...report, observedAt })
 }
 
-function commandOf(operation: string, headers: CommandHeaders, body: CommandBody): Command {
+function commandOf(operation: string, headers: CommandHeaders, actor: string, body: CommandBody): Command {
   const { expectedRevision } = headers
-  return { operation, ...headers, requestHash: requestHash(operation, expectedRevision, body), actor: anonymous, body }
+  return { operation, ...headers, requestHash: requestHash(operation, expectedRevision, body), actor, body }
 }
 
 const sinceEventsMax = 100

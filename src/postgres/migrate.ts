@@ -4,7 +4,7 @@ import pg from 'pg'
 import { clientConfig } from './connection.ts'
 import { ensureServiceRole, SERVICE_ROLE, type ServiceRole, sqlState } from './serviceRole.ts'
 
-export type Room = 'eventlog' | 'projections'
+export type Room = 'eventlog' | 'projections' | 'access'
 
 export interface MigrateOptions {
   readonly connectionString: string

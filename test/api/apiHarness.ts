@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
 import { expect } from 'vitest'
 import { z } from 'zod'
+import type { Access } from '../../src/access/access.ts'
+import { migrateAccess, openAccess } from '../../src/access/openAccess.ts'
 import type { ApiServer } from '../../src/api/apiServer.ts'
 import { resultLine } from '../../src/api/contract/commands.ts'
 import { problem } from '../../src/api/contract/problem.ts'
@@ -17,6 +19,7 @@ import { createTestDatabase } from '../support/database.ts'
 
 export interface ApiHarness {
   readonly app: ApiServer
+  readonly access: Access
   readonly log: EventLog
   readonly commands: CommandService
   readonly projections: Projections
@@ -57,6 +60,8 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
   const database = await createTestDatabase()
   const { connectionString } = database
   await migrateReadModel(connectionString)
+  await migrateAccess(connectionString)
+  const access = await openAccess({ connectionString, anonymousAllowed: true })
   const memory = createMemoryEventLog()
   const log = options.wrapLog?.(memory) ?? memory
   const commands = createCommandService({
@@ -70,6 +75,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
   const routes: string[] = []
   const errors: unknown[] = []
   const app = await buildServer({
+    access,
     log,
     commands,
     readModel: projections.readModel,
@@ -108,6 +114,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
 
   return {
     app,
+    access,
     log,
     commands,
     projections,
@@ -126,6 +133,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
       await commands.drain()
       await app.close()
       await projections.close()
+      await access.close()
       await log.close()
       await database.drop()
     },

@@ -40,14 +40,25 @@ describe('the configuration', () => {
     }
   })
 
-  test('an address that others can reach needs the flag', () => {
-    for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.org']) {
-      expect(errorsOf({ WAYBILL_HOST: host })).toContain('WAYBILL_ALLOW_UNAUTHENTICATED')
-      expect(readConfig({ WAYBILL_HOST: host, WAYBILL_ALLOW_UNAUTHENTICATED: 'true' }).host).toBe(host)
+  test('requests without a key are for this machine alone, or for all when the flag says so', () => {
+    for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.org', '127.0.0.1.example.org']) {
+      expect(readConfig({ WAYBILL_HOST: host })).toMatchObject({ host, anonymousAllowed: false })
+      const told = readConfig({ WAYBILL_HOST: host, WAYBILL_ALLOW_UNAUTHENTICATED: 'true' })
+      expect(told).toMatchObject({ host, anonymousAllowed: true })
     }
-    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
-      expect(readConfig({ WAYBILL_HOST: host }).host).toBe(host)
-    expect(errorsOf({ WAYBILL_HOST: '127.0.0.1.example.org' })).toContain('WAYBILL_HOST')
+    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {
+      expect(readConfig({ WAYBILL_HOST: host })).toMatchObject({ host, anonymousAllowed: true })
+    }
+  })
+
+  test("the operator's key is long enough, comes from a file too, and is not shown when it is wrong", () => {
+    const key = 'k'.repeat(32)
+    expect(readConfig({})).toMatchObject({ operatorKey: null })
+    expect(readConfig({ WAYBILL_OPERATOR_KEY: key })).toMatchObject({ operatorKey: key, warnings: [] })
+    const message = errorsOf({ WAYBILL_OPERATOR_KEY: 'short-secret' })
+    expect(message).toContain('WAYBILL_OPERATOR_KEY')
+    expect(message).not.toContain('short-secret')
+    expect(errorsOf({ WAYBILL_OPERATOR_KEY_FILE: '/nowhere/key' })).toContain('WAYBILL_OPERATOR_KEY_FILE')
   })
 
   test('a variable that nobody knows is pointed out, with the one that may be meant', () => {

@@ -5,7 +5,7 @@ import { failureProblem, type Problem, problemStatus, problemText } from '../pro
 import { acceptedLine } from '../receiptText.ts'
 import { commandProblem } from '../submission.ts'
 import type { BulkShare } from './bulkShare.ts'
-import { parseCommandLine } from './commandLine.ts'
+import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line } from './lineSplitter.ts'
 
 type Failed = Extract<CommandResult, { kind: 'failed' }>
@@ -32,7 +32,7 @@ export async function* bulkResults(
   context: ApiContext,
   share: BulkShare,
   upload: IncomingMessage,
-  traceparent: string | undefined,
+  sender: LineSender,
 ): AsyncGenerator<string, void, undefined> {
   const { limits, draining } = context
   const group: CommandGroup = { failed: new Set() }
@@ -51,7 +51,7 @@ export async function* bulkResults(
     const place: Place = { number: line.number, bytes: 'text' in line ? line.text.length : 0, result: null }
     places.push(place)
     bytesInHand += place.bytes
-    const parsed = parseCommandLine(line, limits, traceparent)
+    const parsed = parseCommandLine(line, limits, sender)
     if (!parsed.ok) {
       place.result = problemLine(parsed.problem, line.number)
       return

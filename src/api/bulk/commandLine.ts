@@ -21,7 +21,13 @@ export interface LineLimits {
   readonly jsonDepthMax: number
 }
 
-export function parseCommandLine(line: Line, limits: LineLimits, traceparent: string | undefined): ParsedLine {
+/** What the lines of one request share. */
+export interface LineSender {
+  readonly actor: string
+  readonly traceparent: string | undefined
+}
+
+export function parseCommandLine(line: Line, limits: LineLimits, sender: LineSender): ParsedLine {
   if ('fault' in line) {
     return line.fault === 'too_long'
       ? failed({ code: 'too_large', detail: `The line is longer than ${limits.bodyBytesMax} bytes.` })
@@ -30,25 +36,26 @@ export function parseCommandLine(line: Line, limits: LineLimits, traceparent: st
   const json = parseStrictJsonText(line.text, limits.jsonDepthMax)
   if (!json.ok) return failed({ code: 'invalid', detail: json.detail })
   if (!isJsonObject(json.value)) return failed({ code: 'invalid', detail: 'The line is not a JSON object.' })
-  return toCommand(json.value, traceparent)
+  return toCommand(json.value, sender)
 }
 
-function toCommand(value: JsonObject, traceparent: string | undefined): ParsedLine {
+function toCommand(value: JsonObject, sender: LineSender): ParsedLine {
   switch (value.type) {
     case 'ReportStatus': {
       if (!isSoundReportLine(value)) {
         const parsed = reportLine.safeParse(value)
         if (!parsed.success) return refused(value, parsed.error.issues)
-        return reportOf(parsed.data, traceparent)
+        return reportOf(parsed.data, sender)
       }
-      return reportOf(value, traceparent)
+      return reportOf(value, sender)
     }
     case 'OpenOperation': {
       const parsed = openOperationLine.safeParse(value)
       if (!parsed.success) return refused(value, parsed.error.issues)
       const { type: _type, command, operation, expectedRevision, ...body } = parsed.data
       const opening = operation === undefined ? body : { ...body, id: operation }
-      return { ok: true, command: openOperation(opening, envelope(command, expectedRevision, traceparent)) }
+      const headers = envelope(command, expectedRevision, sender)
+      return { ok: true, command: openOperation(opening, headers, sender.actor) }
     }
     default:
       return failed({
@@ -60,15 +67,16 @@ function toCommand(value: JsonObject, traceparent: string | undefined): ParsedLi
   }
 }
 
-function reportOf(line: z.output<typeof reportLine>, traceparent: string | undefined): ParsedLine {
+function reportOf(line: z.output<typeof reportLine>, sender: LineSender): ParsedLine {
   const { type: _type, command, operation, expectedRevision, ...body } = line
-  return { ok: true, command: reportStatus(operation, body, envelope(command, expectedRevision, traceparent)) }
+  const headers = envelope(command, expectedRevision, sender)
+  return { ok: true, command: reportStatus(operation, body, headers, sender.actor) }
 }
 
 function envelope(
   command: string | undefined,
   expectedRevision: number | undefined,
-  traceparent: string | undefined,
+  { traceparent }: LineSender,
 ): CommandHeaders {
   return {
     key: command ?? randomUUID(),

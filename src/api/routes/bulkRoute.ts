@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { actorOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { bulkResults } from '../bulk/bulkResults.ts'
 import { createBulkShare } from '../bulk/bulkShare.ts'
@@ -20,6 +21,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/commands',
     {
+      config: { access: 'service' },
       schema: {
         operationId: 'sendCommands',
         summary: 'Many commands, a line each; their results, a line each, in order',
@@ -41,7 +43,10 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
       },
     },
     (request, reply) => {
-      const results = bulkResults(context, share, request.raw, traceparentOf(request.headers))
+      const results = bulkResults(context, share, request.raw, {
+        actor: actorOf(request),
+        traceparent: traceparentOf(request.headers),
+      })
       lingerAfterAnswer(request.raw, reply.raw)
       return reply
         .header('content-type', `${ndjson}; charset=utf-8`)

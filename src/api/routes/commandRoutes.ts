@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Command } from '../../operation/commands.ts'
+import { actorOf } from '../accessControl.ts'
 import { entityTag, sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { commandHeaders } from '../commandHeaders.ts'
@@ -19,6 +20,7 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/operations',
     {
+      config: { access: 'service' },
       schema: {
         operationId: 'openOperation',
         summary: 'Open an operation',
@@ -32,12 +34,14 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
         },
       },
     },
-    (request, reply) => carryOut(context, openOperation(request.body, commandHeaders(request.headers)), reply),
+    (request, reply) =>
+      carryOut(context, openOperation(request.body, commandHeaders(request.headers), actorOf(request)), reply),
   )
 
   app.post(
     '/v1/operations/:id/reports',
     {
+      config: { access: 'service' },
       schema: {
         operationId: 'reportStatus',
         summary: 'Report a status, data and metadata of an operation',
@@ -54,7 +58,11 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     (request, reply) =>
-      carryOut(context, reportStatus(request.params.id, request.body, commandHeaders(request.headers)), reply),
+      carryOut(
+        context,
+        reportStatus(request.params.id, request.body, commandHeaders(request.headers), actorOf(request)),
+        reply,
+      ),
   )
 }
 

@@ -18,6 +18,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/operations/:id/events',
     {
+      config: { access: 'auditor' },
       schema: {
         operationId: 'listOperationEvents',
         summary: "An operation's events, from the log",
@@ -42,6 +43,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/events',
     {
+      config: { access: 'auditor' },
       schema: {
         operationId: 'listEvents',
         summary: 'The whole log in its order',

@@ -19,6 +19,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/operations/:id',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getOperation',
         summary: 'An operation as it stands',
@@ -47,6 +48,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/operations',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listOperations',
         summary: 'Operations that match a filter',

@@ -1,10 +1,11 @@
 import type { PipelineRecord } from '../../commands/commandService.ts'
 import { anyPipeline } from '../../operation/pipeline.ts'
 import { pipelineStream } from '../../operation/streamName.ts'
+import { actorOf } from '../accessControl.ts'
 import { entityTag, sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { commandHeaders } from '../commandHeaders.ts'
-import { type ApiContext, anonymous } from '../context.ts'
+import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
 import { commandRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
 import { noQuery, pageSizeDefault } from '../contract/paging.ts'
@@ -32,6 +33,7 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/pipelines/:name',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getPipeline',
         summary: "A pipeline's newest version",
@@ -51,6 +53,7 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/pipelines/:name/versions/:version',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getPipelineVersion',
         summary: 'One version of a pipeline',
@@ -72,6 +75,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
   app.put(
     '/v1/pipelines/:name',
     {
+      config: { access: 'service' },
       schema: {
         operationId: 'definePipeline',
         summary: 'Define a pipeline, or a new version of it',
@@ -95,7 +99,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
       const result = await context.commands.definePipeline({
         name,
         definition: request.body,
-        actor: anonymous,
+        actor: actorOf(request),
         ...headers,
       })
       switch (result.kind) {
@@ -133,6 +137,7 @@ function listRoute(app: ApiServer, context: ApiContext): void {
   app.get(
     '/v1/pipelines',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listPipelines',
         summary: 'The newest versions of all pipelines, by name',

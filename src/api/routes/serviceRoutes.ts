@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
-import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { jsonAnswer, openProblemAnswers, problemAnswers } from '../contract/answers.ts'
 import { readRequestHeaders } from '../contract/headers.ts'
 import { noQuery } from '../contract/paging.ts'
 import { alive, readinessQuery, ready, stats, statsQuery } from '../contract/service.ts'
@@ -15,6 +15,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
   app.get(
     '/v1/stats',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getStats',
         summary: 'Operations by pipeline, state, track and status, and how fresh the read model is',
@@ -47,12 +48,13 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
   app.get(
     '/livez',
     {
+      config: { access: 'open' },
       schema: {
         operationId: 'getLiveness',
         summary: 'The process runs; depends on nothing else',
         tags: ['service'],
         querystring: noQuery,
-        response: { 200: jsonAnswer('Alive.', alive), ...problemAnswers() },
+        response: { 200: jsonAnswer('Alive.', alive), ...openProblemAnswers() },
       },
     },
     (_request, reply) => sendJson(reply, 200, '{"status":"alive"}'),
@@ -61,12 +63,13 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
   app.get(
     '/readyz',
     {
+      config: { access: 'open' },
       schema: {
         operationId: 'getReadiness',
         summary: 'The log and the read model answer, and the service is not shutting down',
         tags: ['service'],
         querystring: readinessQuery,
-        response: { 200: jsonAnswer('Ready.', ready), ...problemAnswers() },
+        response: { 200: jsonAnswer('Ready.', ready), ...openProblemAnswers() },
       },
     },
     async (request, reply) => {
@@ -84,6 +87,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
   app.get(
     '/metrics',
     {
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getMetrics',
         summary: 'Metrics for Prometheus',

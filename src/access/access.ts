@@ -1,0 +1,86 @@
+/** service: commands. viewer: queries. auditor: log and history. operator: all of it, and the keys. */
+export const roles = ['service', 'viewer', 'auditor', 'operator'] as const
+
+export type Role = (typeof roles)[number]
+
+/** Who sends a request. */
+export interface Caller {
+  /** The `actor` of every event that comes of it. */
+  readonly name: string
+  /** Of the key, not secret; null: no key was needed, or it is the configuration's. */
+  readonly keyId: string | null
+  readonly roles: readonly Role[]
+  /** `configuration`: its key is not in the database and cannot be revoked there. */
+  readonly origin: 'database' | 'configuration' | 'nobody'
+}
+
+/** What may be known of a key. */
+export interface KeyRecord {
+  readonly id: string
+  /** 1 to 64 characters; unique among the keys in force. */
+  readonly name: string
+  /** At least one, without repeats. */
+  readonly roles: readonly Role[]
+  /** RFC 3339, UTC, milliseconds. */
+  readonly createdAt: string
+  /** Name of the caller who made it. */
+  readonly createdBy: string
+}
+
+export type KeyRefusal =
+  /** A key of that name is in force. */
+  | 'name_taken'
+  /** There are as many keys as a node keeps in memory. */
+  | 'full'
+  /** Nobody could manage keys any more (or yet): an operator's key must come first and go last. */
+  | 'operator_needed'
+  /** The caller's own key was revoked meanwhile, or there is a key by now and the caller has none. */
+  | 'caller_unknown'
+
+export type CreateKeyResult =
+  /** `key` is the secret: it is shown here and kept nowhere. */
+  | { readonly kind: 'created'; readonly record: KeyRecord; readonly key: string }
+  | { readonly kind: 'refused'; readonly refusal: KeyRefusal }
+
+export type RevokeKeyResult =
+  | { readonly kind: 'revoked' }
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'refused'; readonly refusal: KeyRefusal }
+
+/**
+ * The keys as this node knows them, and their management. Authenticating asks nobody: what it knows is at most
+ * `refreshMs` and a query old, and stays in force when the database is away.
+ */
+export interface Access {
+  /**
+   * Who presents this `Authorization` header; null: nobody who is known. Without the header it is everybody's
+   * `anonymous`, with every role, as long as that is allowed and there has never been a key.
+   */
+  authenticate(authorization: string | undefined): Caller | null
+  /** Keys in force, by name. Throws KeysUnavailableError, as the two below. */
+  list(): Promise<readonly KeyRecord[]>
+  /** In force on this node when it resolves, on others within two seconds. */
+  create(key: { readonly name: string; readonly roles: readonly Role[] }, by: Caller): Promise<CreateKeyResult>
+  /** The same. */
+  revoke(name: string, by: Caller): Promise<RevokeKeyResult>
+  /** Whether there is a key that lets anybody in. */
+  hasKeys(): boolean
+  close(): Promise<void>
+}
+
+/** The database did not answer; whether a change was made is not known. */
+export class KeysUnavailableError extends Error {
+  override readonly name = 'KeysUnavailableError'
+}
+
+/** A node keeps all of them in memory: some 4 MB. */
+export const keysMax = 10_000
+
+/** The actor of requests without a key. */
+export const anonymousName = 'anonymous'
+
+/** The actor of the configuration's key. */
+export const configuredOperatorName = 'operator'
+
+/** An event's actor must tell one from another, so no key is called like those who have none in the database. */
+export const reservedNames: readonly string[] = [anonymousName, configuredOperatorName]

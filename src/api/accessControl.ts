@@ -1,0 +1,81 @@
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { type Access, type Caller, type Role, roles } from '../access/access.ts'
+import type { ApiServer } from './apiServer.ts'
+import { type Problem, ProblemError } from './problem.ts'
+
+/** Who may call a route: everybody (`open`), or a caller with that role; an operator always. */
+export type RouteAccess = 'open' | Role
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Every route must say it; the server does not start otherwise. */
+    access?: RouteAccess
+  }
+  interface FastifyRequest {
+    /** Null on open routes, and until the caller is known. */
+    caller: Caller | null
+  }
+}
+
+const unauthorised: Problem = {
+  code: 'unauthorised',
+  detail: 'Send a key that is in force: Authorization: Bearer <key>.',
+}
+
+const forbidden: Readonly<Record<Role, Problem>> = {
+  service: { code: 'forbidden', detail: 'This takes a key with the role service.' },
+  viewer: { code: 'forbidden', detail: 'This takes a key with the role viewer.' },
+  auditor: { code: 'forbidden', detail: 'This takes a key with the role auditor.' },
+  operator: { code: 'forbidden', detail: 'This takes a key with the role operator.' },
+}
+
+/**
+ * Guards every route added from now on. It is decided by the route and the key alone, before a body is read or a parameter
+ * looked at: who may not see an operation learns neither from the answer nor from its time whether there is one.
+ *
+ * Returns a check to be made once all routes are there; it throws when one does not say who may call it.
+ */
+export function guardRoutes(app: ApiServer, access: Access): () => void {
+  const guarded: RouteOptions[] = []
+  app.decorateRequest('caller', null)
+  app.addHook('onRoute', (route) => {
+    guarded.push(route)
+    // Reads the route's own record: request.routeOptions makes a new object at each look.
+    const guard = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
+      const needed = route.config?.access
+      if (needed === 'open') return done()
+      const caller = access.authenticate(request.raw.headers.authorization)
+      if (caller === null) return done(new ProblemError(unauthorised))
+      if (needed === undefined) return done(new ProblemError(forbidden.operator))
+      if (!mayCall(caller, needed)) return done(new ProblemError(forbidden[needed]))
+      request.caller = caller
+      done()
+    }
+    const others = route.onRequest === undefined ? [] : [route.onRequest].flat()
+    route.onRequest = [guard, ...others]
+  })
+  return () => {
+    for (const { method, url, config } of guarded) {
+      if (isRouteAccess(config?.access)) continue
+      throw new Error(`${[method].flat().join(', ')} ${url} does not say who may call it: config: { access: ... }`)
+    }
+  }
+}
+
+function mayCall(caller: Caller, needed: Role): boolean {
+  return caller.roles.includes(needed) || caller.roles.includes('operator')
+}
+
+function isRouteAccess(value: unknown): boolean {
+  return value === 'open' || roles.some((role) => role === value)
+}
+
+export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {
+  if (request.caller === null) throw new Error('The route is open: nobody was asked who they are')
+  return request.caller
+}
+
+/** For the `actor` of events. */
+export function actorOf(request: Pick<FastifyRequest, 'caller'>): string {
+  return callerOf(request).name
+}
