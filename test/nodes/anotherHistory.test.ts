@@ -3,9 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { dumpRows } from '../../scripts/sqlDump.mjs'
-import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
 import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
-import { migrateReadModel } from '../../src/projections/projections.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import { copyDatabase, dropDatabase, replaceDatabase } from './support/databaseCopy.ts'
@@ -103,8 +101,9 @@ describe('nodes whose database goes over to another history', { timeout: 40_000 
     })
     const restored = new URL(connectionString)
     restored.port = new URL(cluster).port
-    await migrateEventLog(restored.toString())
-    await migrateReadModel(restored.toString())
+    // Its migrations make the schema.
+    const maker = startedForTest(service, { DATABASE_URL: restored.toString() }).start()
+    await (await maker.listening()).stop()
     const rows = await withClient(connectionString, (client) => dumpRows(client))
     await withClient(restored.toString(), (client) => client.query(rows))
   }

@@ -2,8 +2,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { dumpStructure } from '../../scripts/sqlDump.mjs'
-import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
-import { migrateReadModel } from '../../src/projections/projections.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import { startedForTest } from './support/nodeProcess.ts'
@@ -35,8 +33,8 @@ describe('the schema', () => {
   })
 
   it('is what test/nodes/schemas/structure.txt says once all migrations have run (else: scripts/dumpSchema.mjs)', async () => {
-    await migrateEventLog(database.connectionString)
-    await migrateReadModel(database.connectionString)
+    const service = await builtService()
+    await startedForTest(service, { DATABASE_URL: database.connectionString }).start().listening()
     expect(await structure()).toBe(await readFile(new URL('structure.txt', folder), 'utf8'))
   })
 
