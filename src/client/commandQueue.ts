@@ -13,6 +13,7 @@ import {
   WaybillQueueFull,
 } from './errors.ts'
 import { createGate } from './gate.ts'
+import { createOutage } from './outage.ts'
 import type { Timing } from './retry.ts'
 
 /** Bounds of what waits and what is under way. Counts and UTF-16 code units. */
@@ -85,10 +86,7 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
   let requests = 0
   let scheduled = false
   let closed = false
-  /** Requests in a row that the service as a whole did not take. */
-  let outages = 0
-  let outageUntil = 0
-  let cancelOutage: (() => void) | null = null
+  const outage = createOutage(timing, schedule)
   const roomy = createGate()
   const drained = createGate()
 
@@ -148,12 +146,12 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
   }
 
   function schedule(): void {
-    if (scheduled || cancelOutage !== null) return
+    if (scheduled || outage.isOn) return
     scheduled = true
     clock.soon(() => {
       scheduled = false
       // A second request for a few commands would cost more than it saves: they gather while the first is under way.
-      while (turn.size > 0 && cancelOutage === null && mayOpenRequest()) {
+      while (turn.size > 0 && !outage.isOn && mayOpenRequest()) {
         void send(takeBatch())
       }
     })
@@ -198,16 +196,16 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
   async function send(batch: readonly (readonly [Lane, Entry])[]): Promise<void> {
     requests += 1
     let answered = 0
-    let outage = false
+    let wasTurnedAway = false
     const take = (place: readonly [Lane, Entry], result: Outcome<Receipt>) => {
       const [lane, entry] = place
       entry.inFlight = false
       lane.inFlight -= 1
       if (result.kind !== 'answer' && concernsAll(result)) {
-        if (!outage) startOutage(result)
-        outage = true
-      } else if (!outage) {
-        outages = 0
+        if (!wasTurnedAway) outage.begin(result)
+        wasTurnedAway = true
+      } else if (!wasTurnedAway) {
+        outage.forget()
       }
       settle(lane, entry, result)
       if (lane.inFlight === 0) turnOver(lane)
@@ -236,32 +234,12 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
     requests -= 1
     if (failure !== null) {
       if (answered === 0 && mayRetry(failure)) {
-        startOutage(failure)
-        outage = true
+        outage.begin(failure)
+        wasTurnedAway = true
       }
       for (const place of batch.slice(answered)) take(place, failure)
     }
     schedule()
-  }
-
-  /** True when sending other commands meanwhile would be no use. */
-  function concernsAll(failure: Failure): boolean {
-    if (failure.kind === 'unanswered') return false
-    const { code, status } = failure.problem
-    return status === 429 || code === 'overloaded' || code === 'log_unavailable'
-  }
-
-  function startOutage(failure: Failure): void {
-    outages += 1
-    const now = clock.now()
-    const until = now + backOffMs(outages, failure.retryAfterMs, retry, random)
-    if (cancelOutage !== null && until <= outageUntil) return
-    cancelOutage?.()
-    outageUntil = until
-    cancelOutage = clock.after(until - now, () => {
-      cancelOutage = null
-      schedule()
-    })
   }
 
   function settle(lane: Lane, entry: Entry, result: Outcome<Receipt>): void {
@@ -290,9 +268,8 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
     if (trouble === null) lane.failures = 0
     else lane.failures += 1
     // While nothing is sent anyway, a wait of the lane's own would only be added to the common one.
-    const waitMs =
-      trouble === null || cancelOutage !== null ? 0 : backOffMs(lane.failures, trouble.retryAfterMs, retry, random)
-    const next = clock.now() + (cancelOutage === null ? waitMs : Math.max(0, outageUntil - clock.now()))
+    const waitMs = trouble === null || outage.isOn ? 0 : backOffMs(lane.failures, trouble.retryAfterMs, retry, random)
+    const next = clock.now() + Math.max(waitMs, outage.leftMs)
     dropExpired(lane)
     for (let entry = lane.entries[0]; entry !== undefined && entry.failure !== null; entry = lane.entries[0]) {
       if (entry.attempts < retry.attemptsMax && next < entry.deadline) break
@@ -404,4 +381,11 @@ const isExpired = (entry: Entry) => entry.expired
 function notInTime({ wasSent }: Entry): Failure {
   const detail = wasSent ? 'no answer in time' : 'not sent in time'
   return { kind: 'unanswered', detail, mayHaveLanded: wasSent, mayRetry: true, retryAfterMs: null }
+}
+
+/** True when sending other commands meanwhile would be no use. */
+function concernsAll(failure: Failure): boolean {
+  if (failure.kind === 'unanswered') return false
+  const { code, status } = failure.problem
+  return status === 429 || code === 'overloaded' || code === 'log_unavailable'
 }

@@ -113,7 +113,7 @@ describe('live streams', () => {
         expect(seen).toEqual(Array.from({ length: total }, (_, n) => event(n)))
         await client.close()
       }),
-      { numRuns: 40 },
+      { numRuns: 40, interruptAfterTimeLimit: 8_000 },
     )
   })
 
