@@ -110,6 +110,24 @@ describe('an append whose answer is lost', () => {
     expect(await exists(request.stream)).toBe(false)
   })
 
+  it('is not taken for appended when another node has appended the same command meanwhile', async () => {
+    const head = await database.holdHead()
+    const request = newStream()
+    const outcome = log.append([request])
+    await until(waitsForHead, 'the append waits for the head')
+    network.refuse()
+    network.cut()
+    await until(async () => (await sessionsOfWriters()) === 0, 'the server has ended the session')
+    await head.release('COMMIT')
+    // Its caller sent it again, there: the same ids at the same revision, but recorded at another time.
+    const events = request.events.map((event) => ({ ...event, metadata: '{"recordedAt":"later"}' }))
+    const other = await openPostgresEventLog({ connectionString: database.connectionString })
+    expect(await other.append([{ ...request, events }])).toMatchObject([{ kind: 'appended' }])
+    await other.close()
+    network.accept()
+    expect(await outcome).toEqual([{ kind: 'unavailable' }])
+  })
+
   it('is looked for when the server falls silent beyond the deadline', async () => {
     const request = newStream()
     network.stall()

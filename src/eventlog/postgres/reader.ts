@@ -115,13 +115,14 @@ export class Reader {
   async findEvents(ids: readonly string[]): Promise<FoundEvents> {
     const rows = await this.query(
       'waybill_find_events',
-      'SELECT id, revision, position FROM waybill_log.events WHERE id = ANY($1::uuid[])',
+      `SELECT id, revision, position, encode(sha256(convert_to(data::text || metadata::text, 'UTF8')), 'hex')
+       FROM waybill_log.events WHERE id = ANY($1::uuid[])`,
       [ids],
     )
     return new Map(
-      rows.map(([id, revision, position]) => [
-        id ?? '',
-        { revision: BigInt(revision ?? 0), position: BigInt(position ?? 0) },
+      rows.map(([id = '', revision = '', position = '', digest = '']) => [
+        id,
+        { revision: BigInt(revision), position: BigInt(position), digest },
       ]),
     )
   }

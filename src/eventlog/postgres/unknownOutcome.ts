@@ -1,8 +1,13 @@
+import { createHash } from 'node:crypto'
 import type { Chain } from '../chains.ts'
+import type { EventToAppend } from '../eventLog.ts'
 import type { Reader } from './reader.ts'
 
-/** By event id: where an event of the call is. */
-export type FoundEvents = ReadonlyMap<string, { readonly revision: bigint; readonly position: bigint }>
+/** By event id: where an event of the call is, and SHA-256 of its data and metadata, one behind the other. */
+export type FoundEvents = ReadonlyMap<
+  string,
+  { readonly revision: bigint; readonly position: bigint; readonly digest: string }
+>
 
 /**
  * Finds out what became of a call whose answer was lost. It is final as soon as one of its chains is in the log, for a call
@@ -15,7 +20,7 @@ export async function findLanded(
   chains: readonly Chain[],
   boundMs: number,
 ): Promise<FoundEvents | null> {
-  const ids = chains.map((chain) => lastEvent(chain)?.id).filter((id) => id !== undefined)
+  const ids = chains.flatMap((chain) => eventsOf(chain).map(({ id }) => id))
   const untilMs = Date.now() + boundMs
   for (let pauseMs = 20; ; pauseMs = Math.min(2 * pauseMs, 500)) {
     try {
@@ -32,13 +37,29 @@ export async function findLanded(
   }
 }
 
-/** Position before the chain's first event when the chain is in the log, exactly where it was to go; else null. */
+/**
+ * Position before the chain's first event when the chain is in the log, exactly where and as it was to go; else null. The
+ * ids alone do not say so: another node, given the same command meanwhile, appends the same ids at the same revisions, but
+ * events that were recorded by another and at another time. Taken for ours, they would leave the caller with a state, and
+ * a hash to chain the next event to, that the log does not have.
+ */
 export function landedAt(chain: Chain, found: FoundEvents): bigint | null {
-  const event = found.get(lastEvent(chain)?.id ?? '')
-  const revision = chain.links.at(-1)?.revision
-  return event === undefined || event.revision !== revision ? null : event.position - BigInt(chain.eventCount)
+  let base: bigint | null = null
+  for (const [index, event] of eventsOf(chain).entries()) {
+    const place = BigInt(index) + 1n
+    const there = found.get(event.id)
+    if (there === undefined || there.revision !== chain.expected + place || there.digest !== digestOf(event))
+      return null
+    base ??= there.position - place
+    if (there.position !== base + place) return null
+  }
+  return base
 }
 
-function lastEvent(chain: Chain): { readonly id: string } | undefined {
-  return chain.links.findLast(({ request }) => request.events.length > 0)?.request.events.at(-1)
+function eventsOf({ links }: Chain): readonly EventToAppend[] {
+  return links.flatMap(({ request }) => request.events)
+}
+
+function digestOf({ data, metadata }: EventToAppend): string {
+  return createHash('sha256').update(data).update(metadata).digest('hex')
 }
