@@ -1,6 +1,9 @@
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify'
 import type { z } from 'zod'
+import { isOperationId } from '../operation/names.ts'
 import { reportBody } from './contract/commands.ts'
+import { operationParams } from './contract/operations.ts'
+import { noQuery } from './contract/paging.ts'
 import { type Fault, ProblemError } from './problem.ts'
 import { isSoundReport } from './quickReport.ts'
 
@@ -25,12 +28,31 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   // Headers are read by commandHeaders.ts; their schema is for the document.
   if (httpPart === undefined || httpPart === 'headers' || checkedElsewhere.has(schema)) return passOn
   const part = parts[httpPart] ?? 'body'
-  const isSound = schema === reportBody ? isSoundReport : doubtful
+  const isSound = quickChecks.get(schema) ?? doubtful
   return (value) => {
     if (isSound(value)) return { value }
     const result = schema.safeParse(value)
     return result.success ? { value: result.data } : { error: invalidInput(part, result.error.issues) }
   }
+}
+
+/** What every report passes, judged by hand as its body is: true only of what zod takes just as it is. */
+const quickChecks = new Map<z.ZodType, (value: unknown) => boolean>([
+  [reportBody, isSoundReport],
+  [operationParams, isSoundOperationParams],
+  [noQuery, isEmpty],
+])
+
+/** Fastify makes `params` of the route's own path: there is no other member. */
+function isSoundOperationParams(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'id' in value && isId(value.id)
+}
+
+const isId = (id: unknown) => typeof id === 'string' && isOperationId(id)
+
+function isEmpty(value: unknown): boolean {
+  for (const _ in value as object) return false
+  return true
 }
 
 const doubtful = (_value: unknown) => false
