@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -80,6 +82,23 @@ describe('a node that is told to stop while clients report over connections they
     )
   })
 
+  it('answers each line of a bulk request that it took, ends the answer, and has tried no other', async () => {
+    const bulk = openBulk(node)
+    const sending = bulk.sendUntilAnswered()
+    await until('results come', 10_000, () => bulk.results.length >= 500)
+    node.signal('SIGTERM')
+    // The answer is whole: it ends, it does not break.
+    await sending
+    expect(await node.ended).toEqual({ code: 0, signal: null })
+    const log = await readWholeLog(database.connectionString)
+    expectSoundLog(log)
+    for (const [line, { httpStatus, command, ...result }] of bulk.results.entries()) {
+      expect({ command, httpStatus }).toEqual({ command: `line-${line}`, httpStatus: 201 })
+      expectOnce(log, { command, ...result })
+    }
+    expect(log.streams.size).toBe(bulk.results.length)
+  })
+
   it('ends at once at a second signal', async () => {
     // Never finished: the orderly end waits for it, for a while.
     await openLateRequest(node)
@@ -132,6 +151,48 @@ function watchReadiness(node: NodeProcess): { readonly codes: string[]; readonly
     }
   }
   return { codes, end: watch() }
+}
+
+/** A bulk request that goes on until its answer ends: each line opens an operation of its own. */
+function openBulk(node: NodeProcess) {
+  const { hostname, port } = new URL(node.url)
+  const headers = { 'content-type': 'application/x-ndjson' }
+  const outgoing = request({ method: 'POST', hostname, port, path: '/v1/commands', headers })
+  const results: (Receipt & { readonly httpStatus: number })[] = []
+  let answered = false
+  const answer = new Promise<void>((resolve, reject) => {
+    // After the answer, the connection may go while lines are still being written.
+    outgoing.on('error', (error) => {
+      if (!answered) reject(error)
+    })
+    outgoing.on('response', (incoming) => {
+      let text = ''
+      incoming.on('error', reject)
+      incoming.on('data', (chunk: Buffer) => {
+        const lines = (text + chunk.toString()).split('\n')
+        text = lines.pop() ?? ''
+        for (const line of lines) results.push(JSON.parse(line) as (typeof results)[number])
+      })
+      incoming.on('end', () => {
+        answered = true
+        if (text === '') resolve()
+        else reject(new Error(`The answer ends in ${text}`))
+      })
+    })
+  })
+  return {
+    results,
+    async sendUntilAnswered() {
+      for (let n = 0; !answered; n += 1) {
+        const body = { type: 'ReportStatus', operation: `bulk-${n}`, service: 'b', status: 's', pipeline: 'any' }
+        const room = outgoing.write(`${JSON.stringify({ command: `line-${n}`, ...body })}\n`)
+        if (!room) await Promise.race([answer, once(outgoing, 'drain').catch(() => undefined)])
+        else if (n % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
+      await answer
+      outgoing.destroy()
+    },
+  }
 }
 
 /** A report whose body has begun to arrive. */
