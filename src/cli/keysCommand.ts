@@ -1,0 +1,159 @@
+import { Command, Option } from 'commander'
+import { type ConnectionOptions, readConnection } from './connection.ts'
+import { callApi, isObject, type JsonObject } from './httpApi.ts'
+import { CommandFailed, WrongUsage } from './outcome.ts'
+import { createTerminal, table } from './terminal.ts'
+
+interface SharedOptions extends ConnectionOptions {
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+interface ChangeOptions extends SharedOptions {
+  readonly dryRun?: boolean
+}
+
+const roles = ['service', 'viewer', 'auditor', 'operator']
+
+/** `waybill keys`: the access keys of a running service. */
+export function keysCommand(): Command {
+  return new Command('keys')
+    .description('Access keys of a running service: who may do what')
+    .addCommand(createCommand())
+    .addCommand(listCommand())
+    .addCommand(revokeCommand())
+    .addHelpText(
+      'after',
+      `
+Roles
+  service    commands: opening operations, reporting, defining pipelines
+  viewer     queries: operations, pipelines, counts, metrics
+  auditor    the log and the history of operations
+  operator   all of it, and the keys
+
+Examples
+  $ waybill keys create admin --role operator
+  $ waybill keys list
+  $ waybill keys revoke ocr --yes`,
+    )
+}
+
+function shared(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the service is (or WAYBILL_URL; default http://127.0.0.1:8080)')
+    .option('--key-file <file>', "file with an operator's key (or WAYBILL_KEY_FILE, or the key itself in WAYBILL_KEY)")
+    .option('--json', 'data as JSON')
+    .option('--quiet', 'data and errors only')
+}
+
+function createCommand(): Command {
+  const command = new Command('create')
+    .description('Make a key; it is written to standard output, and shown nowhere again')
+    .argument('<name>', 'who uses it: the actor of all that comes of it')
+    .addOption(
+      new Option('--role <role...>', 'what it may do; several are possible').choices(roles).makeOptionMandatory(),
+    )
+  return shared(command)
+    .option('--dry-run', 'say what would be made, and make nothing')
+    .addHelpText(
+      'after',
+      `
+Examples
+  The first key, on the machine the service runs on (it must be an operator's):
+    $ waybill keys create admin --role operator > admin.key
+  A key for a service, straight into a file:
+    $ WAYBILL_KEY_FILE=admin.key waybill keys create ocr --role service --quiet > ocr.key
+  One that may both report and read:
+    $ waybill keys create erp --role service viewer --key-file admin.key --json`,
+    )
+    .action(create)
+}
+
+async function create(name: string, options: ChangeOptions & { readonly role: readonly string[] }): Promise<void> {
+  const terminal = createTerminal(process.env, options.quiet === true)
+  const connection = readConnection(options, process.env)
+  const asked = { name, roles: [...new Set(options.role)] }
+  if (options.dryRun === true) {
+    terminal.progress(`Would make the key ${name} (${asked.roles.join(', ')}) at ${connection.url}`)
+    if (options.json === true) terminal.data(JSON.stringify({ dryRun: true, ...asked }))
+    return
+  }
+  const made = await callApi(connection, 'POST', 'v1/keys', asked)
+  if (typeof made.key !== 'string') throw new CommandFailed('The service answered without a key')
+  terminal.data(options.json === true ? JSON.stringify(made) : made.key)
+  terminal.progress(`Made the key ${name} (${asked.roles.join(', ')}). Keep it now: it is not shown again.`)
+}
+
+function listCommand(): Command {
+  return shared(new Command('list').description('The keys in force; the keys themselves are shown nowhere'))
+    .addHelpText(
+      'after',
+      `
+Examples
+  $ waybill keys list --key-file admin.key
+  $ waybill keys list --json | jq -r '.keys[].name'`,
+    )
+    .action(list)
+}
+
+async function list(options: SharedOptions): Promise<void> {
+  const terminal = createTerminal(process.env, options.quiet === true)
+  const connection = readConnection(options, process.env)
+  const keys: JsonObject[] = []
+  let pageToken = ''
+  do {
+    const next = pageToken === '' ? '' : `&pageToken=${encodeURIComponent(pageToken)}`
+    const page = await callApi(connection, 'GET', `v1/keys?pageSize=1000${next}`)
+    keys.push(...(Array.isArray(page.keys) ? page.keys.filter(isObject) : []))
+    pageToken = typeof page.nextPageToken === 'string' ? page.nextPageToken : ''
+  } while (pageToken !== '')
+  if (options.json === true) return terminal.data(JSON.stringify({ keys }))
+  if (keys.length === 0) return terminal.progress('No keys')
+  const rows = keys.map(({ name, roles: given, createdAt, createdBy, id }) => [
+    String(name),
+    Array.isArray(given) ? given.join(',') : '',
+    String(createdAt),
+    String(createdBy),
+    String(id),
+  ])
+  const [heading = '', ...lines] = table([['NAME', 'ROLES', 'CREATED', 'BY', 'ID'], ...rows])
+  terminal.data([terminal.bold(heading), ...lines].join('\n'))
+}
+
+function revokeCommand(): Command {
+  return shared(
+    new Command('revoke')
+      .description('Revoke a key: within two seconds no node lets it in')
+      .argument('<name>', 'the name it was made with'),
+  )
+    .option('--dry-run', 'say what would be revoked, and revoke nothing')
+    .option('--yes', 'do not ask')
+    .addHelpText(
+      'after',
+      `
+Examples
+  $ waybill keys revoke ocr --key-file admin.key
+  $ waybill keys revoke ocr --key-file admin.key --yes --quiet
+  Replacing a key under its name:
+    $ waybill keys revoke ocr --yes && waybill keys create ocr --role service > ocr.key`,
+    )
+    .action(revoke)
+}
+
+async function revoke(name: string, options: ChangeOptions & { readonly yes?: boolean }): Promise<void> {
+  const terminal = createTerminal(process.env, options.quiet === true)
+  const connection = readConnection(options, process.env)
+  if (options.dryRun === true) {
+    terminal.progress(`Would revoke the key ${name} at ${connection.url}`)
+    if (options.json === true) terminal.data(JSON.stringify({ dryRun: true, name }))
+    return
+  }
+  if (options.yes !== true) {
+    if (!terminal.asks) throw new WrongUsage('Nobody can be asked here: say --yes')
+    const sure = await terminal.confirm(`Revoke the key ${name} at ${connection.url}?`)
+    if (!sure) throw new CommandFailed('Nothing was revoked')
+  }
+  await callApi(connection, 'DELETE', `v1/keys/${encodeURIComponent(name)}`)
+  if (options.json === true) terminal.data(JSON.stringify({ name, revoked: true }))
+  terminal.progress(`Revoked the key ${name}`)
+}

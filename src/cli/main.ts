@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { keysCommand } from './keysCommand.ts'
+import { exitCodes, WrongUsage } from './outcome.ts'
+
+/** The version in package.json, which is beside `src` and `dist` alike. */
+const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+
+function program(): Command {
+  return new Command('waybill')
+    .description('Works with a running Waybill, over its HTTP contract')
+    .version(version)
+    .addCommand(keysCommand())
+    .addHelpText(
+      'after',
+      `
+Data goes to standard output, everything else to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples
+  $ waybill keys create admin --role operator > admin.key
+  $ waybill keys list --key-file admin.key --json`,
+    )
+}
+
+/** Commander ends the process by itself with 1 for wrong usage; here that is 2, and 1 means that it was tried. */
+function throwing(command: Command): Command {
+  command.exitOverride()
+  for (const verb of command.commands) throwing(verb)
+  return command
+}
+
+async function main(): Promise<number> {
+  try {
+    await throwing(program()).parseAsync(process.argv)
+    return exitCodes.done
+  } catch (error) {
+    // Commander has said already what was wrong, or shown what was asked for.
+    if (error instanceof CommanderError) return isShown(error) ? exitCodes.done : exitCodes.usage
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    return error instanceof WrongUsage ? exitCodes.usage : exitCodes.failed
+  }
+}
+
+/** `--help` and `--version`; a call without a verb shows the help too, and is wrong usage. */
+function isShown({ code, exitCode }: CommanderError): boolean {
+  return exitCode === 0 && code !== 'commander.help'
+}
+
+process.exitCode = await main()
