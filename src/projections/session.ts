@@ -15,7 +15,7 @@ export const projectionName = 'operations'
 export const foldVersion = stateVersion
 
 /** Any constant of this projection's own; taken per database. */
-const advisoryLock = 7_726_100_600n
+export const advisoryLock = 7_726_100_600n
 
 export interface Ownership {
   readonly epoch: bigint

@@ -18,29 +18,33 @@ export class Shapes {
   readonly #seen = new Map<string, Shape>()
 
   of(state: OperationState): Shape {
-    const tracks = trackStatuses(state)
-    const text = `${state.pipeline.name}\n${state.state}\n${tracks}`
-    const seen = this.#seen.get(text)
+    const key = keyOf(state)
+    const seen = this.#seen.get(key)
     if (seen !== undefined) return seen
     if (this.#seen.size >= rememberedMax) this.#seen.clear()
-    // A function of what it stands for, so that a rebuild and another node come to the same id. 64 bits: among a million
-    // shapes, two are alike with a chance of 1 in 37 million.
-    const id = createHash('sha256').update(text).digest().readBigInt64BE(0)
-    const shape = { id, pipeline: state.pipeline.name, state: state.state, tracks }
-    this.#seen.set(text, shape)
+    const shape = shapeOf(state)
+    this.#seen.set(key, shape)
     return shape
   }
 }
 
-function trackStatuses(state: OperationState): string {
-  const names = Object.keys(state.tracks)
-  const [only] = names
-  if (names.length === 1 && only !== undefined) {
-    return `{${JSON.stringify(only)}:${JSON.stringify(state.tracks[only]?.status ?? null)}}`
+/** Lengths go before texts, so that no two differ only in where one ends. */
+function keyOf({ pipeline, state, tracks }: OperationState): string {
+  let key = `${pipeline.name} ${state}`
+  for (const name of Object.keys(tracks)) {
+    const status = tracks[name]?.status ?? null
+    key += status === null ? ` ${name}` : ` ${name} ${status.length}:${status}`
   }
-  const members = names.sort().map((name) => {
-    const status = state.tracks[name]?.status ?? null
-    return `${JSON.stringify(name)}:${JSON.stringify(status)}`
-  })
-  return `{${members.join(',')}}`
+  return key
+}
+
+function shapeOf({ pipeline, state, tracks }: OperationState): Shape {
+  const members = Object.keys(tracks)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(tracks[name]?.status ?? null)}`)
+  const text = `{${members.join(',')}}`
+  // A function of what it stands for, so that a rebuild and another node come to the same id. 64 bits: among a million
+  // shapes, two are alike with a chance of 1 in 37 million.
+  const digest = createHash('sha256').update(`${pipeline.name}\n${state}\n${text}`).digest()
+  return { id: digest.readBigInt64BE(0), pipeline: pipeline.name, state, tracks: text }
 }

@@ -18,6 +18,8 @@ export interface ProjectionUnderTest {
   write(journal: Journal): Promise<void>
   /** A table that each batch writes after the checkpoint was moved. */
   readonly lateTable: string
+  /** Held by the one that projects. */
+  readonly advisoryLock: bigint
 }
 
 /** What every projection must hold. A new projection runs this suite. */
@@ -148,11 +150,15 @@ export function projectionContract(projection: ProjectionUnderTest): void {
       // Another node's take-over that this one does not notice: as if it had lost its lock.
       await database.admin.query('UPDATE checkpoints SET epoch = epoch + 1')
       const before = { rows: await projection.rows(database.admin), checkpoint: await checkpoint() }
-      await projection.write(journal)
-      await eventually('the old owner is refused', () =>
-        old.projector.status().phase === 'retrying' ? true : undefined,
+      // First in the queue for the lock: the old owner, once it has let go, cannot come back before it may.
+      await database.withAdvisoryLock(
+        projection.advisoryLock,
+        () => projection.write(journal),
+        async () => {
+          await eventually('the old owner waits', () => (old.projector.status().phase === 'waiting' ? true : undefined))
+          expect({ rows: await projection.rows(database.admin), checkpoint: await checkpoint() }).toEqual(before)
+        },
       )
-      expect({ rows: await projection.rows(database.admin), checkpoint: await checkpoint() }).toEqual(before)
       await caughtUp(old, journal)
     })
 

@@ -1,4 +1,5 @@
 import { createProjections } from '../../src/projections/projections.ts'
+import { advisoryLock } from '../../src/projections/session.ts'
 import type { Journal } from '../projections/support/journal.ts'
 import { invoice, linear } from '../projections/support/pipelines.ts'
 import { allRows } from '../projections/support/readModelDatabase.ts'
@@ -17,6 +18,7 @@ projectionContract({
     }),
   rows: allRows,
   lateTable: 'shapes',
+  advisoryLock,
   write,
 })
 

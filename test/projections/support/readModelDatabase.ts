@@ -3,6 +3,7 @@ import { clientConfig } from '../../../src/postgres/connection.ts'
 import { SERVICE_ROLE } from '../../../src/postgres/serviceRole.ts'
 import { migrateReadModel } from '../../../src/projections/projections.ts'
 import { createTestDatabase } from '../../support/database.ts'
+import { eventually } from './eventually.ts'
 
 export interface ReadModelDatabase {
   readonly connectionString: string
@@ -12,6 +13,8 @@ export interface ReadModelDatabase {
   readonly admin: pg.Client
   /** Runs `work` while another session holds the table: nobody else can write it. */
   withTableLocked<T>(table: string, work: () => Promise<T>): Promise<T>
+  /** Queues for the lock, does `meanwhile`, and runs `work` once it has the lock. */
+  withAdvisoryLock(lock: bigint, meanwhile: () => Promise<void>, work: () => Promise<void>): Promise<void>
   drop(): Promise<void>
 }
 
@@ -36,6 +39,23 @@ export async function createReadModelDatabase(): Promise<ReadModelDatabase> {
         await locker.query('BEGIN')
         await locker.query(`LOCK TABLE ${table} IN EXCLUSIVE MODE`)
         return await work()
+      } finally {
+        await locker.end()
+      }
+    },
+    async withAdvisoryLock(lock, meanwhile, work) {
+      const locker = await connect()
+      try {
+        const locked = locker.query('SELECT pg_advisory_lock($1)', [lock])
+        await eventually('the lock is queued for', async () => {
+          const { rowCount } = await admin.query(
+            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+          )
+          return rowCount === 1 ? true : undefined
+        })
+        await meanwhile()
+        await locked
+        await work()
       } finally {
         await locker.end()
       }
