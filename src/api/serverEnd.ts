@@ -2,8 +2,8 @@ import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ApiServer } from './apiServer.ts'
 
-/** Longer than a client that is at work thinks between two requests. */
-const leaveMsMax = 300
+/** Longer than a client that is at work thinks between two requests, on a busy machine too. */
+const leaveMsMax = 1_000
 /** From the last answered command on, connections have so long to end by themselves. */
 const closeMsMax = 5_000
 const pollMs = 20
