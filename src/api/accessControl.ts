@@ -35,7 +35,7 @@ const forbidden: Readonly<Record<Role, Problem>> = {
  *
  * Returns a check to be made once all routes are there; it throws when one does not say who may call it.
  */
-export function guardRoutes(app: ApiServer, access: Access): () => void {
+export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>): () => void {
   const guarded: RouteOptions[] = []
   app.decorateRequest('caller', null)
   app.addHook('onRoute', (route) => {

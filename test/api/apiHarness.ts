@@ -27,6 +27,8 @@ export interface ApiHarness {
   /** Routes as they were registered, `GET /v1/stats`. */
   readonly routes: readonly string[]
   readonly errors: readonly unknown[]
+  /** What was logged of requests, with `logRequests`. */
+  readonly requests: readonly unknown[]
   /** Injects a request; the answer has been held against the document. */
   send(method: InjectOptions['method'], url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   /** Sends lines in bulk (an object, or text as it is); each result has been held against the document. */
@@ -51,6 +53,7 @@ export interface HarnessOptions {
   readonly commandLimits?: Partial<CommandLimits>
   /** Puts something between the rooms and the log: a failure. */
   readonly wrapLog?: (log: EventLog) => EventLog
+  readonly logRequests?: boolean
   /** False: nothing is projected until the test starts it. */
   readonly projecting?: boolean
 }
@@ -74,6 +77,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
   const drain = new AbortController()
   const routes: string[] = []
   const errors: unknown[] = []
+  const requests: unknown[] = []
   const app = await buildServer({
     access,
     log,
@@ -82,7 +86,8 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     projector: projections.projector,
     draining: drain.signal,
     version: '0.0.0-test',
-    logger: { info: () => undefined, error: (fields) => errors.push(fields) },
+    logger: { info: (fields) => requests.push(fields), error: (fields) => errors.push(fields) },
+    logRequests: options.logRequests === true,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     prepare(server) {
       server.addHook('onRoute', ({ method, url, schema }) => {
@@ -121,6 +126,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     drain,
     routes,
     errors,
+    requests,
     send,
     async bulk(lines) {
       const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')
