@@ -88,15 +88,6 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     })
     closers.push(() => access.close())
     refuseWithoutKeys(access, config)
-    const projections = createProjections({
-      connectionString,
-      role,
-      log,
-      admit: (client) => log.admit(client),
-      onCheckpoint: (position) => log.saw(position),
-      logger,
-    })
-    closers.push(() => projections.close())
     const commands = createCommandService({
       log,
       clock: Date.now,
@@ -104,6 +95,16 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       operationLimits: config.operationLimits,
       logger,
     })
+    const projections = createProjections({
+      connectionString,
+      role,
+      log,
+      admit: (client) => log.admit(client),
+      confirmed: (operation) => commands.cached(operation)?.state ?? null,
+      onCheckpoint: (position) => log.saw(position),
+      logger,
+    })
+    closers.push(() => projections.close())
     const { readModel, projector } = projections
     projector.start()
     // Its session must not stand in the way of a node that serves that history.

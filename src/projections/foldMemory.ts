@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
-import { Folding } from './folding.ts'
+import { type ConfirmedState, Folding } from './folding.ts'
 import { PipelineCatalogue } from './pipelineCatalogue.ts'
 import type { ProjectorSession } from './session.ts'
 import { Shapes } from './shape.ts'
@@ -35,17 +35,19 @@ export class FoldMemory {
     return new Folding(from, { states: this.#states, shapes: this.#shapes, pipelines, parked, condemned })
   }
 
-  /** Folds events that follow on what was folded. Null, or the error of the event that a newer node must fold. */
+  /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */
   async fold(
     session: ProjectorSession,
     folding: Folding,
     events: readonly RecordedEvent[],
+    confirmed?: ConfirmedState,
   ): Promise<NewerSchemaError | null> {
     let newer: NewerSchemaError | null = null
     const missing = folding.missing(events)
     if (missing.length > 0) {
       for (const loaded of await session.loadStates(missing, this.pipelines)) folding.admit(loaded)
     }
+    if (confirmed !== undefined) folding.recognise(events, confirmed)
     for (const [index, event] of events.entries()) {
       if (index > 0 && index % sliceCount === 0) await othersTurn()
       try {

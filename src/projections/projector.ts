@@ -2,6 +2,7 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
 import { EventQueue } from './eventQueue.ts'
+import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
 import { LagMeter } from './lagMeter.ts'
 import type { ProjectionLogger, Projector, ProjectorPhase } from './readModel.ts'
@@ -15,6 +16,8 @@ export interface ProjectorSettings {
   readonly log: EventLog
   readonly signal: CheckpointSignal
   readonly logger?: ProjectionLogger
+  /** Spares the projector to fold again what this node's command room has folded (Folding.recognise). */
+  readonly confirmed?: ConfirmedState
   /**
    * Least time between the starts of two batches while events keep coming; default 12. An operation that gets several
    * reports within it is written once. Cut short while somebody waits for a position at hand.
@@ -235,7 +238,7 @@ class PostgresProjector implements Projector {
         startedAt = Date.now()
         this.#lag.working(startedAt, events[0])
         const folding = this.#memory.folding(position)
-        const newer = await this.#memory.fold(session, folding, events)
+        const newer = await this.#memory.fold(session, folding, events, this.#settings.confirmed)
         const batch = folding.finish()
         // The batch before was committed while this one was folded; one at a time, in order.
         await committing

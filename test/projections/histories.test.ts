@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import type { CommandBody } from '../../src/operation/commands.ts'
+import { noHash } from '../../src/operation/envelope.ts'
 import { operationBody } from '../../src/operation/view.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import { Journal } from './support/journal.ts'
@@ -65,6 +66,14 @@ function counted(journal: Journal): unknown {
   return pipelines
 }
 
+/** What a command room has at hand: true states, behind, level or ahead; of one operation a state of another history. */
+function confirmedBy(journal: Journal) {
+  return (operation: string) => {
+    const state = journal.states.get(operation) ?? null
+    return state === null || operation !== 'op-5' ? state : { ...state, lastHash: noHash, data: { foreign: true } }
+  }
+}
+
 describe('any history', () => {
   let database: ReadModelDatabase
 
@@ -93,7 +102,8 @@ describe('any history', () => {
         fc.constantFrom(1, 3, 1_000),
         fc.constantFrom(1, 1_000_000),
         fc.boolean(),
-        async (history, stop, batchEventsMax, cacheBytesMax, stutters) => {
+        fc.boolean(),
+        async (history, stop, batchEventsMax, cacheBytesMax, stutters, recognises) => {
           const journal = new Journal(createMemoryEventLog())
           const log = stutters ? stutteringLog(journal.log) : journal.log
           const { connectionString, role } = database
@@ -105,6 +115,7 @@ describe('any history', () => {
               batchEventsMax,
               cacheBytesMax,
               windowMs: 0,
+              ...(recognises ? { confirmed: confirmedBy(journal) } : {}),
             })
             projections.projector.start()
             return projections
