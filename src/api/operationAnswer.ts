@@ -34,7 +34,7 @@ export async function findOperation(
   for (let waited = false; ; waited = true) {
     const { value: row, position: checkpoint } = await context.readModel.operation(id)
     const cached = context.commands.cached(id)
-    if (cached !== null && (row === null || cached.state.revision >= row.revision)) {
+    if (cached !== null && (row === null || (row.parked === null && cached.state.revision >= row.revision))) {
       // Nothing of this operation lies between its last event in memory and the checkpoint the row was read at.
       const position = later(cached.position, checkpoint)
       if (position >= min) return fromState(context, cached, position, row)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ApiHarness, eventually, linear, startApi } from './apiHarness.ts'
 
@@ -51,6 +52,26 @@ describe('one operation', () => {
     expect([head.status, head.text, head.headers.etag]).toEqual([200, '', '"1"'])
     expect(Number(head.headers['content-length'])).toBeGreaterThan(100)
     expect((await api.send('HEAD', '/v1/operations/nobody')).status).toBe(404)
+  })
+
+  test('that is parked is not said to be folded beyond what memory has of it', async () => {
+    const poisoned = await startApi()
+    try {
+      const receipt = await poisoned.send('POST', '/v1/operations', { id: 'bad-1', pipeline: 'any' })
+      const event = { id: randomUUID(), type: 'Unheard', data: '{}', metadata: '{}' }
+      await poisoned.log.append([{ stream: 'operation-bad-1', expectedRevision: 0n, events: [event] }])
+      const stats = await eventually(
+        () => poisoned.send('GET', '/v1/stats'),
+        (answer) => answer.body.parked === 1,
+      )
+      const answer = await poisoned.send('GET', '/v1/operations/bad-1')
+      expect(answer.body).toMatchObject({ revision: 0, parked: { revision: 1 } })
+      expect(answer.headers['waybill-position']).toBe(receipt.body.position)
+      const beyond = await poisoned.send('GET', `/v1/operations/bad-1?minPosition=${stats.body.position}`)
+      expect(beyond.body).toMatchObject({ status: 503, code: 'not_yet_visible' })
+    } finally {
+      await poisoned.close()
+    }
   })
 
   test('that is not there is 404', async () => {
