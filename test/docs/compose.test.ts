@@ -81,8 +81,11 @@ describe('docker-compose.yml', () => {
     expect(waybill?.environment?.DATABASE_URL).toContain(postgres?.environment?.POSTGRES_PASSWORD)
   })
 
-  it('publishes a service without access keys on loopback only', async () => {
+  it('publishes a service that asks for keys, on loopback only', async () => {
     const { services } = await readCompose()
+    expect(services.waybill?.environment).not.toHaveProperty('WAYBILL_ALLOW_UNAUTHENTICATED')
+    // Without a default: nobody serves with a key that everybody can read here.
+    expect(services.waybill?.environment?.WAYBILL_OPERATOR_KEY).toMatch(/^\$\{WAYBILL_OPERATOR_KEY:\?/)
     expect(services.waybill?.ports).toEqual(['127.0.0.1:8080:8080'])
     expect(services.postgres?.ports).toBeUndefined()
   })
