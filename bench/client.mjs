@@ -20,8 +20,6 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '3' },
     parties: { type: 'string', default: 'fetch,http,single,batched' },
-    linesMax: { type: 'string', default: '1000' },
-    requestsMax: { type: 'string', default: '2' },
   },
 })
 const operations = 2_000
@@ -63,16 +61,18 @@ const parties = {
     close: async () => {},
   }),
   single: (url) => createWaybillClient({ baseUrl: url, batching: false, requestsMax: 2_000 }),
-  batched: (url) =>
+  /** `batched/250/4`: at most 250 commands in a request, at most 4 requests at once. */
+  batched: (url, linesMax = '500', requestsMax = '2') =>
     createWaybillClient({
       baseUrl: url,
-      batching: { linesMax: Number(values.linesMax) },
-      requestsMax: Number(values.requestsMax),
+      batching: { linesMax: Number(linesMax) },
+      requestsMax: Number(requestsMax),
     }),
 }
 
 async function measure(party, url, callers, seconds) {
-  const client = parties[party](url)
+  const [name, ...settings] = party.split('/')
+  const client = parties[name](url, ...settings)
   let count = 0
   let over = false
   const times = []
@@ -129,7 +129,7 @@ async function startService() {
 const service = await startService()
 try {
   const names = values.parties.split(',')
-  console.log('callers  party     reports/s   p50 ms   p99 ms   client us/report')
+  console.log('callers  party             reports/s   p50 ms   p99 ms   client us/report')
   for (const callers of values.callers.split(',').map(Number)) {
     const turns = Object.fromEntries(names.map((name) => [name, []]))
     for (let round = 0; round < Number(values.rounds); round += 1) {
@@ -138,7 +138,7 @@ try {
     for (const name of names) {
       const of = (member, digits) => median(turns[name].map((turn) => turn[member])).toFixed(digits)
       console.log(
-        `${`${callers}`.padStart(7)}  ${name.padEnd(8)} ${of('rate', 0).padStart(10)} ${of('p50', 1).padStart(8)} ` +
+        `${`${callers}`.padStart(7)}  ${name.padEnd(16)} ${of('rate', 0).padStart(10)} ${of('p50', 1).padStart(8)} ` +
           `${of('p99', 1).padStart(8)} ${of('own', 0).padStart(18)}`,
       )
     }

@@ -39,7 +39,7 @@ export interface ClientOptions {
 }
 
 export interface BatchingOptions {
-  /** Commands in one request. Default 1,000. */
+  /** Commands in one request. Default 500. */
   linesMax?: number
   /** Characters of JSON in one request; one command may be larger. Default 1 Mi. */
   bytesMax?: number
@@ -59,7 +59,7 @@ export function settingsOf(options: ClientOptions): Settings {
   const url = new URL(options.baseUrl)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TypeError('baseUrl is not an HTTP address')
   if (url.search !== '' || url.hash !== '') throw new TypeError('baseUrl must end with its path')
-  const { linesMax = 1_000, bytesMax = mebi } = batching === false ? { linesMax: 1, bytesMax: 1 } : batching
+  const { linesMax = 500, bytesMax = mebi } = batching === false ? { linesMax: 1, bytesMax: 1 } : batching
   const { requestsMax = batching === false ? 64 : 2, queueLinesMax = 10_000, queueBytesMax = 64 * mebi } = options
   const { attemptsMax = 12, timeoutMs = 60_000, backOffMsBase = 50, backOffMsMax = 5_000 } = options
   const { attemptTimeoutMs = 20_000, silenceMsMax = 45_000 } = options
