@@ -13,7 +13,7 @@ import { until } from './support/until.ts'
 import { type HttpAnswer, WaybillHttp } from './support/waybillHttp.ts'
 
 // After a fail-over to a standby that lagged, a restore or a copy, positions mean other events (correctness.md row 7).
-describe('nodes whose database goes over to another history', { timeout: 60_000 }, () => {
+describe('nodes whose database goes over to another history', { timeout: 120_000 }, () => {
   let service: BuiltService
   let database: TestDatabase
   let copy: string

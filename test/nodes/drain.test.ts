@@ -27,7 +27,7 @@ type Fate =
     }
   | { readonly kind: 'broken'; readonly operation: string; readonly key: string; readonly connection: 'new' | 'kept' }
 
-describe('a node that is told to stop while clients report over connections they keep', { timeout: 60_000 }, () => {
+describe('a node that is told to stop while clients report over connections they keep', { timeout: 120_000 }, () => {
   let service: BuiltService
   let database: TestDatabase
   let node: NodeProcess

@@ -44,7 +44,7 @@ const operations = [
   { id: 'parallel-1', pipeline: 'parallel', statuses: ['read', 'checked', 'done', 'passed'] },
 ]
 
-describe('several nodes on one database', { timeout: 60_000 }, () => {
+describe('several nodes on one database', { timeout: 120_000 }, () => {
   let database: TestDatabase
   let starter: NodeStarter
   let proxy: RoundRobinProxy

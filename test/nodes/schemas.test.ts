@@ -24,7 +24,7 @@ interface Answers {
   }[]
 }
 
-describe('the schema', { timeout: 60_000 }, () => {
+describe('the schema', { timeout: 120_000 }, () => {
   let database: TestDatabase
 
   beforeEach(async () => {
