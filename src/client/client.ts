@@ -69,7 +69,7 @@ export interface StreamOptions {
   signal?: AbortSignal
 }
 
-/** `left`: the operation matches the filter no more. `position` is opaque: pass it on as `after`. */
+/** `left`: the operation does not match the filter, or no more. `position` is opaque: pass it on as `after`. */
 export type OperationChange =
   | { readonly kind: 'operation'; readonly operation: Operation; readonly position: string }
   | { readonly kind: 'left'; readonly id: string; readonly revision: number; readonly position: string }

@@ -39,6 +39,7 @@ export async function* liveStream(
       failure = connection
     } else {
       const { reader, receive, close } = connection.value
+      lastId = reader.lastId
       try {
         for (;;) {
           const messages = await receive()
@@ -84,7 +85,9 @@ async function connect(transport: Transport, options: LiveStreamOptions, lastId:
   if (opened.kind !== 'answer') return opened
   if (opened.value.status !== 200) return refusalOf(opened.value)
   if (opened.value.header('content-type')?.startsWith('text/event-stream') === true) {
-    return { kind: 'answer', value: receiver(opened.value, lastId) } as const
+    // Where the stream begins, before it has said anything: `head` would be another place the next time.
+    const begin = lastId === '' ? (opened.value.header('waybill-position') ?? '') : lastId
+    return { kind: 'answer', value: receiver(opened.value, begin) } as const
   }
   opened.value.close()
   return unanswered('the answer is not an event stream')

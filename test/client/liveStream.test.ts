@@ -140,6 +140,19 @@ describe('live streams', () => {
     await client.close()
   })
 
+  test('one that is cut before it said anything resumes where it began', async () => {
+    const streams = await startStreams()
+    const client = createWaybillClient({ baseUrl: streams.baseUrl, random: () => 0 })
+    const reading = client.streamEvents({ after: 'head' })[Symbol.asyncIterator]().next()
+    const one = await streams.connection(0)
+    one.response.writeHead(200, { ...head, 'waybill-position': 'p4' }).end()
+    const two = await streams.connection(1)
+    expect(two.lastEventId).toBe('p4')
+    two.response.writeHead(200, head).write(message(5))
+    expect((await reading).value).toEqual(event(5))
+    await client.close()
+  })
+
   test('a connection that falls silent is given up; one with heartbeats is not; nor is one whose reader is busy', async () => {
     const clock = createManualClock()
     const streams = await startStreams()
