@@ -37,7 +37,7 @@ export class FoldMemory {
 
   /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */
   async fold(
-    session: ProjectorSession,
+    session: Pick<ProjectorSession, 'loadStates'>,
     folding: Folding,
     events: readonly RecordedEvent[],
     confirmed?: ConfirmedState,
@@ -55,6 +55,7 @@ export class FoldMemory {
       } catch (error) {
         if (!(error instanceof NewerSchemaError)) throw error
         newer = error
+        folding.endEarly(events.slice(0, index))
         break
       }
     }

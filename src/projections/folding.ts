@@ -120,16 +120,22 @@ export class Folding {
   fold(event: RecordedEvent): void {
     const { stream, position } = event
     if (position <= this.#to) return
-    if (!this.#parked.has(stream)) {
-      try {
-        this.#foldInto(event)
-      } catch (error) {
-        if (error instanceof NewerSchemaError) throw error
-        this.#park(event, error)
-      }
-    }
+    if (!this.#parked.has(stream)) this.#foldOrPark(event)
     this.#to = position
     this.#events += 1
+  }
+
+  /**
+   * The batch ends here, before the last event of some recognised streams: of those, the events that were passed over are
+   * folded after all. `events` are all that the batch has gone past.
+   */
+  endEarly(events: readonly RecordedEvent[]): void {
+    for (const stream of this.#touched.keys()) this.#recognised.delete(stream)
+    const passedOver = new Set(this.#recognised.keys())
+    this.#recognised.clear()
+    for (const event of events) {
+      if (passedOver.has(event.stream) && !this.#parked.has(event.stream)) this.#foldOrPark(event)
+    }
   }
 
   /**
@@ -157,6 +163,15 @@ export class Folding {
     this.settle(Number.POSITIVE_INFINITY)
     this.#states.trim()
     return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events }
+  }
+
+  #foldOrPark(event: RecordedEvent): void {
+    try {
+      this.#foldInto(event)
+    } catch (error) {
+      if (error instanceof NewerSchemaError) throw error
+      this.#park(event, error)
+    }
   }
 
   #foldInto(event: RecordedEvent): void {
