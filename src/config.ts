@@ -90,7 +90,7 @@ export const environmentSchema = z.object({
   WAYBILL_JSON_DEPTH_MAX: integer(api.jsonDepthMax, 4, 100, 'How deep JSON may be nested.'),
   WAYBILL_PAGE_SIZE_MAX: integer(api.pageSizeMax, 1, 1_000, 'Entries of a page.'),
   WAYBILL_PAGE_BYTES_MAX: integer(api.pageBytesMax, 64 * kibibyte, 256 * mebibyte, 'A page ends early at this size.'),
-  WAYBILL_WAIT_S_MAX: integer(api.waitSMax, 1, 600, 'Longest wait for `minPosition`.'),
+  WAYBILL_WAIT_S_MAX: integer(api.waitSMax, 1, 600, 'Longest wait for `minPosition` or `until`.'),
   WAYBILL_HEADERS_MS_MAX: integer(api.headersArrivalMsMax, 100, 60_000, 'How long headers may take to arrive.'),
   WAYBILL_BODY_MS_MAX: integer(api.bodyArrivalMsMax, 100, 600_000, 'How long a JSON body may take to arrive.'),
   WAYBILL_BULK_IDLE_MS_MAX: integer(api.bulkIdleMsMax, 100, 600_000, 'How long a bulk upload may stand still.'),
@@ -108,6 +108,14 @@ export const environmentSchema = z.object({
     1_000_000,
     'Requests of one access key in one second, on this node; one more is answered 429. 0: any number.',
   ),
+  WAYBILL_STREAMS_MAX: integer(api.streamsMax, 0, 1_000_000, 'Live streams at once; one more is answered 503.'),
+  WAYBILL_STREAM_QUEUED_BYTES_MAX: integer(
+    api.streamQueuedBytesMax,
+    16 * kibibyte,
+    256 * mebibyte,
+    "What a live stream's reader may leave standing; with more it is cut off, to come back and resume.",
+  ),
+  WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Requests that wait for an operation (`until`) at once.'),
   WAYBILL_QUEUED_COMMANDS_MAX: integer(
     commands.queuedCommandsMax,
     1,
@@ -285,6 +293,9 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       waitSMax: values.WAYBILL_WAIT_S_MAX,
       connectionsMax: values.WAYBILL_CONNECTIONS_MAX,
       requestsPerSMax: values.WAYBILL_REQUESTS_PER_S_MAX,
+      streamsMax: values.WAYBILL_STREAMS_MAX,
+      streamQueuedBytesMax: values.WAYBILL_STREAM_QUEUED_BYTES_MAX,
+      waitsMax: values.WAYBILL_WAITS_MAX,
     },
     commandLimits: {
       ...defaultCommandLimits,

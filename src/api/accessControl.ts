@@ -62,6 +62,12 @@ export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>
   }
 }
 
+/** For what outlives its request: a key may have been revoked since. */
+export function isAllowed(access: Access, authorization: string | undefined, needed: Role): boolean {
+  const caller = access.authenticate(authorization)
+  return caller !== null && mayCall(caller, needed)
+}
+
 function mayCall(caller: Caller, needed: Role): boolean {
   return caller.roles.includes(needed) || caller.roles.includes('operator')
 }

@@ -26,6 +26,12 @@ export interface ApiLimits {
   readonly connectionsMax: number
   /** Requests of one key in one second, on this node; 0: any number. */
   readonly requestsPerSMax: number
+  /** Live streams at once. */
+  readonly streamsMax: number
+  /** What a live stream's reader may leave standing; with more it is cut off, to come back and resume. */
+  readonly streamQueuedBytesMax: number
+  /** Requests that wait for an operation (`until`) at once. */
+  readonly waitsMax: number
 }
 
 export const defaultApiLimits: ApiLimits = {
@@ -44,4 +50,7 @@ export const defaultApiLimits: ApiLimits = {
   waitSMax: 60,
   connectionsMax: 10_000,
   requestsPerSMax: 0,
+  streamsMax: 5_000,
+  streamQueuedBytesMax: 1024 * 1024,
+  waitsMax: 10_000,
 }

@@ -34,3 +34,16 @@ export function wantsNdjson(accept: string | undefined): boolean {
   }
   return lines > json || (lines === json && !accept.includes('application/json'))
 }
+
+export const eventStream = 'text/event-stream'
+
+/** Throws ProblemError (406) when `Accept` leaves no room for server-sent events. */
+export function requireEventStream(accept: string | undefined): void {
+  if (accept === undefined) return
+  const accepts = accept.split(',').some((range) => {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
+    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    return !refused && (type === eventStream || type === 'text/*' || type === '*/*')
+  })
+  if (!accepts) throw new ProblemError({ code: 'not_acceptable', detail: `The answer can be ${eventStream} only.` })
+}

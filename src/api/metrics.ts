@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ApiContext } from './context.ts'
+import type { Live } from './live/live.ts'
 
 export interface Metrics {
   readonly contentType: string
@@ -12,7 +13,7 @@ export interface Metrics {
 type MetricsContext = Pick<ApiContext, 'commands' | 'projector' | 'log' | 'readModel'>
 
 /** Everything at `/metrics`: prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
-export function createMetrics(context: MetricsContext): Metrics {
+export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics'>): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'waybill_' })
   const requests = new Histogram({
@@ -24,6 +25,7 @@ export function createMetrics(context: MetricsContext): Metrics {
   })
   commandMetrics(registry, context)
   projectionMetrics(registry, context)
+  liveMetrics(registry, live)
 
   // Looking labels up by hashing an object of them costs more than the observation.
   const observers = new Map<string, { observe(seconds: number): void }>()
@@ -119,6 +121,37 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
     collect() {
       this.reset()
       this.inc(projector.status().eventsFolded)
+    },
+  })
+}
+
+function liveMetrics(registry: Registry, { metrics }: Pick<Live, 'metrics'>): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'waybill_live_streams',
+    help: 'Live streams that have caught up.',
+    labelNames: ['of'],
+    registers,
+    collect() {
+      this.set({ of: 'events' }, metrics.eventStreams())
+      this.set({ of: 'operations' }, metrics.operationStreams())
+    },
+  })
+  new Counter({
+    name: 'waybill_live_streams_dropped_total',
+    help: 'Live streams cut off because their reader was too slow.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(metrics.dropped())
+    },
+  })
+  new Gauge({
+    name: 'waybill_operation_waits',
+    help: 'Requests that wait for an operation.',
+    registers,
+    collect() {
+      this.set(metrics.waits())
     },
   })
 }

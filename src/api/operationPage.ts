@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { isOperationId } from '../operation/names.ts'
+import type { OperationFilter } from '../projections/changedOperations.ts'
 import type { OperationQuery, OperationRow } from '../projections/readModel.ts'
 import type { ApiContext } from './context.ts'
 import { metadataPrefix, type operationListQuery } from './contract/operations.ts'
@@ -8,6 +9,8 @@ import { rowText } from './operationAnswer.ts'
 import { decodePageToken, encodePageToken } from './pageToken.ts'
 import { ProblemError } from './problem.ts'
 import { normaliseTime } from './time.ts'
+
+type FilterName = 'pipeline' | 'track' | 'status' | 'state' | 'idPrefix' | 'theme' | 'updatedAfter' | 'updatedBefore'
 
 type ListQuery = z.output<ReturnType<typeof operationListQuery>>
 
@@ -19,7 +22,7 @@ export async function listOperations(
   context: ApiContext,
   query: ListQuery,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
-  const filter = filterOf(query)
+  const filter = orderedFilterOf(query)
   const filterText = JSON.stringify(filter)
   const pageSize = query.pageSize ?? Math.min(pageSizeDefault, context.limits.pageSizeMax)
   const texts: string[] = []
@@ -49,15 +52,19 @@ export async function listOperations(
   return { text: `{"operations":[${texts.join(',')}],"nextPageToken":"${token}"}`, position: position ?? 0n }
 }
 
-function filterOf(query: ListQuery): Omit<OperationQuery, 'pageSize' | 'after'> {
-  const { pipeline, track, status, state, idPrefix, theme, updatedAfter, updatedBefore, sort } = query
+function orderedFilterOf(query: ListQuery): Omit<OperationQuery, 'pageSize' | 'after'> {
+  return { sort: query.sort ?? '-updatedAt', ...filterOf(query) }
+}
+
+/** What a list or a live stream asks for; the same query gives the same text as JSON. */
+export function filterOf(query: Pick<ListQuery, FilterName>): OperationFilter {
+  const { pipeline, track, status, state, idPrefix, theme, updatedAfter, updatedBefore } = query
   const metadata: Record<string, string> = {}
   for (const [name, value] of Object.entries(query)) {
     if (name.startsWith(metadataPrefix) && typeof value === 'string')
       metadata[name.slice(metadataPrefix.length)] = value
   }
   return {
-    sort: sort ?? '-updatedAt',
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(track === undefined ? {} : { track }),
     ...(status === undefined ? {} : { status }),

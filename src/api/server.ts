@@ -9,6 +9,7 @@ import type { ApiContext } from './context.ts'
 import { registerDocument, serveDocument } from './document.ts'
 import { type ApiLimits, defaultApiLimits } from './limits.ts'
 import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
+import { Live } from './live/live.ts'
 import { ndjson, requireUtf8 } from './mediaTypes.ts'
 import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics } from './metrics.ts'
@@ -19,6 +20,7 @@ import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
 import { eventRoutes } from './routes/eventRoutes.ts'
 import { keyRoutes } from './routes/keyRoutes.ts'
+import { liveRoutes } from './routes/liveRoutes.ts'
 import { operationRoutes } from './routes/operationRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
@@ -70,7 +72,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     ...(options.anotherHistory === undefined ? {} : { anotherHistory: options.anotherHistory }),
   }
   const bodies = createBodyReader(limits)
-  const metrics = createMetrics(context)
+  const live = new Live(context, logger)
+  const metrics = createMetrics(context, live)
 
   const app: ApiServer = fastify({
     // Requests are not logged by Fastify: its logger alone was measured at the cost of all the rest.
@@ -157,7 +160,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       })
     })
     commandRoutes(routes, context)
-    operationRoutes(routes, context)
+    operationRoutes(routes, context, live)
+    liveRoutes(routes, context, live)
     eventRoutes(routes, context)
     pipelineRoutes(routes, context)
     keyRoutes(routes, context)
@@ -179,6 +183,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
 
   const clock = setInterval(() => bodies.expire(), 1_000)
   clock.unref()
+  // Streams end before the server waits for its connections to do so.
+  app.addHook('preClose', () => live.close())
   app.addHook('onClose', async () => clearInterval(clock))
   await app.ready()
   checkGuards()

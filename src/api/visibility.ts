@@ -3,13 +3,18 @@ import type { ApiContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 
 /** `minPosition` or `after` as a position. Throws ProblemError: 400 for garbage, 410 for another log's. */
-export function positionOf(context: ApiContext, token: string, parameter: string): bigint {
+export function positionOf(
+  context: ApiContext,
+  token: string,
+  parameter: string,
+  place: 'query' | 'header' = 'query',
+): bigint {
   const position = context.tokens.decode(token)
   if (position === 'malformed') {
     throw new ProblemError({
       code: 'invalid',
-      detail: `The parameter ${parameter} is not a position.`,
-      errors: [{ in: 'query', pointer: `/${parameter}`, detail: 'is not a position' }],
+      detail: `The ${place === 'query' ? 'parameter' : 'header'} ${parameter} is not a position.`,
+      errors: [{ in: place, pointer: `/${parameter}`, detail: 'is not a position' }],
     })
   }
   if (position === 'another_log') {

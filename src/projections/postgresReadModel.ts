@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
 import { createPool } from '../postgres/connection.ts'
+import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
 import { estimateStatement, matchingShapesStatement, pageStatement, type Statement, type Way } from './listQuery.ts'
 import { bodyOf, type StateColumns } from './operationState.ts'
@@ -93,6 +94,15 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const position = seen(rows)
       const [row] = rows
       return { position, value: row !== undefined && isOperation(row) ? operationRow(row) : null }
+    },
+
+    async operationsById(ids) {
+      const rows = await query<CheckpointRow & Maybe<OperationColumns> & { parked_at: bigint | null }>({
+        ...changedOperationsStatement,
+        values: [ids],
+      })
+      const position = seen(rows)
+      return { position, value: rows.filter(isOperation).map((row) => changedOperation(operationRow(row), row)) }
     },
 
     async operations(asked) {
@@ -202,7 +212,7 @@ const operationStatement = {
     WHERE c.name = '${projectionName}'`,
 }
 
-function isOperation(row: CheckpointRow & Maybe<OperationColumns>): row is CheckpointRow & OperationColumns {
+function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: Row): row is Row & OperationColumns {
   return row.id !== null
 }
 

@@ -1,9 +1,13 @@
 import type { JsonObject } from '../operation/json.ts'
+import type { ChangedOperation } from './changedOperations.ts'
 
 /** The read model as queries see it (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
 export interface ReadModel {
   /** The operation's row, or null. `position` of the answer is the checkpoint the row was read at. */
   operation(id: string): Promise<ReadAt<OperationRow | null>>
+
+  /** The rows of these operations (1,000 at most), in no order, all as they are at one checkpoint; those without a row are left out. */
+  operationsById(ids: readonly string[]): Promise<ReadAt<readonly ChangedOperation[]>>
 
   /** One page, in the order asked for; ties are ordered by id. Fewer rows than `pageSize` mean that there are no more. */
   operations(query: OperationQuery): Promise<ReadAt<readonly OperationRow[]>>

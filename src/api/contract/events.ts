@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { positionToken } from './names.ts'
-import { integerParameter, pageSize } from './paging.ts'
+import { operationId, pipelineName, positionToken } from './names.ts'
+import { integerParameter, pageSize, streamStart } from './paging.ts'
 import { recordedEvent } from './recordedEvent.ts'
 
 export function operationEventsQuery(pageSizeMax: number) {
@@ -21,6 +21,14 @@ export function logEventsQuery(pageSizeMax: number) {
     }),
   })
 }
+
+export const eventStreamQuery = z.strictObject({
+  after: streamStart,
+  operation: operationId.exactOptional().meta({ description: 'Only events of this operation.' }),
+  pipeline: pipelineName
+    .exactOptional()
+    .meta({ description: "Only events of this pipeline's operations, and its definitions." }),
+})
 
 export const eventPage = z
   .strictObject({

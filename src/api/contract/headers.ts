@@ -15,3 +15,15 @@ export const bulkRequestHeaders = z.object({
 export const readRequestHeaders = z.object({
   prefer: z.string().optional().meta({ description: '`wait=N`: seconds to wait for `minPosition`.' }),
 })
+
+export const operationRequestHeaders = z.object({
+  prefer: z.string().optional().meta({ description: '`wait=N`: seconds to wait for `minPosition` or `until`.' }),
+  'if-none-match': z
+    .string()
+    .optional()
+    .meta({ description: 'The revision seen last, in quotes; 304 at the same one.' }),
+})
+
+export const streamRequestHeaders = z.object({
+  'last-event-id': z.string().optional().meta({ description: 'The last id of the stream before: goes on after it.' }),
+})

@@ -12,7 +12,7 @@ import {
   timestampInput,
   trackName,
 } from './names.ts'
-import { pageSize, pageToken, visibility } from './paging.ts'
+import { pageSize, pageToken, streamStart, visibility } from './paging.ts'
 
 export const operationParams = z.strictObject({ id: operationId })
 
@@ -56,68 +56,72 @@ export const operation = z
   })
   .meta({ id: 'Operation' })
 
-export const operationQuery = z.strictObject(visibility)
+export const operationQuery = z.strictObject({
+  ...visibility,
+  until: z
+    .enum(['changed', 'done'])
+    .exactOptional()
+    .meta({
+      description:
+        'Waits (5 s, or as `Prefer: wait=N` says) until the operation has changed since the revision of `If-None-Match`, ' +
+        'or else since the call came; or is no longer active. Answers at once if it has or is, and when the time is up.',
+    }),
+})
 
 export const sortOrders = ['-updatedAt', 'updatedAt', 'id', '-openedAt'] as const
 
 const metadataFiltersMax = 10
 
-/** Any further parameter must be `metadata.KEY`. */
+/** What lists and live streams alike can ask for, beside `metadata.KEY`. */
+const operationFilters = {
+  pipeline: pipelineName.exactOptional(),
+  track: trackName.exactOptional(),
+  status: label.exactOptional(),
+  state: z.enum(['active', 'succeeded', 'failed']).exactOptional(),
+  idPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'must be the beginning of an operation id')
+    .exactOptional(),
+  theme: label.exactOptional(),
+  updatedAfter: timestampInput.exactOptional().meta({ description: 'Exclusive.' }),
+  updatedBefore: timestampInput.exactOptional().meta({ description: 'Exclusive.' }),
+}
+
 export function operationListQuery(pageSizeMax: number) {
-  return z
-    .object({
-      pipeline: pipelineName.exactOptional(),
-      track: trackName.exactOptional(),
-      status: label.exactOptional(),
-      state: z.enum(['active', 'succeeded', 'failed']).exactOptional(),
-      idPrefix: z
-        .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'must be the beginning of an operation id')
-        .exactOptional(),
-      theme: label.exactOptional(),
-      updatedAfter: timestampInput.exactOptional().meta({ description: 'Exclusive.' }),
-      updatedBefore: timestampInput.exactOptional().meta({ description: 'Exclusive.' }),
+  return withMetadataFilters(
+    z.object({
+      ...operationFilters,
       sort: z.enum(sortOrders).exactOptional().meta({ description: 'Default `-updatedAt`.' }),
       pageSize: pageSize(pageSizeMax),
       pageToken,
       ...visibility,
-    })
-    .catchall(z.unknown())
-    .superRefine((query, context) => {
-      let filters = 0
-      for (const [name, value] of Object.entries(query)) {
-        if (listParameters.has(name)) continue
-        const path = [name]
-        if (!name.startsWith(metadataPrefix)) context.addIssue({ code: 'custom', message: 'is not a parameter', path })
-        else if (typeof value !== 'string') context.addIssue({ code: 'custom', message: 'is given twice', path })
-        else if (!filterable(name) || !filterable(value)) {
-          context.addIssue({ code: 'custom', message: 'holds characters that are never stored', path })
-        } else filters++
-      }
-      if (filters > metadataFiltersMax) {
-        const message = `More than ${metadataFiltersMax} metadata filters`
-        context.addIssue({ code: 'custom', message, path: ['metadata'] })
-      }
-    })
+    }),
+  )
+}
+
+export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, after: streamStart }))
+
+/** Any further parameter must be `metadata.KEY`. */
+function withMetadataFilters<Shape extends z.ZodRawShape>(parameters: z.ZodObject<Shape>) {
+  return parameters.catchall(z.unknown()).superRefine((query, context) => {
+    let filters = 0
+    for (const [name, value] of Object.entries(query)) {
+      if (Object.hasOwn(parameters.shape, name)) continue
+      const path = [name]
+      if (!name.startsWith(metadataPrefix)) context.addIssue({ code: 'custom', message: 'is not a parameter', path })
+      else if (typeof value !== 'string') context.addIssue({ code: 'custom', message: 'is given twice', path })
+      else if (!filterable(name) || !filterable(value)) {
+        context.addIssue({ code: 'custom', message: 'holds characters that are never stored', path })
+      } else filters++
+    }
+    if (filters > metadataFiltersMax) {
+      const message = `More than ${metadataFiltersMax} metadata filters`
+      context.addIssue({ code: 'custom', message, path: ['metadata'] })
+    }
+  })
 }
 
 export const metadataPrefix = 'metadata.'
-
-const listParameters = new Set([
-  'pipeline',
-  'track',
-  'status',
-  'state',
-  'idPrefix',
-  'theme',
-  'updatedAfter',
-  'updatedBefore',
-  'sort',
-  'pageSize',
-  'pageToken',
-  'minPosition',
-  'consistency',
-])
 
 /** NUL and lone surrogates are refused on the way in, so nothing stored can equal them. */
 const filterable = (text: string) => !text.includes('\0') && !/\p{Surrogate}/u.test(text) && text.length <= 1_024

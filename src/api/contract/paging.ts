@@ -35,4 +35,10 @@ export const visibility = {
     .meta({ description: '`strong`: all that the log had when the call came.' }),
 }
 
+/** Where a live stream begins. */
+export const streamStart = positionToken.exactOptional().meta({
+  description:
+    'Exclusive: a position, or `head` for what comes from now on. Default: from the beginning. `Last-Event-ID` goes before it.',
+})
+
 export const noQuery = z.strictObject({})

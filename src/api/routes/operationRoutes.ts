@@ -3,7 +3,7 @@ import { entityTag, sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
-import { readRequestHeaders } from '../contract/headers.ts'
+import { operationRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
 import {
   operation,
   operationList,
@@ -11,11 +11,13 @@ import {
   operationParams,
   operationQuery,
 } from '../contract/operations.ts'
+import type { Live } from '../live/live.ts'
 import { findOperation } from '../operationAnswer.ts'
 import { listOperations } from '../operationPage.ts'
+import { awaitOperation } from '../operationWait.ts'
 import { awaitVisibility } from '../visibility.ts'
 
-export function operationRoutes(app: ApiServer, context: ApiContext): void {
+export function operationRoutes(app: ApiServer, context: ApiContext, live: Live): void {
   app.get(
     '/v1/operations/:id',
     {
@@ -25,7 +27,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext): void {
         summary: 'An operation as it stands',
         description: "The fresher of this node's memory and the read model; the log is asked before the answer is 404.",
         tags: ['queries'],
-        headers: readRequestHeaders,
+        headers: operationRequestHeaders,
         params: operationParams,
         querystring: operationQuery,
         response: {
@@ -36,7 +38,12 @@ export function operationRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const found = await findOperation(context, request.params.id, request.query, request.headers)
+      const { until, ...question } = request.query
+      const { id } = request.params
+      const found =
+        until === undefined
+          ? await findOperation(context, id, question, request.headers)
+          : await awaitOperation(context, live, { id, until, question, request, reply })
       const tag = entityTag(found.revision)
       reply.header('waybill-position', context.tokens.encode(found.position)).header('etag', tag)
       if (request.headers['if-none-match'] === tag) return reply.code(304).send()

@@ -1,0 +1,264 @@
+import type { ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LogUnavailableError } from '../../eventlog/eventLog.ts'
+import type { OperationFilter } from '../../projections/changedOperations.ts'
+import type { ApiContext } from '../context.ts'
+import { ProblemError } from '../problem.ts'
+import { catchUp, type Missed } from './catchUp.ts'
+import { EventFeed, type EventFilter } from './eventFeed.ts'
+import type { Feed } from './feed.ts'
+import { LiveStream } from './liveStream.ts'
+import { LogFollower } from './logFollower.ts'
+import { OperationFeed } from './operationFeed.ts'
+import type { OperationWait } from './operationWaits.ts'
+import { sseFarewell, ssePlace, sseRetry } from './sseText.ts'
+import { Turns } from './turns.ts'
+
+/** Where a stream begins: after a position, or after all there is. */
+export type StreamStart = bigint | 'head'
+
+/** An answer whose head is to be written by the stream itself, once it is known from where on it tells. */
+export interface StreamAnswer {
+  readonly response: ServerResponse
+  /** Called once, at the last moment at which the request can still be refused. */
+  begin(position: bigint): void
+  /** Asked now and then: a stream whose key was revoked is ended. */
+  isAllowed(): boolean
+}
+
+interface Source<Filter> {
+  readonly feed: Feed<Filter>
+  readonly filter: Filter
+  readonly turns: Turns
+  readonly missed: (stream: LiveStream, count: number) => Promise<Missed>
+}
+
+export interface LiveLogger {
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
+export interface LiveMetrics {
+  readonly eventStreams: () => number
+  readonly operationStreams: () => number
+  readonly waits: () => number
+  /** Since the start: streams cut off because their reader was too slow. */
+  readonly dropped: () => number
+}
+
+const heartbeatMs = 15_000
+const tickMs = 1_000
+const beatTicks = heartbeatMs / tickMs
+/** With nobody there for so long, the log is no longer followed. */
+const lingerTicks = 30
+/** Pieces of the log read at once for streams that catch up. */
+const catchUpsMax = 4
+/** At 2,000 streams, ten rounds a second. */
+const windowMsMax = 100
+const streamsPerMs = 20
+
+/** Everything that lives longer than an answer: streams and waits, fed by one subscription of the log. */
+export class Live {
+  readonly metrics: LiveMetrics
+  readonly #context: ApiContext
+  readonly #logger: LiveLogger | undefined
+  readonly #events: EventFeed
+  readonly #operations: OperationFeed
+  readonly #follower: LogFollower
+  readonly #streams = new Map<
+    LiveStream,
+    { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
+  >()
+  readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax) }
+  readonly #clock: NodeJS.Timeout
+  #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
+  /** Streams, those that are about to begin among them. */
+  #open = 0
+  /** The same, and waits. */
+  #users = 0
+  #begun = 0
+  #ticks = 0
+  #ticksUnused = 0
+  #dropped = 0
+  #closed = false
+
+  constructor(context: ApiContext, logger?: LiveLogger) {
+    this.#context = context
+    this.#logger = logger
+    this.#events = new EventFeed(context)
+    this.#operations = new OperationFeed(context, () => this.#endAll(this.#operations.feed))
+    this.#follower = new LogFollower({
+      log: context.log,
+      onStart: (position) => this.#startAt(position),
+      onEvents: async (events) => {
+        this.#operations.take(events)
+        for (;;) {
+          try {
+            return await this.#events.take(events.filter(({ position }) => position > this.#events.feed.position))
+          } catch (error) {
+            if (!(error instanceof LogUnavailableError)) throw error
+            await delay(tickMs)
+          }
+        }
+      },
+      onFailed: (error) => {
+        if (!this.#closed) this.#logger?.error({ err: error }, 'the log is no longer followed for live streams')
+        this.#operationsRun.abort.abort()
+        this.#endAll()
+      },
+      windowMs: () => Math.min(windowMsMax, Math.floor(this.#streams.size / streamsPerMs)),
+    })
+    this.metrics = {
+      eventStreams: () => this.#events.feed.size,
+      operationStreams: () => this.#operations.feed.size,
+      waits: () => this.#operations.waits.size,
+      dropped: () => this.#dropped,
+    }
+    this.#clock = setInterval(() => this.#tick(), tickMs)
+    this.#clock.unref()
+    context.draining.addEventListener('abort', () => this.#endAll(), { once: true })
+  }
+
+  /** Settles once the stream has begun; throws ProblemError before. */
+  async streamEvents(answer: StreamAnswer, start: StreamStart, filter: EventFilter): Promise<void> {
+    const from = { revision: 0n }
+    const missed = (stream: LiveStream, count: number) => this.#events.missed(filter, stream.cursor, count, from)
+    await this.#begin(answer, start, { feed: this.#events.feed, filter, turns: this.#turns.events, missed })
+  }
+
+  /** Settles once the stream has begun; throws ProblemError before. */
+  async streamOperations(answer: StreamAnswer, start: StreamStart, filter: OperationFilter): Promise<void> {
+    // Who begins at the beginning holds nothing that could leave.
+    const held = start !== 0n
+    const missed = (stream: LiveStream, count: number) => this.#operations.missed(filter, stream.cursor, count, held)
+    await this.#begin(answer, start, { feed: this.#operations.feed, filter, turns: this.#turns.operations, missed })
+  }
+
+  /**
+   * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
+   * at the operation itself: what changes after it is told. Throws ProblemError when there are too many.
+   */
+  async wait<T>(operation: string, work: (wait: OperationWait, lookTo: bigint) => Promise<T>): Promise<T> {
+    const { waitsMax } = this.#context.limits
+    if (this.#operations.waits.size >= waitsMax) throw overloaded(`There are ${waitsMax} requests that wait already.`)
+    this.#users += 1
+    const wait = this.#operations.waits.add(operation)
+    try {
+      await this.#follower.start()
+      if (this.#closed || this.#context.draining.aborted) wait.end()
+      return await work(wait, this.#operations.known)
+    } finally {
+      wait.end()
+      this.#users -= 1
+    }
+  }
+
+  /** Ends what there is and takes no more. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#endAll()
+    clearInterval(this.#clock)
+    await this.#follower.stop()
+    this.#operationsRun.abort.abort()
+    await this.#operationsRun.finished
+  }
+
+  async #begin<Filter>(
+    answer: StreamAnswer,
+    start: StreamStart,
+    { feed, filter, turns, missed }: Source<Filter>,
+  ): Promise<void> {
+    const { limits, tokens } = this.#context
+    if (this.#open >= limits.streamsMax) throw overloaded(`There are ${limits.streamsMax} live streams already.`)
+    this.#open += 1
+    this.#users += 1
+    let stream: LiveStream
+    try {
+      await this.#follower.start()
+      if (this.#closed || this.#context.draining.aborted) throw overloaded('The service shuts down.')
+      const cursor = start === 'head' ? feed.position : start
+      answer.begin(cursor)
+      stream = new LiveStream(answer.response, {
+        cursor,
+        queuedBytesMax: limits.streamQueuedBytesMax,
+        onDropped: () => {
+          this.#dropped += 1
+        },
+      })
+    } catch (error) {
+      this.#open -= 1
+      this.#users -= 1
+      throw error
+    }
+    const leave = () => {
+      if (!this.#streams.delete(stream)) return
+      feed.leave(stream, filter)
+      this.#open -= 1
+      this.#users -= 1
+    }
+    this.#begun += 1
+    this.#streams.set(stream, { slot: this.#begun % beatTicks, leave, isAllowed: answer.isAllowed })
+    answer.response.once('close', leave)
+    // The first id makes a stream that ends before its first message resume where it began.
+    stream.write(`${sseRetry(Math.random())}${ssePlace(tokens.encode(stream.cursor))}`)
+    catchUp({ stream, filter, feed, turns, tokens, missed: (count) => missed(stream, count) }).catch(
+      (error: unknown) => {
+        this.#logger?.error({ err: error }, 'a live stream failed')
+        stream.end(sseFarewell(Math.random()))
+        leave()
+      },
+    )
+  }
+
+  #startAt(position: bigint): void {
+    this.#events.feed.moveTo(position)
+    this.#operations.startAt(position)
+    const abort = new AbortController()
+    const before = this.#operationsRun
+    before.abort.abort()
+    const finished = before.finished
+      .then(() => this.#operations.run(abort.signal))
+      .catch((error: unknown) => {
+        this.#logger?.error({ err: error }, 'changes of operations are no longer told')
+        void this.#follower.stop()
+        this.#endAll()
+      })
+    this.#operationsRun = { abort, finished }
+  }
+
+  #tick(): void {
+    this.#ticks += 1
+    const slot = this.#ticks % beatTicks
+    for (const [stream, { slot: own, leave, isAllowed }] of this.#streams) {
+      if (own !== slot) continue
+      if (isAllowed()) stream.beat(this.#context.tokens.encode(stream.cursor))
+      else {
+        stream.end(sseFarewell(Math.random()))
+        leave()
+      }
+    }
+    this.#ticksUnused = this.#users > 0 ? 0 : this.#ticksUnused + 1
+    if (this.#ticksUnused === lingerTicks) {
+      this.#operationsRun.abort.abort()
+      void this.#follower.stop()
+    }
+  }
+
+  /** Ends all streams (of one feed) and all waits, at once. */
+  #endAll(only?: Feed<OperationFilter>): void {
+    this.#operations.waits.endAll()
+    for (const [stream, { leave }] of [...this.#streams]) {
+      if (only !== undefined && !isIn(only, stream)) continue
+      stream.end(sseFarewell(Math.random()))
+      leave()
+    }
+  }
+}
+
+function isIn(feed: Feed<OperationFilter>, stream: LiveStream): boolean {
+  for (const { streams } of feed.channels.values()) if (streams.has(stream)) return true
+  return false
+}
+
+function overloaded(detail: string): ProblemError {
+  return new ProblemError({ code: 'overloaded', detail, retryAfterS: 2 })
+}

@@ -1,0 +1,65 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isJsonObject } from '../operation/json.ts'
+import type { ApiContext } from './context.ts'
+import type { Live } from './live/live.ts'
+import type { SeenOperation } from './live/operationWaits.ts'
+import { findOperation, type OperationAnswer, type OperationQuestion } from './operationAnswer.ts'
+import { visible, waitMs } from './visibility.ts'
+
+export interface OperationWaitRequest {
+  readonly id: string
+  readonly until: 'changed' | 'done'
+  readonly question: OperationQuestion
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+
+/**
+ * The operation once it is as asked for, or as it is when the time is up, the service shuts down, or the caller has gone.
+ * Nothing is asked of the database meanwhile: the log's own subscription tells of the operation's events, whichever node
+ * wrote them. Throws ProblemError.
+ */
+export function awaitOperation(
+  context: ApiContext,
+  live: Live,
+  { id, until, question, request, reply }: OperationWaitRequest,
+): Promise<OperationAnswer> {
+  const { headers } = request
+  const untilMs = performance.now() + waitMs(context, headers)
+  return live.wait(id, async (wait, lookTo) => {
+    const onClose = () => wait.end()
+    reply.raw.once('close', onClose)
+    try {
+      // What was told before the wait began may not be in the read model yet, and nobody tells it again.
+      const isVisible = await visible(context, lookTo, untilMs - performance.now())
+      const found = await findOperation(
+        context,
+        id,
+        isVisible ? question : { ...question, consistency: 'strong' },
+        headers,
+      )
+      const known = revisionOf(headers['if-none-match']) ?? found.revision
+      const enough =
+        until === 'done' ? ({ active }: SeenOperation) => !active : ({ revision }: SeenOperation) => revision > known
+      const active = until === 'done' && isActive(found.text)
+      if (enough({ ...found, active })) return found
+      await wait.until((seen) => enough(seen), untilMs - performance.now())
+      const { latest } = wait
+      return latest !== null && latest.revision > found.revision ? latest : found
+    } finally {
+      reply.raw.off('close', onClose)
+    }
+  })
+}
+
+const tagForm = /^(?:W\/)?"(\d{1,15})"$/
+
+function revisionOf(tag: string | undefined): bigint | null {
+  const [, digits] = tagForm.exec(tag ?? '') ?? []
+  return digits === undefined ? null : BigInt(digits)
+}
+
+function isActive(text: string): boolean {
+  const body: unknown = JSON.parse(text)
+  return isJsonObject(body) && body.state === 'active'
+}

@@ -1,0 +1,164 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { OperationWaits } from '../../src/api/live/operationWaits.ts'
+import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { requestHash } from '../../src/operation/requestHash.ts'
+import { rawConnection } from '../api/rawHttp.ts'
+import { eventually } from '../projections/support/eventually.ts'
+import { type LiveHarness, startLive } from './liveHarness.ts'
+
+/** Through the whole server. 10,000 take 20 s, nearly all of it the requests' own way in and out. */
+const crowd = 2_000
+let live: LiveHarness
+
+beforeAll(async () => {
+  live = await startLive({ limits: { waitsMax: crowd } })
+})
+
+afterAll(() => live.close())
+
+const ask = (id: string, query: string, headers: Record<string, string> = {}) =>
+  live.send('GET', `/v1/operations/${id}?${query}`, undefined, headers)
+
+const waiting = (count: number) =>
+  eventually(`${count} waits`, async () => {
+    const { text } = await live.send('GET', '/metrics')
+    return text.includes(`waybill_operation_waits ${count}\n`) ? true : undefined
+  })
+
+describe('GET /v1/operations/{id}?until=', () => {
+  test('changed: answers with the next change, at least up to it', async () => {
+    await live.report('w1', 'one')
+    // Counted before it has looked at the operation: the revision it knows is said, so that the report is no race.
+    const answer = ask('w1', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=10' })
+    await waiting(1)
+    await live.report('w1', 'two')
+    const { status, body, headers } = await answer
+    expect(status).toBe(200)
+    expect(body.revision).toBe(2)
+    expect(headers.etag).toBe('"2"')
+    expect(headers['waybill-position']).toBe(body.position)
+  })
+
+  test('changed since If-None-Match: at once if it has, 304 when the time runs out', async () => {
+    await live.report('w2', 'one')
+    expect((await ask('w2', 'until=changed', { 'if-none-match': '"0"', prefer: 'wait=60' })).body.revision).toBe(1)
+    const answer = await ask('w2', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=0' })
+    expect(answer.status).toBe(304)
+    const begun = performance.now()
+    const late = await ask('w2', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=1' })
+    expect(late.status).toBe(304)
+    expect(performance.now() - begun).toBeGreaterThan(900)
+  })
+
+  test('done: passes over other changes; at once when it is over; as it is when the time is up', async () => {
+    await live.report('w3', 'one')
+    const answer = ask('w3', 'until=done', { prefer: 'wait=10' })
+    await waiting(1)
+    await live.report('w3', 'two')
+    await live.report('w3', 'three', { final: 'failed' })
+    expect((await answer).body).toMatchObject({ state: 'failed', revision: 3 })
+    expect((await ask('w3', 'until=done', { prefer: 'wait=60' })).body.state).toBe('failed')
+    await live.report('w4', 'one')
+    expect((await ask('w4', 'until=done', { prefer: 'wait=1' })).body).toMatchObject({ state: 'active', revision: 1 })
+  })
+
+  test('tells of events that another node wrote, of which this one knows only by the log', async () => {
+    await live.report('w5', 'one')
+    const other = createCommandService({ log: live.log, clock: Date.now })
+    const answer = ask('w5', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=10' })
+    await waiting(1)
+    const body = { type: 'ReportStatus', service: 'elsewhere', status: 'two' } as const
+    const hash = requestHash('w5', undefined, body)
+    await other.submit({ operation: 'w5', key: 'k', requestHash: hash, actor: 'x', body })
+    expect((await answer).body).toMatchObject({ revision: 2, tracks: { main: { by: 'elsewhere' } } })
+    await other.drain()
+  })
+
+  test('an unknown operation is 404 at once, an unknown word 400', async () => {
+    expect((await ask('nobody', 'until=changed', { prefer: 'wait=60' })).status).toBe(404)
+    expect((await ask('w1', 'until=never')).status).toBe(400)
+    await waiting(0)
+  })
+
+  test('ends with its caller', async () => {
+    const port = await live.port
+    const caller = await rawConnection(port)
+    caller.write('GET /v1/operations/w4?until=done HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
+    await waiting(1)
+    caller.socket.destroy()
+    await waiting(0)
+  })
+
+  test('thousands wait in bounded memory, ask the database nothing meanwhile, and get their answers', async () => {
+    const operations = Array.from({ length: 100 }, (_, n) => `crowd-${n}`)
+    for (const id of operations) await live.report(id, 'one')
+    await live.projections.readModel.waitFor(await live.log.head(), 10_000)
+    const { readModel } = live.projections
+    const asked = { operation: readModel.operation, operationsById: readModel.operationsById }
+    let questions = 0
+    Object.assign(readModel, {
+      operation: (id: string) => {
+        questions += 1
+        return asked.operation(id)
+      },
+      operationsById: (ids: readonly string[]) => {
+        questions += 1
+        return asked.operationsById(ids)
+      },
+    })
+    const count = crowd
+    globalThis.gc?.()
+    const before = process.memoryUsage().heapUsed
+    const headers = { prefer: 'wait=60', 'if-none-match': '"1"' }
+    const answers = Array.from({ length: count }, (_, n) =>
+      ask(operations[n % operations.length] ?? '', 'until=changed', headers),
+    )
+    await eventually('each has looked', () => (questions === count ? true : undefined))
+    await waiting(count)
+    const refused = await ask('w1', 'until=changed')
+    expect([refused.status, refused.body.code]).toEqual([503, 'overloaded'])
+    expect(refused.headers['retry-after']).toBeDefined()
+    globalThis.gc?.()
+    const bytesEach = (process.memoryUsage().heapUsed - before) / count
+    expect(bytesEach).toBeLessThan(40_000)
+    questions = 0
+    await delay(300)
+    expect(questions).toBe(0)
+    await Promise.all(operations.map((id) => live.report(id, 'two')))
+    const revisions = (await Promise.all(answers)).map(({ body }) => body.revision)
+    expect(new Set(revisions)).toEqual(new Set([2]))
+    // One read for all who wait for what changed together, not one each.
+    expect(questions).toBeLessThan(300)
+    Object.assign(readModel, asked)
+    await waiting(0)
+  }, 40_000)
+
+  test('10,000 waits weigh little and settle at once', async () => {
+    const waits = new OperationWaits()
+    globalThis.gc?.()
+    const before = process.memoryUsage().heapUsed
+    const settled = Array.from({ length: 10_000 }, (_, n) => waits.add(`op-${n % 5_000}`).until(() => true, 60_000))
+    expect((process.memoryUsage().heapUsed - before) / 10_000).toBeLessThan(4_000)
+    expect(waits.size).toBe(10_000)
+    waits.endAll()
+    expect(waits.size).toBe(0)
+    expect(new Set(await Promise.all(settled))).toEqual(new Set([null]))
+  })
+})
+
+test('waits end with an answer when the service shuts down', async () => {
+  const other = await startLive()
+  try {
+    await other.report('a', 'one')
+    const answer = other.send('GET', '/v1/operations/a?until=changed', undefined, { prefer: 'wait=60' })
+    await eventually('a wait', async () => {
+      const { text } = await other.send('GET', '/metrics')
+      return text.includes('waybill_operation_waits 1\n') ? true : undefined
+    })
+    other.drain.abort()
+    expect((await answer).body.revision).toBe(1)
+  } finally {
+    await other.close()
+  }
+})
