@@ -32,12 +32,8 @@ export function awaitOperation(
     try {
       // What was told before the wait began may not be in the read model yet, and nobody tells it again.
       const isVisible = await visible(context, lookTo, untilMs - performance.now())
-      const found = await findOperation(
-        context,
-        id,
-        isVisible ? question : { ...question, consistency: 'strong' },
-        headers,
-      )
+      const seen = isVisible ? question : { ...question, consistency: 'strong' as const }
+      const found = await live.look(() => findOperation(context, id, seen, headers))
       const known = revisionOf(headers['if-none-match']) ?? found.revision
       const enough =
         until === 'done' ? ({ active }: SeenOperation) => !active : ({ revision }: SeenOperation) => revision > known

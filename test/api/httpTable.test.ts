@@ -78,7 +78,7 @@ describe('paths', () => {
     ['an id over 128 characters', `/v1/operations/${'a'.repeat(129)}`, 400],
     ['an id of 10,000 characters', `/v1/operations/${'a'.repeat(10_000)}`, 400],
     ['an id of 128 characters', `/v1/operations/${'a'.repeat(128)}`, 404],
-    ['the reserved word', '/v1/operations/stream', 400],
+    ['the reserved word', '/v1/operations/stream/events', 400],
     ['an unknown path', '/v1/nothing', 404],
     ['an unknown path of many parts', `/${'a/'.repeat(500)}`, 404],
   ])('%s is %i', async (_what, url, status) => {

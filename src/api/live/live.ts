@@ -52,6 +52,8 @@ const beatTicks = heartbeatMs / tickMs
 const lingerTicks = 30
 /** Pieces of the log read at once for streams that catch up. */
 const catchUpsMax = 4
+/** Operations looked at at once for who begins to wait: thousands that come together must not fill the read model's pool. */
+const looksMax = 6
 /** At 2,000 streams, ten rounds a second. */
 const windowMsMax = 100
 const streamsPerMs = 20
@@ -68,7 +70,7 @@ export class Live {
     LiveStream,
     { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
   >()
-  readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax) }
+  readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax), looks: new Turns(looksMax) }
   readonly #clock: NodeJS.Timeout
   #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
   /** Streams, those that are about to begin among them. */
@@ -150,6 +152,11 @@ export class Live {
       wait.end()
       this.#users -= 1
     }
+  }
+
+  /** Does the look at an operation that a wait begins with, in turn with others. */
+  look<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.looks.take(work)
   }
 
   /** Ends what there is and takes no more. */
