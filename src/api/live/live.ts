@@ -203,7 +203,7 @@ export class Live {
       this.#users -= 1
     }
     this.#begun += 1
-    this.#streams.set(stream, { slot: this.#begun % beatTicks, leave, isAllowed: answer.isAllowed })
+    this.#streams.set(stream, { slot: this.#begun % beatTicks, leave, isAllowed: () => answer.isAllowed() })
     answer.response.once('close', leave)
     // The first id makes a stream that ends before its first message resume where it began.
     stream.write(`${sseRetry(Math.random())}${ssePlace(tokens.encode(stream.cursor))}`)
@@ -253,7 +253,7 @@ export class Live {
   /** Ends all streams (of one feed) and all waits, at once. */
   #endAll(only?: Feed<OperationFilter>): void {
     this.#operations.waits.endAll()
-    for (const [stream, { leave }] of [...this.#streams]) {
+    for (const [stream, { leave }] of this.#streams) {
       if (only !== undefined && !isIn(only, stream)) continue
       stream.end(sseFarewell(Math.random()))
       leave()

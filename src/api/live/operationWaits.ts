@@ -50,11 +50,11 @@ export class OperationWaits {
     const waits = this.#byOperation.get(row.id)
     if (waits === undefined) return
     const seen = see()
-    for (const wait of [...waits]) wait.tell(seen)
+    for (const wait of waits) wait.tell(seen)
   }
 
   endAll(): void {
-    for (const waits of [...this.#byOperation.values()]) for (const wait of [...waits]) wait.end()
+    for (const waits of this.#byOperation.values()) for (const wait of waits) wait.end()
   }
 }
 
