@@ -8,7 +8,7 @@ import { eventually } from '../projections/support/eventually.ts'
 import { type LiveHarness, startLive } from './liveHarness.ts'
 
 /** Through the whole server. 10,000 take 20 s, nearly all of it the requests' own way in and out. */
-const crowd = 2_000
+const crowd = 1_000
 let live: LiveHarness
 
 beforeAll(async () => {
@@ -105,7 +105,7 @@ describe('GET /v1/operations/{id}?until=', () => {
     const answers = Array.from({ length: count }, (_, n) =>
       ask(operations[n % operations.length] ?? '', 'until=changed', headers),
     )
-    await eventually('each has looked', () => (questions() === count ? true : undefined))
+    await eventually('each has looked', () => (questions() >= count ? true : undefined))
     await waiting(count)
     const refused = await ask('w1', 'until=changed')
     expect([refused.status, refused.body.code]).toEqual([503, 'overloaded'])
