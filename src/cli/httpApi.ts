@@ -60,7 +60,7 @@ export function isObject(value: unknown): value is JsonObject {
 function describeProblem(status: number, problem: JsonObject | null, hasKey: boolean): string {
   const { code, detail, errors } = problem ?? {}
   const lines = [
-    `${typeof detail === 'string' ? detail : 'The service refused'} (${String(code ?? 'HTTP')}, ${status})`,
+    `${typeof detail === 'string' ? detail : 'The service refused'} (${typeof code === 'string' ? code : 'HTTP'}, ${status})`,
   ]
   for (const error of Array.isArray(errors) ? errors : []) {
     if (isObject(error)) lines.push(`  ${String(error.pointer)} ${String(error.detail)}`)

@@ -182,9 +182,8 @@ describe('when the database is away', () => {
     const by = caller(here, configured)
     const key = keyOf(await create(here, 'ocr', ['service'], by))
     away = true
-    const [{ name } = {}] = await query('SELECT current_database() AS name')
     await query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND application_name = 'waybill access'`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'waybill access'`,
     )
     await eventually(
       async () => warnings.length,
