@@ -10,7 +10,7 @@ export interface Answer<T> {
   readonly body: T
 }
 
-/** One request, one JSON answer. Anything but 2xx with a body that `isBody` knows is a failure. */
+/** One request, one JSON answer; null for 304. Anything but 2xx with a body that `isBody` knows is a failure. */
 export async function exchange<T>(
   transport: Transport,
   request: HttpRequest,
@@ -19,10 +19,12 @@ export async function exchange<T>(
   const opened = await transport.open(request)
   if (opened.kind !== 'answer') return opened
   const { status } = opened.value
-  if (status < 200 || status > 299) return refusalOf(opened.value)
+  const isUnchanged = status === 304
+  if (!isUnchanged && (status < 200 || status > 299)) return refusalOf(opened.value)
   const text = await textOf(opened.value)
   if (text.kind !== 'answer') return text
-  const body = parseJson(text.value)
+  // 304 has no body: it is as the caller knows it.
+  const body = isUnchanged ? null : parseJson(text.value)
   if (!isBody(body)) return unanswered(`the answer (${status}) is not one of Waybill's`)
   return { kind: 'answer', value: { status, body } }
 }

@@ -58,6 +58,16 @@ export interface ReadOptions extends CallOptions {
   consistency?: 'strong'
 }
 
+export interface WaitOptions extends ReadOptions {
+  /**
+   * Waits, `waitS` at most, until the operation is at another revision than `since` (without it: has changed since the
+   * call came), or is no longer active. Resolves with the operation as it then stands, also when the time is up.
+   */
+  until?: 'changed' | 'done'
+  /** The revision seen last. */
+  since?: number
+}
+
 export interface PageOptions extends CallOptions {
   /** Items fetched at once, 1 to 1,000. */
   pageSize?: number
@@ -96,7 +106,7 @@ export interface WaybillClient {
   pipeline(name: string, options?: CallOptions & { version?: number }): Promise<Pipeline>
   /** The newest version of each, by name. */
   pipelines(options?: PageOptions): AsyncIterable<Pipeline>
-  get(operation: string, options?: ReadOptions): Promise<Operation>
+  get(operation: string, options?: WaitOptions): Promise<Operation>
   /** Fetched page by page as it is read. Changes meanwhile may move an operation to a page already read. */
   list(filter?: OperationFilter, options?: ReadOptions & PageOptions & { sort?: SortOrder }): AsyncIterable<Operation>
   /** One operation's events, from the log, to its end as it is when it is reached. */
@@ -144,6 +154,7 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
     query: URLSearchParams,
     isBody: (value: unknown) => value is T,
     { signal, timeoutMs, waitS }: ReadOptions = {},
+    knownRevision?: number,
   ): Promise<Answer<T>> {
     const text = query.toString()
     const patience = attemptTimeoutMs + (waitS ?? 5) * 1_000
@@ -153,7 +164,11 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
         {
           method: 'GET',
           path: text === '' ? path : `${path}?${text}`,
-          headers: { accept: 'application/json', ...(waitS === undefined ? {} : { prefer: `wait=${waitS}` }) },
+          headers: {
+            accept: 'application/json',
+            ...(waitS === undefined ? {} : { prefer: `wait=${waitS}` }),
+            ...(knownRevision === undefined ? {} : { 'if-none-match': `"${knownRevision}"` }),
+          },
           timeoutMs: Math.min(patience, leftMs),
           signal,
         },
@@ -213,9 +228,12 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
         ({ pipelines, nextPageToken }) => ({ items: pipelines, next: nextPageToken === '' ? null : nextPageToken }),
       ),
 
-    async get(operation, options = {}) {
+    async get(operation, { until, since, ...options } = {}) {
       const { minPosition, consistency } = options
       const path = `/v1/operations/${encodeURIComponent(operation)}`
+      const query = queryOf({ minPosition, consistency, until })
+      const { body } = await read(path, query, isOperationOrNull, options, until === 'changed' ? since : undefined)
+      if (body !== null) return body
       return (await read(path, queryOf({ minPosition, consistency }), isOperation, options)).body
     },
 
@@ -283,6 +301,8 @@ function keyOf({ key }: CommandOptions): string {
 
 const isOperation = (value: unknown): value is Operation =>
   isObject(value) && typeof value.id === 'string' && isObject(value.tracks)
+
+const isOperationOrNull = (value: unknown): value is Operation | null => value === null || isOperation(value)
 
 const isPipeline = (value: unknown): value is Pipeline =>
   isObject(value) && typeof value.name === 'string' && isObject(value.definition)
