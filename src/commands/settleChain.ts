@@ -119,12 +119,13 @@ function answerFailed(
     tools.fail(ticket, 'outcome_unknown')
     return true
   }
+  // Whatever the log said of its key before, another node may have used it since.
+  ticket.recorded = undefined
   if (link !== failing) return false
   if (own?.kind === 'rejected') {
     tools.answer(ticket, rejection(ticket, own.reason))
     return true
   }
-  ticket.recorded = undefined
   ticket.conflicts += 1
   if (ticket.conflicts <= tools.conflictsMax) return false
   tools.fail(ticket, 'contention')
