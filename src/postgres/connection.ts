@@ -73,6 +73,10 @@ export function clientConfig(settings: ConnectionSettings): pg.ClientConfig {
     ['lock_timeout', settings.lockTimeoutMs ?? 10_000],
     ['idle_in_transaction_session_timeout', settings.idleInTransactionTimeoutMs ?? 30_000],
     ['client_connection_check_interval', settings.connectionCheckIntervalMs ?? 1_000],
+    // A machine that is gone says no goodbye: without these the server keeps its sessions, and their locks, for hours.
+    ['tcp_keepalives_idle', 5],
+    ['tcp_keepalives_interval', 2],
+    ['tcp_keepalives_count', 3],
   ]
   if (settings.role !== undefined && settings.role !== null) bounds.push(['role', settings.role])
   const set = bounds.map(([name, value]) => `-c ${name}=${escapeOption(String(value))}`)
