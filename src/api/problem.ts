@@ -127,7 +127,8 @@ export function refusalProblem(refusal: Refusal, operation: string | undefined, 
 }
 
 const failureDetails: Readonly<Record<CommandFailure['code'], string>> = {
-  overloaded: 'The service takes no more commands for now: it holds as many as it can, or is about to stop. Nothing was written.',
+  overloaded:
+    'The service takes no more commands for now: it holds as many as it can, or is about to stop. Nothing was written.',
   contention: 'Other writers kept changing the operation. Nothing was written; send the command again.',
   log_unavailable: 'The event log could not be reached. Nothing was written; send the command again later.',
   outcome_unknown:
