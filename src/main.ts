@@ -26,6 +26,8 @@ function describe(name: keyof typeof environmentSchema.shape): string {
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const complain = (text: string) => process.stderr.write(`${text}\n`)
 
+const parentCheckMs = 250
+
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2)
   if (argument === '-h' || argument === '--help') return void say(usage)
@@ -51,6 +53,11 @@ async function main(): Promise<void> {
         seen = true
         resolve(signal)
       })
+    }
+    // npm passes a signal on to the shell it runs the script in, and that shell does not pass it on to us.
+    if (process.env.npm_lifecycle_event === 'start') {
+      const parent = process.ppid
+      setInterval(() => process.ppid !== parent && resolve('the end of npm'), parentCheckMs).unref()
     }
   })
 

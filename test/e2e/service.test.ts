@@ -46,6 +46,16 @@ describe('with its own PostgreSQL', () => {
     dataDir = join(folder, 'own')
   })
 
+  test.skipIf(process.platform === 'win32')('npm start that is ended takes it along, in good order', async () => {
+    const environment = { WAYBILL_DATA_DIR: join(folder, 'npm'), npm_lifecycle_event: 'start' }
+    const service = startService(program, environment, [], 'shell')
+    expect(await report(await service.url, 'kept-1', 'a')).toBe(201)
+    service.child.kill('SIGTERM')
+    // The pipes close when the last process that has them ends.
+    await service.ended
+    expect(service.output()).toMatch(/Stopping\n(?:\{.*\n)*Stopped\n$/)
+  })
+
   test('it starts from nothing, says where everything is, keeps data over restarts, and lets no second one in', async () => {
     const first = startService(program, { WAYBILL_DATA_DIR: dataDir })
     const url = await first.url

@@ -53,8 +53,14 @@ export function startService(
   program: string,
   environment: Readonly<Record<string, string>>,
   args: readonly string[] = [],
+  through: 'nothing' | 'shell' = 'nothing',
 ): ServiceProcess {
-  const child = spawn(process.execPath, [program, ...args], {
+  // A shell that has something left to do afterwards stays between, as the one that npm runs scripts in.
+  const [file, words] =
+    through === 'shell'
+      ? ['sh', ['-c', '"$0" "$@"; true', process.execPath, program, ...args]]
+      : [process.execPath, [program, ...args]]
+  const child = spawn(file, words, {
     env: { PATH: process.env.PATH, WAYBILL_PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
