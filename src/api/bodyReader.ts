@@ -49,24 +49,28 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
     const chunks: Buffer[] = []
     let bytes = 0
     let held = 0
+    let ended = false
     const entry: Arriving = { deadlineMs: performance.now() + limits.bodyArrivalMsMax, end: (error) => finish(error) }
     arriving.add(entry)
 
+    // The listeners stay, and hear nothing any more: taking them off again cost as much as the reading.
     function finish(error: ProblemError | null): void {
-      if (!arriving.delete(entry)) return
+      if (ended) return
+      ended = true
+      arriving.delete(entry)
       arrivingBytes -= held
-      request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost)
-      // An error after this has nobody left to tell.
-      request.on('error', () => undefined)
-      if (error !== null) {
+      const [first = nothing] = chunks
+      const body = chunks.length <= 1 ? first : Buffer.concat(chunks, bytes)
+      chunks.length = 0
+      if (error === null) {
+        done(null, body)
+      } else {
         request.resume()
         done(error, nothing)
-      } else {
-        const [first = nothing] = chunks
-        done(null, chunks.length <= 1 ? first : Buffer.concat(chunks, bytes))
       }
     }
     function onData(chunk: Buffer): void {
+      if (ended) return
       bytes += chunk.length
       if (bytes <= limits.bodyBytesMax) {
         chunks.push(chunk)

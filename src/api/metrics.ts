@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ApiContext } from './context.ts'
 import type { Live } from './live/live.ts'
@@ -6,9 +6,12 @@ import type { Live } from './live/live.ts'
 export interface Metrics {
   readonly contentType: string
   text(): Promise<string>
-  /** Called once an answer is sent. */
-  observe(request: FastifyRequest, reply: FastifyReply): void
+  /** Of one route's answers. */
+  observer(route: string): RouteObserver
 }
+
+/** Called once an answer is sent. */
+export type RouteObserver = (method: string, reply: Pick<FastifyReply, 'statusCode' | 'elapsedTime'>) => void
 
 type MetricsContext = Pick<ApiContext, 'commands' | 'projector' | 'log' | 'readModel'>
 
@@ -27,21 +30,21 @@ export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics
   projectionMetrics(registry, context)
   liveMetrics(registry, live)
 
-  // Looking labels up by hashing an object of them costs more than the observation.
-  const observers = new Map<string, { observe(seconds: number): void }>()
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
-    observe(request, reply) {
-      const { method } = request
-      const route = request.routeOptions.url ?? 'unknown'
-      const name = `${method} ${reply.statusCode} ${route}`
-      let observer = observers.get(name)
-      if (observer === undefined) {
-        observer = requests.labels(method, route, String(reply.statusCode))
-        observers.set(name, observer)
+    observer(route) {
+      // Looking labels up by hashing an object of them costs more than the observation.
+      const observers = new Map<string, { observe(seconds: number): void }>()
+      return (method, { statusCode, elapsedTime }) => {
+        const name = `${method}${statusCode}`
+        let observer = observers.get(name)
+        if (observer === undefined) {
+          observer = requests.labels(method, route, String(statusCode))
+          observers.set(name, observer)
+        }
+        observer.observe(elapsedTime / 1_000)
       }
-      observer.observe(reply.elapsedTime / 1_000)
     },
   }
 }

@@ -12,7 +12,7 @@ import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
 import { Live } from './live/live.ts'
 import { ndjson, requireUtf8 } from './mediaTypes.ts'
 import { createMethodIndex } from './methodIndex.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
 import { expectedProblem, type Problem, ProblemError, problemHeaders, problemStatus, problemText } from './problem.ts'
 import { limitRate } from './rateLimit.ts'
@@ -130,17 +130,17 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   })
   const checkGuards = guardRoutes(app, access)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
-  app.addHook('onResponse', (request, reply, done) => {
-    metrics.observe(request, reply)
-    if (options.logRequests === true) {
+  observeRoutes(app, metrics)
+  if (options.logRequests === true) {
+    app.addHook('onResponse', (request, reply, done) => {
       const { method, url, params } = request
       const operation = isJsonObject(params) ? params.id : undefined
       const traceId = traceparentOf(request.headers)?.split('-')[1]
       const ms = Math.round(reply.elapsedTime * 1_000) / 1_000
       logger?.info({ method, path: pathOf(url), status: reply.statusCode, ms, operation, traceId }, 'request')
-    }
-    done()
-  })
+      done()
+    })
+  }
 
   await registerDocument(app, options.version)
   await app.register(async (scope) => {
@@ -189,6 +189,24 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   await app.ready()
   checkGuards()
   return app
+}
+
+/** Each route has its own observer: `request.routeOptions` makes a new object at each look. */
+function observeRoutes(app: ApiServer, metrics: Metrics): void {
+  app.addHook('onRoute', (route) => {
+    const observe = metrics.observer(route.url)
+    const observed = (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+      observe(request.raw.method ?? '', reply)
+      done()
+    }
+    const others = route.onResponse === undefined ? [] : [route.onResponse].flat()
+    route.onResponse = [observed, ...others]
+  })
+  const observeUnknown = metrics.observer('unknown')
+  app.addHook('onResponse', (request, reply, done) => {
+    if (request.is404) observeUnknown(request.raw.method ?? '', reply)
+    done()
+  })
 }
 
 function answerProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {

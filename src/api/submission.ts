@@ -31,12 +31,10 @@ function commandOf(operation: string, headers: CommandHeaders, actor: string, bo
 const sinceEventsMax = 100
 const sinceBytesMax = 256 * 1024
 
+export type NotAccepted = Exclude<CommandResult, { kind: 'accepted' }>
+
 /** A command that was not accepted, as a problem. A 412 says what happened since the revision the caller knew. */
-export async function commandProblem(
-  context: ApiContext,
-  command: Command,
-  result: Exclude<CommandResult, { kind: 'accepted' }>,
-): Promise<Problem> {
+export async function commandProblem(context: ApiContext, command: Command, result: NotAccepted): Promise<Problem> {
   if (result.kind === 'failed') return failureProblem(result.failure, result.operation, result.key)
   const problem = refusalProblem(result.refusal, result.operation, result.key)
   if (result.refusal.code !== 'revision_mismatch' || command.expectedRevision === undefined) return problem

@@ -1,4 +1,3 @@
-import { toUSVString } from 'node:util'
 import { type AppendRequest, appendBytesMax, type EventToAppend } from './eventLog.ts'
 
 /** Stream names and event types: this many UTF-8 bytes at most, so that every store can index them. */
@@ -25,12 +24,22 @@ export function checkRequest(request: AppendRequest): 'too_large' | 'invalid' | 
   if (!isName(request.stream)) return 'invalid'
   const { expectedRevision } = request
   if (expectedRevision !== 'noStream' && (expectedRevision < 0n || expectedRevision > revisionMax)) return 'invalid'
-  let bytes = 0
-  for (const event of request.events) {
-    bytes += Buffer.byteLength(event.type) + Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata)
-    if (bytes > appendBytesMax) return 'too_large'
-  }
+  if (isTooLarge(request.events)) return 'too_large'
   return request.events.every(isStorable) ? null : 'invalid'
+}
+
+/** No UTF-16 unit takes more than three bytes: most appends are too short to be measured. */
+const unitsSurelyFitting = Math.floor(appendBytesMax / 3)
+
+function isTooLarge(events: readonly EventToAppend[]): boolean {
+  let units = 0
+  for (const { type, data, metadata } of events) units += type.length + data.length + metadata.length
+  if (units <= unitsSurelyFitting) return false
+  let bytes = 0
+  for (const { type, data, metadata } of events) {
+    bytes += Buffer.byteLength(type) + Buffer.byteLength(data) + Buffer.byteLength(metadata)
+  }
+  return bytes > appendBytesMax
 }
 
 function isStorable(event: EventToAppend): boolean {
@@ -41,11 +50,9 @@ function isStorable(event: EventToAppend): boolean {
 
 /** A lone surrogate has no UTF-8 form: encoding would replace it, and the bytes would not come back. */
 function isStorableText(text: string): boolean {
-  return text !== '' && !text.includes(textSeparator) && toUSVString(text) === text
+  return text !== '' && !text.includes(textSeparator) && text.isWellFormed()
 }
 
 function isName(name: string): boolean {
-  return (
-    name !== '' && Buffer.byteLength(name) <= nameBytesMax && !controlCharacter.test(name) && toUSVString(name) === name
-  )
+  return name !== '' && Buffer.byteLength(name) <= nameBytesMax && !controlCharacter.test(name) && name.isWellFormed()
 }

@@ -5,8 +5,39 @@ import { emptyObject, isJsonObject, type Json, type JsonObject, sameJson } from 
  * them, and the target itself is returned when the patch changes nothing. Members named `__proto__` are plain members.
  */
 export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
+  const members = Object.keys(patch)
+  return replaced(target, patch, members) ?? merged(target, patch, members)
+}
+
+/**
+ * A service that reports sends the same members in the same order each time: then nothing of the target is left, and the
+ * patch is the result as it stands. Null when it is not so.
+ */
+function replaced(target: JsonObject, patch: JsonObject, members: readonly string[]): JsonObject | null {
+  const before = Object.keys(target)
+  if (before.length !== members.length) return null
+  let changed = false
+  for (let index = 0; index < members.length; index += 1) {
+    const member = members[index] ?? ''
+    if (before[index] !== member) return null
+    const value = patch[member] ?? null
+    const current = target[member] ?? null
+    if (typeof value !== 'object') {
+      if (current !== value) changed = true
+    } else {
+      if (value === null) return null
+      const after = mergedMember(current, value)
+      // Equal, but perhaps only in what the patch speaks of.
+      if (after !== value) return null
+      if (after !== current) changed = true
+    }
+  }
+  return changed ? patch : target
+}
+
+function merged(target: JsonObject, patch: JsonObject, members: readonly string[]): JsonObject {
   let result: Record<string, Json> | null = null
-  for (const member of Object.keys(patch)) {
+  for (const member of members) {
     const value = patch[member] ?? null
     const current = Object.hasOwn(target, member) ? (target[member] ?? null) : undefined
     if (value === null) {
@@ -15,10 +46,10 @@ export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
       delete result[member]
       continue
     }
-    const merged = mergedMember(current, value)
-    if (merged === current) continue
+    const after = mergedMember(current, value)
+    if (after === current) continue
     result ??= { ...target }
-    setMember(result, member, merged)
+    setMember(result, member, after)
   }
   return result ?? target
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isJsonObject, type JsonObject } from './json.ts'
+import { emptyObject, isJsonObject, type JsonObject } from './json.ts'
 import type { PipelineOf } from './pipeline.ts'
 import type { OperationState } from './state.ts'
 
@@ -8,13 +8,43 @@ export const stateVersion = 1
 
 /** JSON text from which `restoreState` makes the same state again. */
 export function serialiseState(state: OperationState): string {
-  const { pipeline, revision, ...rest } = state
-  return JSON.stringify({
+  return serialiseWith(state, state.data, state.metadata)
+}
+
+/** The same without the documents, for who keeps them apart: they are empty in the text. */
+export function serialiseWithoutDocuments(state: OperationState): string {
+  return serialiseWith(state, emptyObject, emptyObject)
+}
+
+/** Every member by its name: spreads took longer than the printing. */
+function serialiseWith(state: OperationState, data: JsonObject, metadata: JsonObject): string {
+  const { pipeline } = state
+  const serialised: Serialised = {
     stateVersion,
     pipeline: { name: pipeline.name, version: pipeline.version },
-    revision: revision.toString(),
-    ...rest,
-  })
+    revision: state.revision.toString(),
+    id: state.id,
+    theme: state.theme,
+    state: state.state,
+    tracks: state.tracks,
+    held: state.held,
+    data,
+    metadata,
+    dataBytesMax: state.dataBytesMax,
+    metadataBytesMax: state.metadataBytesMax,
+    lastHash: state.lastHash,
+    openedAt: state.openedAt,
+    updatedAt: state.updatedAt,
+    openedBy: state.openedBy,
+  }
+  return JSON.stringify(serialised)
+}
+
+/** Has the compiler ask for a member that a state gets later on. */
+type Serialised = Omit<OperationState, 'pipeline' | 'revision'> & {
+  readonly stateVersion: number
+  readonly pipeline: { readonly name: string; readonly version: number }
+  readonly revision: string
 }
 
 /** Null for a text of another `stateVersion`. Throws for a text that is none of ours; `pipelineOf` may throw as well. */

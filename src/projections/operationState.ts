@@ -1,7 +1,7 @@
 import { emptyObject, isJsonObject, type JsonObject } from '../operation/json.ts'
 import { anyPipeline, type PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
-import { restoreState, serialiseState } from '../operation/stateJson.ts'
+import { restoreState, serialiseWithoutDocuments } from '../operation/stateJson.ts'
 import { operationBody } from '../operation/view.ts'
 
 /**
@@ -17,7 +17,7 @@ export interface StateColumns {
 }
 
 export function stateColumn(state: OperationState): string {
-  return serialiseState({ ...state, data: emptyObject, metadata: emptyObject })
+  return serialiseWithoutDocuments(state)
 }
 
 /** Throws on what this version of the state's text cannot be restored from. */

@@ -22,6 +22,30 @@ describe('canonical JSON', () => {
     )
   })
 
+  test('is so for objects that share the beginning of their names, in any order and with members left out', () => {
+    const names = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', '', '1', '__proto__'), { minLength: 1 })
+    const objects = fc.array(names, { minLength: 1, maxLength: 20 })
+    fc.assert(
+      fc.property(objects, (all) => {
+        for (const order of all) {
+          const value = Object.fromEntries(order.map((name, index) => [name, index % 3 === 2 ? undefined : index]))
+          expect(canonicalJson(value)).toBe(canonicalize(value))
+        }
+      }),
+    )
+  })
+
+  test('is so for objects with more members, and more kinds of objects, than are remembered', () => {
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`m${(index * 7919) % 200}`, index]))
+    expect(canonicalJson(many)).toBe(canonicalize(many))
+    for (let index = 0; index < 30_000; index += 1) {
+      const value = { [`id ${index % 11_000}`]: index, z: 1, a: 2 }
+      const id = `id ${index % 11_000}`
+      if (canonicalJson(value) !== `{"a":2,"${id}":${index},"z":1}`)
+        expect(canonicalJson(value)).toBe(canonicalize(value))
+    }
+  })
+
   test('writes numbers as ECMAScript does', () => {
     expect(canonicalJson([1e21, 1e-7, 0.1, 100, -0])).toBe('[1e+21,1e-7,0.1,100,0]')
   })

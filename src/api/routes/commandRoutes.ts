@@ -11,8 +11,8 @@ import { commandRequestHeaders } from '../contract/headers.ts'
 import { operationParams } from '../contract/operations.ts'
 import { noQuery } from '../contract/paging.ts'
 import { ProblemError } from '../problem.ts'
-import { acceptedStatus, receiptText } from '../receiptText.ts'
-import { commandProblem, openOperation, reportStatus } from '../submission.ts'
+import { type Accepted, acceptedStatus, receiptText } from '../receiptText.ts'
+import { commandProblem, type NotAccepted, openOperation, reportStatus } from '../submission.ts'
 
 const commandProblems = [404, 408, 409, 412, 413, 415, 422] as const
 
@@ -34,8 +34,9 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
         },
       },
     },
-    (request, reply) =>
-      carryOut(context, openOperation(request.body, commandHeaders(request.headers), actorOf(request)), reply),
+    (request, reply) => {
+      carryOut(context, openOperation(request.body, commandHeaders(request.raw.headers), actorOf(request)), reply)
+    },
   )
 
   app.post(
@@ -57,20 +58,34 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
         },
       },
     },
-    (request, reply) =>
-      carryOut(
-        context,
-        reportStatus(request.params.id, request.body, commandHeaders(request.headers), actorOf(request)),
-        reply,
-      ),
+    (request, reply) => {
+      const { params, body, raw } = request
+      carryOut(context, reportStatus(params.id, body, commandHeaders(raw.headers), actorOf(request)), reply)
+    },
   )
 }
 
-async function carryOut(context: ApiContext, command: Command, reply: FastifyReply): Promise<FastifyReply> {
-  const result = await context.commands.submit(command)
-  if (result.kind !== 'accepted') throw new ProblemError(await commandProblem(context, command, result))
+/** Answers by itself, later: a promise for Fastify to wait for would take several more turns of the microtask queue. */
+function carryOut(context: ApiContext, command: Command, reply: FastifyReply): void {
+  context.commands.submit(command).then(
+    (result) => {
+      if (result.kind === 'accepted') sendReceipt(context, result, reply)
+      else sendProblem(context, command, result, reply)
+    },
+    (bug) => reply.send(bug),
+  )
+}
+
+function sendReceipt(context: ApiContext, result: Accepted, reply: FastifyReply): void {
   reply.header('etag', entityTag(result.revision))
   const status = acceptedStatus(result)
   if (status === 201) reply.header('location', `/v1/operations/${result.operation}`)
-  return sendJson(reply, status, receiptText(result, context.tokens))
+  sendJson(reply, status, receiptText(result, context.tokens))
+}
+
+function sendProblem(context: ApiContext, command: Command, result: NotAccepted, reply: FastifyReply): void {
+  commandProblem(context, command, result).then(
+    (problem) => reply.send(new ProblemError(problem)),
+    (bug) => reply.send(bug),
+  )
 }
