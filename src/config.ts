@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
+import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
 import { defaultLimits, type OperationLimits } from './operation/limits.ts'
 
 const kibibyte = 1024
@@ -116,6 +116,12 @@ export const environmentSchema = z.object({
     "What a live stream's reader may leave standing; with more it is cut off, to come back and resume.",
   ),
   WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Requests that wait for an operation (`until`) at once.'),
+  WAYBILL_AUDIT_INTERVAL_MS: integer(
+    5_000,
+    0,
+    86_400_000,
+    'Mean time between two samples of the self-audit (docs/self-audit.md), on this node. 0: none are taken.',
+  ),
   WAYBILL_QUEUED_COMMANDS_MAX: integer(
     commands.queuedCommandsMax,
     1,
@@ -163,6 +169,8 @@ export interface Config {
   readonly logLevel: string
   readonly logRequests: boolean
   readonly shutdownMsMax: number
+  /** 0: no self-audit. */
+  readonly auditIntervalMs: number
   readonly apiLimits: ApiLimits
   readonly commandLimits: CommandLimits
   readonly operationLimits: OperationLimits
@@ -175,12 +183,12 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+const settingNames = Object.keys(environmentSchema.shape)
 
 /** Reads the whole configuration. A variable that is empty counts as not set. Throws ConfigError. */
 export function readConfig(environment: Environment): Config {
   const errors: string[] = []
-  const given = takeKnown(environment, errors)
+  const given = takeKnown(environment, settingNames, errors)
   const parsed = environmentSchema.safeParse(given)
   if (!parsed.success) {
     for (const issue of parsed.error.issues) errors.push(`${issue.path.join('.')}: ${issue.message}`)
@@ -191,70 +199,7 @@ export function readConfig(environment: Environment): Config {
     errors.push('WAYBILL_BULK_COMMANDS_TOTAL_MAX: must be below WAYBILL_QUEUED_COMMANDS_MAX')
   }
   if (errors.length > 0) throw configError(errors)
-  return toConfig(values, unknownVariables(environment))
-}
-
-function takeKnown(environment: Environment, errors: string[]): Record<string, string> {
-  const given: Record<string, string> = {}
-  for (const name of Object.keys(environmentSchema.shape)) {
-    const value = environment[name]
-    if (value !== undefined && value !== '') given[name] = value
-  }
-  for (const name of secrets) {
-    const file = environment[`${name}_FILE`]
-    if (file === undefined || file === '') continue
-    if (given[name] !== undefined) {
-      errors.push(`${name}_FILE: ${name} is set as well; set one of them`)
-      continue
-    }
-    try {
-      given[name] = readFileSync(file, 'utf8').trim()
-    } catch {
-      errors.push(`${name}_FILE: the file cannot be read`)
-    }
-  }
-  if ((environment.EVENTSTORE_URL ?? '') !== '') {
-    errors.push('EVENTSTORE_URL: this version keeps its log in PostgreSQL only')
-  }
-  return given
-}
-
-const secrets = ['DATABASE_URL', 'WAYBILL_OPERATOR_KEY'] as const
-
-/** A secret in a file. */
-const secretFiles: ReadonlySet<string> = new Set(secrets.map((name) => `${name}_FILE`))
-
-/** Read by the command line tools that come with the service, and by docker-compose.yml. */
-const readElsewhere = new Set(['WAYBILL_URL', 'WAYBILL_KEY', 'WAYBILL_KEY_FILE', 'WAYBILL_POSTGRES_PASSWORD'])
-
-function unknownVariables(environment: Environment): string[] {
-  const known = Object.keys(environmentSchema.shape)
-  return Object.keys(environment)
-    .filter(
-      (name) =>
-        name.startsWith('WAYBILL_') && !known.includes(name) && !readElsewhere.has(name) && !secretFiles.has(name),
-    )
-    .map((name) => {
-      const [nearest] = known
-        .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
-        .sort((one, other) => one.distance - other.distance)
-      const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.candidate}?` : ''
-      return `${name} is set, and no setting of this version.${hint}`
-    })
-}
-
-/** Levenshtein. */
-function editDistance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (let i = 0; i < one.length; i += 1) {
-    const next = [i + 1]
-    for (let j = 0; j < other.length; j += 1) {
-      const replaced = (row[j] ?? 0) + (one[i] === other[j] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row.at(-1) ?? 0
+  return toConfig(values, unknownVariables(environment, settingNames))
 }
 
 function configError(errors: readonly string[]): ConfigError {
@@ -276,6 +221,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     allowUnsafeDurability: values.WAYBILL_ALLOW_UNSAFE_DURABILITY,
     logLevel: values.WAYBILL_LOG_LEVEL,
     logRequests: values.WAYBILL_LOG_REQUESTS,
+    auditIntervalMs: values.WAYBILL_AUDIT_INTERVAL_MS,
     shutdownMsMax: values.WAYBILL_SHUTDOWN_S_MAX * 1_000,
     apiLimits: {
       bodyBytesMax: values.WAYBILL_BODY_BYTES_MAX,

@@ -9,6 +9,7 @@ import type { EventLogLogger } from './eventlog/eventLog.ts'
 import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
 import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
+import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
 import type { ProjectionLogger } from './projections/readModel.ts'
 
@@ -105,11 +106,16 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       logger,
     })
     closers.push(() => projections.close())
-    const { readModel, projector } = projections
+    const { readModel, projector, auditRows } = projections
     projector.start()
     // Its session must not stand in the way of a node that serves that history.
     anotherHistory.signal.addEventListener('abort', () => void projector.stop(), { once: true })
     if (anotherHistory.signal.aborted) await projector.stop()
+
+    const { auditIntervalMs } = config
+    const selfAudit =
+      auditIntervalMs === 0 ? null : new SelfAudit({ log, rows: auditRows, intervalMs: auditIntervalMs, logger })
+    anotherHistory.signal.addEventListener('abort', () => void selfAudit?.stop(), { once: true })
 
     const app = await buildServer({
       access,
@@ -117,6 +123,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       commands,
       readModel,
       projector,
+      ...(selfAudit === null ? {} : { selfAudit }),
       draining: draining.signal,
       anotherHistory: anotherHistory.signal,
       limits: config.apiLimits,
@@ -131,6 +138,10 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       await closeServer(app)
     })
     const url = await app.listen({ host: config.host, port: config.port })
+    if (selfAudit !== null) {
+      selfAudit.start()
+      closers.push(() => selfAudit.stop())
+    }
     return { url, storage: database.storage, keysNeeded: access.authenticate(undefined) === null, failed, stop }
   } catch (error) {
     await stop()

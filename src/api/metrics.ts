@@ -13,7 +13,7 @@ export interface Metrics {
 /** Called once an answer is sent. */
 export type RouteObserver = (method: string, reply: Pick<FastifyReply, 'statusCode' | 'elapsedTime'>) => void
 
-type MetricsContext = Pick<ApiContext, 'commands' | 'projector' | 'log' | 'readModel'>
+type MetricsContext = Pick<ApiContext, 'commands' | 'projector' | 'log' | 'readModel' | 'selfAudit'>
 
 /** Everything at `/metrics`: prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
 export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics'>): Metrics {
@@ -29,6 +29,7 @@ export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics
   commandMetrics(registry, context)
   projectionMetrics(registry, context)
   liveMetrics(registry, live)
+  if (context.selfAudit !== undefined) auditMetrics(registry, context.selfAudit)
 
   return {
     contentType: registry.contentType,
@@ -155,6 +156,46 @@ function liveMetrics(registry: Registry, { metrics }: Pick<Live, 'metrics'>): vo
     registers,
     collect() {
       this.set(metrics.waits())
+    },
+  })
+}
+
+function auditMetrics(registry: Registry, audit: NonNullable<MetricsContext['selfAudit']>): void {
+  const registers = [registry]
+  function counter(name: string, help: string, label: string, counts: () => Readonly<Record<string, number>>): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset()
+        for (const [value, count] of Object.entries(counts())) this.inc({ [label]: value }, count)
+      },
+    })
+  }
+  counter(
+    'waybill_audit_checked_total',
+    'Rows held against the log by this process.',
+    'of',
+    () => audit.status().checked,
+  )
+  counter('waybill_audit_drifts_total', 'Rows found to differ from the log.', 'of', () => audit.status().drifted)
+  counter('waybill_audit_skipped_total', 'Samples that came to no verdict.', 'reason', () => audit.status().skipped)
+  new Gauge({
+    name: 'waybill_audit_drifting',
+    help: 'Rows that differed from the log when this process last looked; must be 0.',
+    registers,
+    collect() {
+      this.set(audit.status().drifting)
+    },
+  })
+  new Gauge({
+    name: 'waybill_audit_last_check_age_seconds',
+    help: 'Time since the last sample that could be taken.',
+    registers,
+    collect() {
+      this.set(audit.status().secondsSinceCheck)
     },
   })
 }

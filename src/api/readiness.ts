@@ -1,8 +1,11 @@
+import type { SelfAuditStatus } from '../processes/selfAudit.ts'
 import type { ApiContext } from './context.ts'
 
 export interface ReadinessCheck {
   readonly name: string
   readonly ok: boolean
+  /** Shown, and no reason to send requests elsewhere: every node reads the same tables. */
+  readonly advisory?: true
   /** One sentence; names nothing internal. */
   readonly detail: string
 }
@@ -11,7 +14,7 @@ export interface ReadinessCheck {
 const answerMsMax = 2_000
 
 export async function checkReadiness(context: ApiContext): Promise<ReadinessCheck[]> {
-  const { log, readModel, projector, draining, anotherHistory } = context
+  const { log, readModel, projector, selfAudit, draining, anotherHistory } = context
   const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
   const { phase } = projector.status()
   const projects = phase === 'live' || phase === 'waiting'
@@ -28,7 +31,16 @@ export async function checkReadiness(context: ApiContext): Promise<ReadinessChec
     },
     { name: 'read model', ok: readModelOk, detail: readModelOk ? 'It answers.' : 'It does not answer.' },
     { name: 'projector', ok: projects, detail: projectorDetails[phase] },
+    ...(selfAudit === undefined ? [] : [auditCheck(selfAudit.status())]),
   ]
+}
+
+function auditCheck({ drifting, checked }: SelfAuditStatus): ReadinessCheck {
+  const detail =
+    drifting === 0
+      ? `None of ${checked.operation} operations looked at differs from the log.`
+      : `Rows differ from the log, of operations or counts: ${drifting}. docs/self-audit.md says what to do.`
+  return { name: 'self-audit', ok: drifting === 0, advisory: true, detail }
 }
 
 const replaced =

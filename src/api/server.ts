@@ -70,6 +70,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     limits,
     draining,
     ...(options.anotherHistory === undefined ? {} : { anotherHistory: options.anotherHistory }),
+    ...(options.selfAudit === undefined ? {} : { selfAudit: options.selfAudit }),
   }
   const bodies = createBodyReader(limits)
   const live = new Live(context, logger)

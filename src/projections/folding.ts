@@ -37,7 +37,7 @@ interface Touched {
 
 const detailLengthMax = 500
 /** All names in streams are printable ASCII; a line break would tear the batch's columns apart. */
-const unprintable = /[^\x21-\x7e]/
+export const unprintable = /[^\x21-\x7e]/
 
 /**
  * Folds a batch of events in memory. No I/O: the caller hands in the operations that `missing` asks for, and writes what

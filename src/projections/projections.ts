@@ -1,5 +1,6 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
 import { type MigrateResult, migrate } from '../postgres/migrate.ts'
+import { type AuditRows, createAuditRows } from './auditRows.ts'
 import { CheckpointSignal } from './checkpointSignal.ts'
 import { createReadModel, type ReadModelSettings } from './postgresReadModel.ts'
 import { createProjector, type ProjectorSettings } from './projector.ts'
@@ -17,6 +18,7 @@ export interface Projections {
   readonly readModel: ReadModel
   /** Not started yet. */
   readonly projector: Projector
+  readonly auditRows: AuditRows
   /** Stops the projector, then ends the connections. */
   close(): Promise<void>
 }
@@ -31,11 +33,14 @@ export function createProjections(settings: ProjectionsSettings): Projections {
   const signal = new CheckpointSignal(settings.onCheckpoint)
   const readModel = createReadModel({ ...settings, signal, logId: settings.log.logId })
   const projector = createProjector({ ...settings, signal })
+  const auditRows = createAuditRows({ ...settings, logId: settings.log.logId })
   return {
     readModel,
     projector,
+    auditRows,
     async close() {
       await projector.stop()
+      await auditRows.close()
       await readModel.close()
     },
   }

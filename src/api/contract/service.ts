@@ -29,7 +29,12 @@ export const readinessQuery = z.strictObject({
   verbose: z.enum(['', 'true', '1']).exactOptional().meta({ description: 'Also lists the checks.' }),
 })
 
-export const readinessCheck = z.strictObject({ name: z.string(), ok: z.boolean(), detail: z.string() })
+export const readinessCheck = z.strictObject({
+  name: z.string(),
+  ok: z.boolean(),
+  advisory: z.literal(true).exactOptional().meta({ description: 'It is shown, and does not count: ready without it.' }),
+  detail: z.string(),
+})
 
 export const ready = z
   .strictObject({ status: z.literal('ready'), checks: z.array(readinessCheck).exactOptional() })

@@ -75,7 +75,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
     async (request, reply) => {
       const checks = await checkReadiness(context)
       const shown = request.query.verbose === undefined ? {} : { checks }
-      const failing = checks.filter((check) => !check.ok).map((check) => check.name)
+      const failing = checks.filter((check) => !check.ok && check.advisory !== true).map((check) => check.name)
       if (failing.length > 0) {
         const detail = `Not ready: ${failing.join(', ')}.`
         throw new ProblemError({ code: 'not_ready', detail, retryAfterS: 1, ...shown })

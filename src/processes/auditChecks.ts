@@ -1,0 +1,97 @@
+import type { EventLog } from '../eventlog/eventLog.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { operationStream } from '../operation/streamName.ts'
+import type { AuditedOperation, AuditRows } from '../projections/auditRows.ts'
+import { canonical, type Difference, difference, rowDifferences } from '../projections/rowDifferences.ts'
+import { Shapes } from '../projections/shape.ts'
+import { foldStream, type StreamFold } from './streamFold.ts'
+
+/** What is audited: an operation, or how many operations are said to have one shape. */
+export type AuditSubject =
+  | { readonly of: 'operation'; readonly id: string }
+  | { readonly of: 'count'; readonly id: bigint }
+
+export type Verdict =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'drift'; readonly differences: readonly Difference[] }
+  /**
+   * `too_long`: more than the audit may read. `not_comparable`: the rows are of another log or another version's fold, or
+   * the stream holds an event of a newer version.
+   */
+  | { readonly kind: 'skipped'; readonly reason: 'too_long' | 'not_comparable' }
+
+export interface AuditStores {
+  readonly log: Pick<EventLog, 'readStream'>
+  readonly rows: Pick<AuditRows, 'operation' | 'definition' | 'countShape'>
+}
+
+/** Of one stream: a second or two of folding, in small pieces. */
+const eventsMax = 20_000n
+/** Entries of an index. */
+const countedRowsMax = 20_000
+const reasonLengthMax = 200
+
+const same: Verdict = { kind: 'same' }
+const notComparable: Verdict = { kind: 'skipped', reason: 'not_comparable' }
+const tooLong: Verdict = { kind: 'skipped', reason: 'too_long' }
+
+/** One look. Rows that move meanwhile do no harm: a row is held against the revision it says it has, and the log only grows. */
+export function audit(stores: AuditStores, subject: AuditSubject, signal: AbortSignal): Promise<Verdict> {
+  return subject.of === 'operation' ? auditOperation(stores, subject.id, signal) : auditCount(stores, subject.id)
+}
+
+async function auditOperation({ log, rows }: AuditStores, id: string, signal: AbortSignal): Promise<Verdict> {
+  const found = await rows.operation(id)
+  if (found === null) return notComparable
+  const revision = found.row?.revision ?? -1n
+  if (revision >= eventsMax) return tooLong
+  try {
+    const fold = await foldStream(log, operationStream(id), revision, signal)
+    return verdict([...operationDifferences(found, fold), await definitionDifference(rows, fold)])
+  } catch (error) {
+    if (error instanceof NewerSchemaError) return notComparable
+    throw error
+  }
+}
+
+const shapes = new Shapes()
+
+function operationDifferences({ row, parked, checkpoint }: AuditedOperation, fold: StreamFold): (Difference | null)[] {
+  const revision = row?.revision ?? null
+  if (fold.kind === 'short') return [difference('revision', revision, fold.revision < 0n ? null : fold.revision)]
+  if (fold.kind !== 'folded') {
+    const said = `at revision ${fold.revision}: ${fold.reason.slice(0, reasonLengthMax)}`
+    return [{ field: fold.kind === 'broken' ? 'hash chain' : 'fold', row: null, log: said }]
+  }
+  const { last, next } = fold
+  const behind = parked === null && next !== null && next.position <= checkpoint
+  const ahead = row !== null && row.position > checkpoint
+  return [
+    behind ? difference('revision', revision, next.revision) : null,
+    ahead ? difference('checkpoint', checkpoint, row.position) : null,
+    parked === null ? null : difference('parked.revision', parked.revision, (revision ?? -1n) + 1n),
+    parked === null ? null : difference('parked.position', parked.position, next?.position ?? null),
+    ...(row === null || last === null ? [] : rowDifferences(row, last.state, last.position, shapes)),
+  ]
+}
+
+/** The projector folds with the definitions that its tables hold. */
+async function definitionDifference(rows: AuditStores['rows'], fold: StreamFold): Promise<Difference | null> {
+  if (fold.kind !== 'folded' || fold.last === null) return null
+  const { pipeline } = fold.last.state
+  if (pipeline.any) return null
+  const stored = await rows.definition(pipeline.name, pipeline.version)
+  return difference('pipelines.definition', canonical(stored), canonical(pipeline.definition))
+}
+
+async function auditCount({ rows }: AuditStores, id: bigint): Promise<Verdict> {
+  const count = await rows.countShape(id, countedRowsMax)
+  if (count === null) return notComparable
+  if (count.counted === null) return tooLong
+  return verdict([difference('shapes.operations', count.said, count.counted)])
+}
+
+function verdict(found: readonly (Difference | null)[]): Verdict {
+  const differences = found.filter((one) => one !== null)
+  return differences.length === 0 ? same : { kind: 'drift', differences }
+}

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import type { EventLog } from '../../src/eventlog/eventLog.ts'
+import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
+import { audit } from '../../src/processes/auditChecks.ts'
+import { foldStream } from '../../src/processes/streamFold.ts'
+import type { AuditRows } from '../../src/projections/auditRows.ts'
+import { Journal } from '../projections/support/journal.ts'
+import { linear } from '../projections/support/pipelines.ts'
+
+const never = new AbortController().signal
+
+/** One operation with so many events. */
+async function longStream(count: number): Promise<Journal> {
+  const journal = new Journal(createMemoryEventLog())
+  await journal.open('op-1')
+  const requests = []
+  for (let index = 1; index < count; index += 1) {
+    const request = journal.decide('op-1', {
+      type: 'ReportStatus',
+      service: 'svc',
+      status: `s${index}`,
+      data: { index },
+    })
+    if (request !== null) requests.push(request)
+  }
+  await journal.append(requests)
+  return journal
+}
+
+describe('folding a stream', () => {
+  it('ends where it is told to, and says what comes next', async () => {
+    const journal = new Journal(createMemoryEventLog())
+    await journal.define('linear', linear)
+    await journal.open('op-1', { pipeline: 'linear' })
+    const opened = journal.states.get('op-1')
+    await journal.report('op-1', 'status1')
+    await journal.report('op-1', 'status2')
+    const at = (revision: bigint) => foldStream(journal.log, 'operation-op-1', revision, never)
+    expect(await at(-1n)).toMatchObject({ kind: 'folded', last: null, next: { revision: 0n, position: 2n } })
+    expect(await at(0n)).toMatchObject({
+      kind: 'folded',
+      last: { state: { ...opened, pipeline: { name: 'linear' } }, position: 2n },
+      next: { revision: 1n, position: 3n },
+    })
+    expect(await at(2n)).toMatchObject({ kind: 'folded', last: { state: { revision: 2n } }, next: null })
+    expect(await at(3n)).toEqual({ kind: 'short', revision: 2n })
+    expect(await foldStream(journal.log, 'operation-op-2', -1n, never)).toEqual({
+      kind: 'folded',
+      last: null,
+      next: null,
+    })
+    expect(await foldStream(journal.log, 'operation-op-2', 0n, never)).toEqual({ kind: 'short', revision: -1n })
+  })
+
+  it.each([1, 49, 50, 51, 99, 100, 101, 250])(
+    'reads %i events page by page, as it reads them at once',
+    async (count) => {
+      const journal = await longStream(count)
+      const last = BigInt(count) - 1n
+      const state = journal.states.get('op-1')
+      expect(await foldStream(journal.log, 'operation-op-1', last, never)).toMatchObject({
+        kind: 'folded',
+        last: { state: { lastHash: state?.lastHash, data: state?.data }, position: BigInt(count) },
+        next: null,
+      })
+      expect(await foldStream(journal.log, 'operation-op-1', last + 1n, never)).toEqual({
+        kind: 'short',
+        revision: last,
+      })
+    },
+  )
+
+  it('says which event is not what was hashed, on whatever page', async () => {
+    const journal = await longStream(120)
+    for (const broken of [0n, 49n, 50n, 119n]) {
+      const altered = {
+        ...journal.log,
+        readStream: async (...call: Parameters<EventLog['readStream']>) =>
+          (await journal.log.readStream(...call)).map((event) =>
+            event.revision === broken ? { ...event, data: `${event.data} ` } : event,
+          ),
+      }
+      const fold = await foldStream(altered, 'operation-op-1', 119n, never)
+      expect(fold).toMatchObject({ kind: 'broken', revision: broken })
+    }
+    const cut: Pick<EventLog, 'readStream'> = {
+      readStream: async (...call) => (await journal.log.readStream(...call)).filter(({ revision }) => revision !== 60n),
+    }
+    expect(await foldStream(cut, 'operation-op-1', 119n, never)).toMatchObject({ kind: 'broken', revision: 61n })
+  })
+
+  it('never holds more than a page, and lets others have their turns', async () => {
+    const journal = await longStream(5_000)
+    let most = 0
+    let turns = 0
+    let folding = true
+    const tick = (): void => {
+      turns += 1
+      if (folding) setImmediate(tick)
+    }
+    const counted: Pick<EventLog, 'readStream'> = {
+      readStream: async (...call) => {
+        const page = await journal.log.readStream(...call)
+        most = Math.max(most, page.length)
+        return page
+      },
+    }
+    tick()
+    await foldStream(counted, 'operation-op-1', 4_999n, never)
+    folding = false
+    expect(most).toBeLessThanOrEqual(50)
+    expect(turns).toBeGreaterThan(100)
+  })
+
+  it('stops at the next page when told to', async () => {
+    const journal = await longStream(500)
+    const stopping = new AbortController()
+    let pages = 0
+    const counted: Pick<EventLog, 'readStream'> = {
+      readStream: (...call) => {
+        pages += 1
+        if (pages === 2) stopping.abort(new Error('stopped'))
+        return journal.log.readStream(...call)
+      },
+    }
+    await expect(foldStream(counted, 'operation-op-1', 499n, stopping.signal)).rejects.toThrow('stopped')
+    expect(pages).toBe(2)
+  })
+
+  it('of 100,000 events is not begun', async () => {
+    const unread: Pick<EventLog, 'readStream'> = { readStream: () => Promise.reject(new Error('read')) }
+    const row = { revision: 99_999n } as NonNullable<Awaited<ReturnType<AuditRows['operation']>>>['row']
+    const rows = {
+      operation: async () => ({ checkpoint: 100_000n, row, parked: null }),
+      definition: async () => null,
+      countShape: async () => null,
+    }
+    expect(await audit({ log: unread, rows }, { of: 'operation', id: 'op-1' }, never)).toEqual({
+      kind: 'skipped',
+      reason: 'too_long',
+    })
+  })
+})
