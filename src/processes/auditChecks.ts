@@ -69,7 +69,7 @@ function operationDifferences({ row, parked, checkpoint }: AuditedOperation, fol
   return [
     behind ? difference('revision', revision, next.revision) : null,
     ahead ? difference('checkpoint', checkpoint, row.position) : null,
-    parked === null ? null : difference('parked.revision', parked.revision, (revision ?? -1n) + 1n),
+    parked === null ? null : difference('parked.revision', parked.revision, next?.revision ?? null),
     parked === null ? null : difference('parked.position', parked.position, next?.position ?? null),
     ...(row === null || last === null ? [] : rowDifferences(row, last.state, last.position, shapes)),
   ]

@@ -1,5 +1,5 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
-import { decode } from '../operation/envelope.ts'
+import { decode, noHash, withoutHash } from '../operation/envelope.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import { evolve } from '../operation/evolve.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline, type PipelineOf } from '../operation/pipeline.ts'
@@ -32,6 +32,7 @@ interface Last {
 }
 
 type Log = Pick<EventLog, 'readStream'>
+type PassedOver = (revision: bigint) => boolean
 
 /** In memory as a whole, and events have up to 768 KiB. */
 const pageCount = 50
@@ -40,18 +41,28 @@ const turnUnits = 256 * 1024
 
 /**
  * Folds an operation's stream from its beginning up to `revision` (-1n: nothing of it), each event held against the hash
- * chain first. Page by page, with turns for others in between: memory grows with the stream by its keys alone. Throws
- * NewerSchemaError, what the log throws, and the reason of `signal`.
+ * chain first. Page by page, with turns for others in between: memory grows with the stream by its keys alone. Events that
+ * are `passedOver` are folded as if they said nothing, and may be what no node writes. Throws NewerSchemaError, what the
+ * log throws, and the reason of `signal`.
  */
-export async function foldStream(log: Log, stream: string, revision: bigint, signal: AbortSignal): Promise<StreamFold> {
-  const fold = new Fold(log)
+export async function foldStream(
+  log: Log,
+  stream: string,
+  revision: bigint,
+  signal: AbortSignal,
+  passedOver: PassedOver = () => false,
+): Promise<StreamFold> {
+  const fold = new Fold(log, passedOver)
   for (;;) {
     const from = fold.revision + 1n
     // Up to the event after the last one: whether there is one, and where, is asked for too.
     const wanted = revision + 2n - from
     const maxCount = wanted < pageCount ? Number(wanted) : pageCount
     const page = await log.readStream(stream, { fromRevision: from, maxCount })
-    for (const events of turns(page.filter((event) => event.revision <= revision))) {
+    for (const events of turns(
+      page.filter((event) => event.revision <= revision),
+      passedOver,
+    )) {
       signal.throwIfAborted()
       const failure = await fold.take(events)
       if (failure !== null) return failure
@@ -68,14 +79,16 @@ class UnfoldableError extends Error {}
 
 class Fold {
   readonly #log: Log
+  readonly #passedOver: PassedOver
   #link: Link | null = null
   #pipelineOf: PipelineOf = () => {
     throw new UnfoldableError('no pipeline')
   }
   last: Last | null = null
 
-  constructor(log: Log) {
+  constructor(log: Log, passedOver: PassedOver) {
     this.#log = log
+    this.#passedOver = passedOver
   }
 
   get revision(): bigint {
@@ -84,6 +97,11 @@ class Fold {
 
   async take(events: readonly RecordedEvent[]): Promise<FoldFailure | null> {
     const verified = verifyStream(events, this.#link)
+    const [first] = events
+    if (first !== undefined && this.#passedOver(first.revision)) {
+      this.#passOver(first, verified.kind === 'intact' ? verified.link : null)
+      return null
+    }
     if (verified.kind === 'broken') return verified
     for (const event of events) {
       try {
@@ -95,6 +113,12 @@ class Fold {
     }
     this.#link = verified.link
     return null
+  }
+
+  #passOver({ revision, position, metadata }: RecordedEvent, link: Link | null): void {
+    const hash = withoutHash(metadata)?.hash ?? this.#link?.hash ?? noHash
+    this.#link = link ?? { revision, hash, keys: this.#link?.keys ?? new Map() }
+    if (this.last !== null) this.last = { state: { ...this.last.state, revision, lastHash: hash }, position }
   }
 
   async #fold(event: RecordedEvent): Promise<void> {
@@ -133,16 +157,19 @@ function foldable<T>(step: () => T): T {
   }
 }
 
-function* turns(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
+/** In pieces of so many units; events that are passed over are pieces of their own. */
+function* turns(events: readonly RecordedEvent[], passedOver: PassedOver): Generator<readonly RecordedEvent[]> {
   let turn: RecordedEvent[] = []
   let units = 0
   for (const event of events) {
+    const alone = passedOver(event.revision)
+    if (turn.length > 0 && (alone || units >= turnUnits)) {
+      yield turn
+      turn = []
+      units = 0
+    }
     turn.push(event)
-    units += event.data.length + event.metadata.length
-    if (units < turnUnits) continue
-    yield turn
-    turn = []
-    units = 0
+    units = alone ? turnUnits : units + event.data.length + event.metadata.length
   }
   if (turn.length > 0) yield turn
 }

@@ -103,12 +103,13 @@ describe('sampling', () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 100_000 }), fc.integer(), async (intervalMs, seed) => {
         const waits: number[] = []
+        const seeded = createRandom(seed)
         const stopped = new Promise<void>((resolve) => {
           const audit = new SelfAudit({
             log: createMemoryEventLog(),
             rows: emptyRows,
             intervalMs,
-            random: createRandom(seed).next,
+            random: () => seeded.next(),
             pause: async (ms) => {
               waits.push(ms)
               if (waits.length === 200) void audit.stop().then(resolve)

@@ -89,6 +89,33 @@ describe('folding a stream', () => {
     expect(await foldStream(cut, 'operation-op-1', 119n, never)).toMatchObject({ kind: 'broken', revision: 61n })
   })
 
+  it('goes on behind an event that is passed over, whatever that is', async () => {
+    const journal = await longStream(60)
+    const clean = await foldStream(journal.log, 'operation-op-1', 59n, never)
+    for (const skipped of [1n, 48n, 49n, 50n, 58n]) {
+      const spoilt: Pick<EventLog, 'readStream'> = {
+        readStream: async (...call) =>
+          (await journal.log.readStream(...call)).map((event) =>
+            event.revision === skipped ? { ...event, type: 'Nonsense', data: '[]' } : event,
+          ),
+      }
+      const passedOver = (revision: bigint): boolean => revision === skipped
+      expect(await foldStream(spoilt, 'operation-op-1', 59n, never)).toMatchObject({
+        kind: 'broken',
+        revision: skipped,
+      })
+      // Each report replaces what the one before said.
+      expect(await foldStream(spoilt, 'operation-op-1', 59n, never, passedOver)).toMatchObject({
+        kind: 'folded',
+        last: { state: { lastHash: clean.kind === 'folded' && clean.last?.state.lastHash, data: { index: 59 } } },
+      })
+      expect(await foldStream(spoilt, 'operation-op-1', skipped, never, passedOver)).toMatchObject({
+        kind: 'folded',
+        last: { state: { revision: skipped }, position: skipped + 1n },
+      })
+    }
+  })
+
   it('never holds more than a page, and lets others have their turns', async () => {
     const journal = await longStream(5_000)
     let most = 0

@@ -18,7 +18,7 @@ export interface Auditing {
   readonly audit: SelfAudit
   readonly lines: readonly Line[]
   /** Takes samples one after the other. */
-  samples(count: number): Promise<void>
+  readonly samples: (count: number) => Promise<void>
   /** Takes samples until `done`, 2,000 at most. */
   until(done: () => boolean): Promise<void>
   /** The fields that the operation was said to differ in; null when it was not. */
@@ -32,12 +32,13 @@ export function auditing(
   settings: Partial<SelfAuditSettings> & { readonly seed?: number } = {},
 ): Auditing {
   const lines: Line[] = []
+  const seeded = createRandom(settings.seed ?? 1)
   const note = (level: Line['level']) => (fields: object) => void lines.push({ level, fields })
   const audit = new SelfAudit({
     log,
     rows: auditRows,
     intervalMs: 1_000,
-    random: createRandom(settings.seed ?? 1).next,
+    random: () => seeded.next(),
     pause: async () => undefined,
     logger: { info: note('info'), warn: note('warn'), error: note('error') },
     ...settings,
