@@ -17,7 +17,7 @@ export async function checkReadiness(context: ApiContext): Promise<ReadinessChec
   const { log, readModel, projector, selfAudit, draining, anotherHistory } = context
   const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
   const { phase } = projector.status()
-  const projects = phase === 'live' || phase === 'waiting'
+  const projects = phase === 'live' || phase === 'waiting' || phase === 'rebuilding'
   return [
     {
       name: 'service',
@@ -50,6 +50,7 @@ const projectorDetails = {
   starting: 'It is starting.',
   live: 'It follows the log.',
   waiting: 'Another node projects.',
+  rebuilding: 'It folds the read model anew; reads show it as it was before.',
   retrying: 'It tries again after a failure.',
   log_behind: 'The log ends before what is folded already: it lost events, or is an older copy.',
   stopped: 'It has stopped.',

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../operation/json.ts'
+import { schemaName } from './schemaName.ts'
 import type { Shape } from './shape.ts'
 
 /** An operation as its row has it, with the state's three parts as JSON text. */
@@ -54,7 +55,7 @@ export interface Batch {
 /** The call of `commit_batch` (migrations/0001_read_model.sql says what each text holds). */
 export const commitBatchStatement = {
   name: 'commit_batch',
-  text: `SELECT commit_batch($1::text, $2::bigint, $3::bigint, $4::bigint, ${Array.from({ length: 19 }, (_, index) => `$${index + 5}::text`).join(', ')}, $24::json, $25::json, $26::json)`,
+  text: `SELECT ${schemaName}.commit_batch($1::text, $2::bigint, $3::bigint, $4::bigint, ${Array.from({ length: 19 }, (_, index) => `$${index + 5}::text`).join(', ')}, $24::json, $25::json, $26::json)`,
 } as const
 
 /** Lines of columns: half the node's time of arrays. JSON texts and ids hold no line break. */

@@ -1,8 +1,8 @@
 import type { RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import type { FoldedRows } from './foldedRows.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { PipelineCatalogue } from './pipelineCatalogue.ts'
-import type { ProjectorSession } from './session.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 
@@ -37,7 +37,7 @@ export class FoldMemory {
 
   /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */
   async fold(
-    session: Pick<ProjectorSession, 'loadStates'>,
+    rows: Pick<FoldedRows, 'loadStates'>,
     folding: Folding,
     events: readonly RecordedEvent[],
     confirmed?: ConfirmedState,
@@ -45,7 +45,7 @@ export class FoldMemory {
     let newer: NewerSchemaError | null = null
     const missing = folding.missing(events)
     if (missing.length > 0) {
-      for (const loaded of await session.loadStates(missing, this.pipelines)) folding.admit(loaded)
+      for (const loaded of await rows.loadStates(missing, this.pipelines)) folding.admit(loaded)
     }
     if (confirmed !== undefined) folding.recognise(events, confirmed)
     for (const [index, event] of events.entries()) {

@@ -3,6 +3,7 @@ import type { JsonObject } from '../operation/json.ts'
 import { createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
+import { projectionName } from './foldedRows.ts'
 import { estimateStatement, matchingShapesStatement, pageStatement, type Statement, type Way } from './listQuery.ts'
 import { bodyOf, type StateColumns } from './operationState.ts'
 import {
@@ -16,7 +17,6 @@ import {
   type Stats,
 } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
-import { projectionName } from './session.ts'
 
 export interface ReadModelSettings {
   readonly connectionString: string

@@ -1,13 +1,15 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { EventQueue } from './eventQueue.ts'
+import { projectionName } from './foldedRows.ts'
 import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
+import { Follower } from './follower.ts'
 import { LagMeter } from './lagMeter.ts'
-import type { ProjectionLogger, Projector, ProjectorPhase } from './readModel.ts'
-import { rebuild } from './rebuild.ts'
-import { foldVersion, ProjectorSession, projectionName, RefusedDataError } from './session.ts'
+import type { ProjectionLogger, Projector, ProjectorPhase, RebuildOptions } from './readModel.ts'
+import { Rebuilds } from './rebuild/rebuilds.ts'
+import { foldVersion, ProjectorSession } from './session.ts'
 
 export interface ProjectorSettings {
   readonly connectionString: string
@@ -25,17 +27,16 @@ export interface ProjectorSettings {
   readonly windowMs?: number
   /** Most events of a batch; default 1,000. */
   readonly batchEventsMax?: number
-  /** Bytes of folded operations kept in memory, by estimate; default 128 MiB. */
+  /** Bytes of folded operations kept in memory, by estimate; default 128 MiB. During a rebuild, as much again. */
   readonly cacheBytesMax?: number
+  /** A rebuild whose tables cannot take their place, because somebody is reading, tries so often; default 60: ten minutes. */
+  readonly swapAttemptsMax?: number
   /** How often a node that does not project tries to take over; default 500: within 2 s of a death, also on a busy machine. */
   readonly takeOverIntervalMs?: number
   /** Waits after failures double from 100 up to this; default 5,000. */
   readonly retryMaxMs?: number
 }
 
-/** Data and metadata of one batch's events, in UTF-16 units. */
-const batchBytesMax = 8_000_000
-const queueLimits = { eventsMax: 4_000, bytesMax: 16_000_000, readCountMax: 1_000 }
 const retryMinMs = 100
 const idleCheckMs = 1_000
 /** A batch under way when the projector stops has this long to end by itself. */
@@ -44,11 +45,6 @@ const stopMs = 5_000
 /** Folds the log into the read model (readModel.ts says how nodes share the work). */
 export function createProjector(settings: ProjectorSettings): Projector {
   return new PostgresProjector(settings)
-}
-
-interface RebuildRequest {
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
 }
 
 /** Ends the run for good: there is nothing to retry. */
@@ -65,11 +61,11 @@ class PostgresProjector implements Projector {
   readonly #settings: ProjectorSettings
   readonly #memory: FoldMemory
   readonly #lag = new LagMeter()
+  readonly #rebuilds: Rebuilds
+  readonly #follower: Follower
   readonly #stopping = new AbortController()
   #session: ProjectorSession | null = null
-  #queue: EventQueue | null = null
   #running: Promise<void> | null = null
-  #rebuild: RebuildRequest | null = null
   #phase: ProjectorPhase = 'starting'
   #error: string | null = null
   #eventsFolded = 0
@@ -80,7 +76,17 @@ class PostgresProjector implements Projector {
 
   constructor(settings: ProjectorSettings) {
     this.#settings = settings
-    this.#memory = new FoldMemory(settings.cacheBytesMax ?? 128 * 1024 * 1024)
+    const { cacheBytesMax = 128 * 1024 * 1024, swapAttemptsMax = 60, logger, signal: _, ...rest } = settings
+    this.#memory = new FoldMemory(cacheBytesMax)
+    this.#rebuilds = new Rebuilds({ ...rest, swapAttemptsMax, logger, cacheBytesMax }, () => this.#wake())
+    this.#follower = new Follower({
+      settings,
+      memory: this.#memory,
+      lag: this.#lag,
+      shouldEnd: () => this.#stopped || this.#rebuilds.asks,
+      onIdle: () => this.#measureIdle(),
+      onCommit: (batch) => this.#committed(batch),
+    })
   }
 
   start(): void {
@@ -90,24 +96,22 @@ class PostgresProjector implements Projector {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    this.#queue?.wake()
-    this.#wakeSleeper?.()
+    this.#wake()
     const timer = setTimeout(() => void this.#session?.close(), stopMs)
     await this.#running
     clearTimeout(timer)
   }
 
-  rebuild(): Promise<void> {
-    if (this.#phase !== 'live') return Promise.reject(new Error(`no rebuild by a projector that is ${this.#phase}`))
-    if (this.#rebuild !== null) return Promise.reject(new Error('a rebuild is under way'))
-    return new Promise((resolve, reject) => {
-      this.#rebuild = { resolve, reject }
-      this.#queue?.wake()
-    })
+  rebuild(options: RebuildOptions = {}): Promise<void> {
+    const session = this.#session
+    if (session === null || (this.#phase !== 'live' && this.#phase !== 'rebuilding')) {
+      return Promise.reject(new Error(`no rebuild by a projector that is ${this.#phase}`))
+    }
+    return this.#rebuilds.request(session, options)
   }
 
   lagMs(): number {
-    return this.#lag.lagMs(Date.now(), this.#queue?.oldestAt ?? null)
+    return this.#lag.lagMs(Date.now(), this.#follower.oldestAt)
   }
 
   status(): ReturnType<Projector['status']> {
@@ -117,6 +121,7 @@ class PostgresProjector implements Projector {
       parked: this.#parkedCount,
       eventsFolded: this.#eventsFolded,
       batches: this.#batches,
+      rebuild: this.#rebuilds.progress,
       error: this.#error,
     }
   }
@@ -137,7 +142,7 @@ class PostgresProjector implements Projector {
         if (error instanceof StoppedError) {
           this.#settings.logger?.error({ phase: error.phase, err: error }, 'the projector has stopped')
           this.#setPhase(error.phase)
-          this.#refuseRebuild(error)
+          this.#rebuilds.refuse(error)
           return
         }
         if (this.#eventsFolded > foldedBefore) waitMs = retryMinMs
@@ -148,7 +153,7 @@ class PostgresProjector implements Projector {
       }
     }
     this.#setPhase('stopped')
-    this.#refuseRebuild(new Error('the projector has stopped'))
+    this.#rebuilds.refuse(new Error('the projector has stopped'))
   }
 
   /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
@@ -159,15 +164,19 @@ class PostgresProjector implements Projector {
       if (!(await this.#waitForLock(session))) return
       while (!this.#stopped) {
         this.#memory.forget()
-        const position = await this.#takeOver(session)
-        if (this.#rebuild !== null) await this.#rebuildNow(session, this.#rebuild)
-        else await this.#follow(session, position)
+        const { position, older } = await this.#takeOver(session)
+        await this.#rebuilds.tend(session, older)
+        for (let at: bigint | null = position; at !== null && !this.#stopped; ) {
+          at = older ? await this.#awaitRebuild(session, at) : await this.#follow(session, at)
+          if (at !== null && this.#rebuilds.asks && (await this.#rebuilds.swap(at))) at = null
+        }
       }
     } finally {
       this.#settings.signal.publish(false)
       this.#session = null
       this.#memory.forget()
       await session.close()
+      await this.#rebuilds.breakOff()
     }
   }
 
@@ -177,17 +186,17 @@ class PostgresProjector implements Projector {
       if (await session.tryLock()) return true
       this.#error = null
       this.#setPhase('waiting')
-      this.#refuseRebuild(new Error('another node projects'))
+      this.#rebuilds.refuse(new Error('another node projects'))
       this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
       await this.#measureIdle()
       await this.#sleep(this.#settings.takeOverIntervalMs ?? 500)
-      if (session.lost !== null) throw session.lost
+      checkConnected(session)
     }
     return false
   }
 
-  /** The position to go on from, once the rows are known to be of this log and of this fold. */
-  async #takeOver(session: ProjectorSession): Promise<bigint> {
+  /** The position to go on from, and whether the rows are of an older fold, which is not gone on from. */
+  async #takeOver(session: ProjectorSession): Promise<{ readonly position: bigint; readonly older: boolean }> {
     const { log, signal, logger } = this.#settings
     const { epoch, position, logId, foldVersion: rowsVersion } = await session.takeOver()
     if (rowsVersion !== null && rowsVersion > foldVersion) {
@@ -196,13 +205,13 @@ class PostgresProjector implements Projector {
         `a newer node folded the rows (${rowsVersion}; this one makes ${foldVersion})`,
       )
     }
-    if (logId !== log.logId || rowsVersion !== foldVersion) {
+    if (logId !== log.logId || rowsVersion === null) {
       if (logId !== null)
         logger?.warn({ logId: log.logId, logIdOfRows: logId }, 'the read model is dropped and folded anew')
       await session.startOver(log.logId)
       signal.reset(0n)
       signal.publish(true)
-      return 0n
+      return { position: 0n, older: false }
     }
     const head = await log.head()
     if (head < position) {
@@ -211,81 +220,25 @@ class PostgresProjector implements Projector {
         `the log ends at ${head}, before the checkpoint ${position}: events are missing`,
       )
     }
-    await session.loadPipelines(this.#memory.pipelines)
-    this.#memory.parked = await session.loadParked()
+    const older = rowsVersion < foldVersion
+    if (!older) await session.rows.loadPipelines(this.#memory.pipelines)
+    this.#memory.parked = await session.rows.loadParked()
     this.#parkedCount = this.#memory.parked.size
     signal.observe(position)
     signal.publish(true)
     logger?.info({ projection: projectionName, epoch: String(epoch), position: String(position) }, 'projecting')
-    return position
+    return { position, older }
   }
 
-  async #follow(session: ProjectorSession, from: bigint): Promise<void> {
-    const queue = new EventQueue(this.#settings.log, from, queueLimits)
-    this.#queue = queue
+  /** The position up to which the rows are folded once it stands still; null when they have to be read again. */
+  async #follow(session: ProjectorSession, from: bigint): Promise<bigint | null> {
     this.#setPhase('live')
     this.#error = null
-    const stopListening = this.#settings.signal.onChange(() => queue.wake())
-    let position = from
-    let committing: Promise<void> = Promise.resolve()
-    let startedAt = 0
-    try {
-      while (!this.#stopped && this.#rebuild === null) {
-        if (session.lost !== null) throw session.lost
-        await this.#gather(queue, startedAt)
-        const events = queue.take(this.#settings.batchEventsMax ?? 1_000, batchBytesMax)
-        if (events.length === 0) continue
-        startedAt = Date.now()
-        this.#lag.working(startedAt, events[0])
-        const folding = this.#memory.folding(position)
-        const newer = await this.#memory.fold(session, folding, events, this.#settings.confirmed)
-        const batch = folding.finish()
-        // The batch before was committed while this one was folded; one at a time, in order.
-        await committing
-        position = batch.to
-        committing = this.#commit(session, batch)
-        committing.catch(() => undefined)
-        if (newer !== null) {
-          await committing
-          throw new StoppedError('newer_schema', newer.message, { cause: newer })
-        }
-        if (queue.length === 0) await committing
-      }
-      await committing
-    } catch (error) {
-      // By now nothing else uses the session: what the database refuses can be found out undisturbed.
-      if (error instanceof RefusedDataError) await this.#condemn(session, error)
-      else throw error
-    } finally {
-      stopListening()
-      this.#queue = null
-      await queue.close()
-      this.#lag.idle()
+    const outcome = await this.#follower.follow(session.rows, from, () => checkConnected(session))
+    if (outcome.kind === 'newer') {
+      throw new StoppedError('newer_schema', outcome.error.message, { cause: outcome.error })
     }
-  }
-
-  /** Waits until there are events, and while the window is open for more; not while somebody waits for one of them. */
-  async #gather(queue: EventQueue, startedAt: number): Promise<void> {
-    const { signal, windowMs = 12, batchEventsMax = 1_000 } = this.#settings
-    if (queue.length === 0) {
-      await queue.changed(idleCheckMs)
-      if (queue.length === 0) {
-        await this.#measureIdle()
-        return
-      }
-    }
-    for (;;) {
-      const left = startedAt + windowMs - Date.now()
-      const last = queue.lastPosition
-      if (left <= 0 || queue.length >= batchEventsMax || queue.full || this.#stopped || last === null) return
-      if (signal.waitsWithin(last)) return
-      await queue.changed(left)
-    }
-  }
-
-  async #commit(session: ProjectorSession, batch: Batch): Promise<void> {
-    await session.commit(batch)
-    this.#committed(batch)
+    return outcome.kind === 'ended' ? outcome.position : null
   }
 
   #committed(batch: Batch): void {
@@ -302,37 +255,20 @@ class PostgresProjector implements Projector {
     this.#settings.signal.observe(batch.to)
   }
 
-  /** The streams that the database refuses are parked when their events come by again. */
-  async #condemn(session: ProjectorSession, refusal: RefusedDataError): Promise<void> {
-    const refused = await session.refusedWrites(refusal.batch)
-    for (const [stream, reason] of refused) this.#memory.condemned.set(stream, reason)
-    this.#settings.logger?.warn({ err: refusal, streams: refused.size }, 'the database refuses a batch')
-    // Each part passes alone: then it is no data that is at fault, and the batch is tried again as it is.
-    if (refused.size === 0) throw new Error(`the database refuses a batch and none of its parts: ${refusal.message}`)
-  }
-
-  async #rebuildNow(session: ProjectorSession, request: RebuildRequest): Promise<void> {
-    this.#rebuild = null
-    try {
-      await rebuild({
-        session,
-        log: this.#settings.log,
-        memory: this.#memory,
-        stopping: this.#stopping.signal,
-        condemn: (refusal) => this.#condemn(session, refusal),
-      })
-      this.#settings.logger?.info({}, 'the read model is rebuilt')
-      request.resolve()
-    } catch (error) {
-      request.reject(error instanceof Error ? error : new Error(String(error)))
-      // The transaction is rolled back: the rows are what they were, and the next session goes on from them.
-      throw error
+  /** Nothing is folded into the rows of an older fold: they stay as they are until others take their place. */
+  async #awaitRebuild(session: ProjectorSession, position: bigint): Promise<bigint> {
+    this.#setPhase('rebuilding')
+    this.#error = null
+    while (!this.#stopped && !this.#rebuilds.asks) {
+      checkConnected(session)
+      const { failure } = this.#rebuilds
+      if (failure instanceof NewerSchemaError)
+        throw new StoppedError('newer_schema', failure.message, { cause: failure })
+      if (failure !== null) throw failure
+      await this.#sleep(idleCheckMs)
+      await this.#measureIdle()
     }
-  }
-
-  #refuseRebuild(error: Error): void {
-    this.#rebuild?.reject(error)
-    this.#rebuild = null
+    return position
   }
 
   async #measureIdle(): Promise<void> {
@@ -341,6 +277,11 @@ class PostgresProjector implements Projector {
     } catch {
       // Whoever reads the log for its own sake says what is wrong with it.
     }
+  }
+
+  #wake(): void {
+    this.#follower.wake()
+    this.#wakeSleeper?.()
   }
 
   #setPhase(phase: ProjectorPhase): void {
@@ -357,4 +298,8 @@ class PostgresProjector implements Projector {
     clearTimeout(timer)
     this.#wakeSleeper = null
   }
+}
+
+function checkConnected(session: ProjectorSession): void {
+  if (session.lost !== null) throw session.lost
 }

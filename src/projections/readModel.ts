@@ -112,21 +112,52 @@ export interface Projector {
   /** Finishes the batch under way and lets go of the lock. */
   stop(): Promise<void>
   /**
-   * Drops and refolds all rows from the log's beginning. Until it is done, reads see the rows as they were. Rejects when
-   * this node is not the one that projects, or when the rebuild failed (nothing is changed then).
+   * Folds the log from its beginning into other tables, which then take the place of those in use. Reads, and the
+   * projection itself, go on meanwhile; they wait for a fraction of a second at the swap. Resolves once reads see the new
+   * rows. Joins a rebuild that is under way.
+   *
+   * Rejects, and the rows are what they were: when this node is not the one that projects, or no longer (whoever projects
+   * then goes on with the rebuild), when the rebuild failed, or when `signal` aborted.
    */
-  rebuild(): Promise<void>
+  rebuild(options?: RebuildOptions): Promise<void>
   /** Age in milliseconds of the oldest event known to be in the log and not yet in the read model; 0 when there is none. */
   lagMs(): number
   status(): ProjectorStatus
 }
 
+export interface RebuildOptions {
+  /** Told several times a second. */
+  readonly onProgress?: (progress: RebuildProgress) => void
+  /** Abandons the rebuild and drops what it has folded; not one that an older fold's rows need, which goes on. */
+  readonly signal?: AbortSignal
+}
+
+export interface RebuildProgress {
+  /** `indexing` takes minutes for millions of operations. `swapping`: waits until nobody has a long read under way. */
+  readonly stage: 'folding' | 'indexing' | 'swapping'
+  /** Position up to which the log is folded anew. */
+  readonly done: bigint
+  /** Of the log, as last seen. */
+  readonly head: bigint
+  /** On average since this node took the rebuild up. */
+  readonly eventsPerS: number
+}
+
 /**
- * `waiting`: another node projects. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
+ * `waiting`: another node projects. `rebuilding`: the rows are of an older fold; reads see them as they are, with their
+ * position, until they are folded anew. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
  * a schema version this node does not know; it stops, and lets a newer node take over. `log_behind`: the log ends before
  * the checkpoint (it lost events, or is a copy of an older one): nothing is folded until an operator has seen to it.
  */
-export type ProjectorPhase = 'starting' | 'live' | 'waiting' | 'retrying' | 'stopped' | 'newer_schema' | 'log_behind'
+export type ProjectorPhase =
+  | 'starting'
+  | 'live'
+  | 'waiting'
+  | 'rebuilding'
+  | 'retrying'
+  | 'stopped'
+  | 'newer_schema'
+  | 'log_behind'
 
 export interface ProjectorStatus {
   readonly phase: ProjectorPhase
@@ -137,6 +168,8 @@ export interface ProjectorStatus {
   /** By this node, since it started. */
   readonly eventsFolded: number
   readonly batches: number
+  /** Of the rebuild that this node is about; null when there is none. */
+  readonly rebuild: RebuildProgress | null
   /** Why it is retrying, or what stopped it; null when all is well. */
   readonly error: string | null
 }

@@ -1,0 +1,87 @@
+import type { PipelineDefinition } from '../operation/pipeline.ts'
+import { sqlState } from '../postgres/serviceRole.ts'
+import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
+import type { DatabaseSession } from './databaseSession.ts'
+import type { LoadedOperation } from './folding.ts'
+import { type StateColumns, stateOf } from './operationState.ts'
+import type { PipelineCatalogue } from './pipelineCatalogue.ts'
+
+/** One projection for now: operations, their counts, and the pipelines they name move on together. */
+export const projectionName = 'operations'
+
+/** The checkpoint has another epoch or position than this writer's: another has taken over. Nothing was written. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError'
+}
+
+/** The database refuses the data itself (SQLSTATE classes 22, 23, 54): trying again changes nothing. Nothing was written. */
+export class RefusedDataError extends Error {
+  override readonly name = 'RefusedDataError'
+  readonly batch: Batch
+
+  constructor(batch: Batch, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.batch = batch
+  }
+}
+
+/** Data exception, integrity constraint violation, program limit exceeded. */
+const refusedClasses = new Set(['22', '23', '54'])
+
+/** The rows of the session's set of tables, as their writer of one epoch has them. */
+export class FoldedRows {
+  readonly #session: DatabaseSession
+  readonly #epoch: bigint
+
+  constructor(session: DatabaseSession, epoch: bigint) {
+    this.#session = session
+    this.#epoch = epoch
+  }
+
+  /** The definitions folded so far. */
+  async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
+    const { rows } = await this.#session.query<{ name: string; version: number; definition: PipelineDefinition }>(
+      'SELECT name, version, definition FROM pipelines ORDER BY name, version',
+    )
+    for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
+  }
+
+  async loadParked(): Promise<Set<string>> {
+    const { rows } = await this.#session.query<{ stream: string }>('SELECT stream FROM parked')
+    return new Set(rows.map((row) => row.stream))
+  }
+
+  /** Operations as their rows have them; those without a row are left out. */
+  async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]> {
+    const { rows } = await this.#session.query<StateColumns>({
+      name: 'load_states',
+      text: 'SELECT o.state, o.data, o.metadata FROM unnest($1::text[]) AS v (id) JOIN operations o ON o.id = v.id',
+      values: [ids],
+    })
+    return rows.map((row) => ({
+      state: stateOf(row, catalogue.pipelineOf),
+      dataLength: row.data.length,
+      metadataLength: row.metadata.length,
+    }))
+  }
+
+  /** Writes rows, counts and checkpoint, all or nothing. Throws FencedError, RefusedDataError, or what the connection threw. */
+  async commit(batch: Batch): Promise<void> {
+    try {
+      await this.#session.query({
+        ...commitBatchStatement,
+        values: commitBatchValues(projectionName, this.#epoch, batch),
+      })
+    } catch (error) {
+      throw translated(error, batch)
+    }
+  }
+}
+
+function translated(error: unknown, batch: Batch): unknown {
+  const code = sqlState(error)
+  if (!(error instanceof Error) || code === undefined) return error
+  if (code === 'WB001') return new FencedError(error.message, { cause: error })
+  if (!refusedClasses.has(code.slice(0, 2))) return error
+  return new RefusedDataError(batch, `${code}: ${error.message}`, { cause: error })
+}

@@ -1,0 +1,234 @@
+import type { EventLog } from '../../eventlog/eventLog.ts'
+import { pause } from '../../eventlog/wakeUp.ts'
+import { NewerSchemaError } from '../../operation/eventSchemas.ts'
+import type { SessionSettings } from '../databaseSession.ts'
+import { FencedError } from '../foldedRows.ts'
+import { FoldMemory } from '../foldMemory.ts'
+import type { ProjectionLogger, RebuildProgress } from '../readModel.ts'
+import { ShadowFold } from './shadowFold.ts'
+import { ShadowSession } from './shadowSession.ts'
+
+export interface RebuildSettings extends SessionSettings {
+  readonly log: EventLog
+  /** Bytes of folded operations kept in memory, by estimate. */
+  readonly cacheBytesMax: number
+  /** Most attempts to swap while readers hold the tables. */
+  readonly swapAttemptsMax: number
+  readonly logger: ProjectionLogger | undefined
+}
+
+export interface RebuildParts {
+  /** Of the projection's owner, as it is now. */
+  readonly ownerEpoch: () => bigint
+  /** Called when the live projection is to stand still for a swap. */
+  readonly onAsk: () => void
+  readonly onProgress: (progress: RebuildProgress) => void
+  /** The rows in use are of an older fold: what is folded is kept whatever fails. */
+  readonly required: boolean
+}
+
+export type RebuildOutcome =
+  | { readonly kind: 'swapped' }
+  /** Broken off: whoever projects next goes on with it. */
+  | { readonly kind: 'stopped' }
+  /** The rows in use are what they were. */
+  | { readonly kind: 'failed'; readonly error: Error }
+
+/** Readers held the tables at every attempt. */
+class SwapHeldError extends Error {
+  override readonly name = 'SwapHeldError'
+}
+
+/** In a row, without an event folded in between. */
+const failuresMax = 10
+const retryMsMin = 100
+const retryMsMax = 5_000
+const swapRetryMsMax = 10_000
+/** So near to the log's end, the rest is folded while the live projection stands still. */
+const nearPositions = 1_000n
+
+/** Where the live projection stands still, until it is told whether it may go on (false) or the rows are others (true). */
+interface Standstill {
+  readonly position: bigint
+  readonly goOn: (swapped: boolean) => void
+}
+
+/** One rebuild, from its begin to the swap: folds beside the live projection, which stands still for a moment at the end only. */
+export class Rebuild {
+  /** Never rejects. */
+  readonly ended: Promise<RebuildOutcome>
+  readonly #settings: RebuildSettings
+  readonly #parts: RebuildParts
+  readonly #abort = new AbortController()
+  #abandoned: Error | null = null
+  #answerAsk: ((standstill: Standstill) => void) | null = null
+  #progress: RebuildProgress
+  #startedAt = performance.now()
+  #events = 0
+
+  constructor(settings: RebuildSettings, parts: RebuildParts) {
+    this.#settings = settings
+    this.#parts = parts
+    this.#progress = { stage: 'folding', done: 0n, head: 0n, eventsPerS: 0 }
+    this.ended = this.#run()
+  }
+
+  get progress(): RebuildProgress {
+    return this.#progress
+  }
+
+  get required(): boolean {
+    return this.#parts.required
+  }
+
+  /** True while it waits for the live projection to stand still. */
+  get asks(): boolean {
+    return this.#answerAsk !== null
+  }
+
+  /** The live projection stands still at `position`. True: the rows are the new ones. False: it may go on. Never rejects. */
+  swap(position: bigint): Promise<boolean> {
+    const answer = this.#answerAsk
+    if (answer === null) return Promise.resolve(false)
+    this.#answerAsk = null
+    return new Promise((resolve) => answer({ position, goOn: resolve }))
+  }
+
+  /** Breaks it off. What is folded stays, for whoever projects next. */
+  async stop(): Promise<void> {
+    this.#abort.abort(new Error('the rebuild is broken off'))
+    await this.ended
+  }
+
+  /** Ends it for good and drops what is folded. */
+  abandon(reason: Error): void {
+    this.#abandoned ??= reason
+    void this.stop()
+  }
+
+  async #run(): Promise<RebuildOutcome> {
+    const { signal } = this.#abort
+    for (let failures = 0; ; ) {
+      const { done } = this.#progress
+      try {
+        await this.#attempt()
+        return { kind: 'swapped' }
+      } catch (error) {
+        const failure = error instanceof Error ? error : new Error(String(error))
+        if (signal.aborted) return this.#abandoned === null ? { kind: 'stopped' } : this.#fail(this.#abandoned)
+        failures = this.#progress.done > done && !(failure instanceof FencedError) ? 1 : failures + 1
+        const hopeless = failure instanceof NewerSchemaError || failure instanceof SwapHeldError
+        if (hopeless || failures > failuresMax) return this.#fail(failure)
+        this.#settings.logger?.warn({ err: failure }, 'the rebuild failed and tries again')
+        await pause(Math.min(retryMsMin * 2 ** (failures - 1), retryMsMax), signal)
+      }
+    }
+  }
+
+  async #fail(error: Error): Promise<RebuildOutcome> {
+    try {
+      if (!this.#parts.required) await ShadowSession.drop(this.#settings, this.#parts.ownerEpoch())
+    } catch (dropError) {
+      this.#settings.logger?.warn({ err: dropError }, 'what was rebuilt could not be dropped')
+    }
+    return { kind: 'failed', error }
+  }
+
+  async #attempt(): Promise<void> {
+    const { log, logger, cacheBytesMax } = this.#settings
+    const { signal } = this.#abort
+    const session = await ShadowSession.open(this.#settings, {
+      ownerEpoch: this.#parts.ownerEpoch(),
+      logId: log.logId,
+      signal,
+    })
+    try {
+      const { rows, position } = session
+      logger?.info({ position: String(position) }, 'the read model is being rebuilt')
+      this.#startedAt = performance.now()
+      this.#events = 0
+      this.#tell({ stage: 'folding', done: position, eventsPerS: 0 })
+      const fold = new ShadowFold({
+        log,
+        rows,
+        position,
+        signal,
+        memory: new FoldMemory(cacheBytesMax),
+        onCommit: ({ to, events }) => this.#folded(to, events),
+      })
+      await this.#foldNearHead(fold)
+      this.#tell({ stage: 'indexing' })
+      await session.makeIndexes()
+      await this.#swap(session, fold)
+    } finally {
+      await session.close()
+    }
+  }
+
+  async #foldNearHead(fold: ShadowFold): Promise<void> {
+    do {
+      this.#tell({ head: await this.#settings.log.head() })
+      await fold.foldTo(this.#progress.head)
+    } while (fold.position + nearPositions < (await this.#settings.log.head()))
+  }
+
+  async #swap(session: ShadowSession, fold: ShadowFold): Promise<void> {
+    const { swapAttemptsMax, logger } = this.#settings
+    for (let attempt = 1; ; attempt += 1) {
+      await this.#foldNearHead(fold)
+      this.#tell({ stage: 'swapping' })
+      await session.awaitVacuums()
+      if (await this.#trySwap(session, fold)) return
+      if (attempt === swapAttemptsMax)
+        throw new SwapHeldError('other sessions held the tables at every attempt to swap')
+      logger?.info({ attempt }, 'the rebuilt tables wait for readers of the old ones')
+      await pause(Math.min(retryMsMin * 2 ** attempt, swapRetryMsMax), this.#abort.signal)
+      this.#abort.signal.throwIfAborted()
+    }
+  }
+
+  async #trySwap(session: ShadowSession, fold: ShadowFold): Promise<boolean> {
+    const { position, goOn } = await this.#standstill()
+    const startedAt = performance.now()
+    let swapped = false
+    try {
+      await fold.foldTo(position)
+      swapped = (await session.swap(this.#parts.ownerEpoch())) === 'swapped'
+    } finally {
+      const stoodStillMs = Math.round(performance.now() - startedAt)
+      if (swapped)
+        this.#settings.logger?.info({ position: String(fold.position), stoodStillMs }, 'the read model is rebuilt')
+      goOn(swapped)
+    }
+    return swapped
+  }
+
+  #standstill(): Promise<Standstill> {
+    const { signal } = this.#abort
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#answerAsk = null
+        reject(signal.reason)
+      }
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#answerAsk = (standstill) => {
+        signal.removeEventListener('abort', onAbort)
+        resolve(standstill)
+      }
+      this.#parts.onAsk()
+    })
+  }
+
+  #folded(done: bigint, events: number): void {
+    this.#events += events
+    const seconds = (performance.now() - this.#startedAt) / 1_000
+    this.#tell({ done, eventsPerS: Math.round(this.#events / seconds) })
+  }
+
+  #tell(change: Partial<RebuildProgress>): void {
+    const { head, done, ...rest } = { ...this.#progress, ...change }
+    this.#progress = { ...rest, done, head: head > done ? head : done }
+    this.#parts.onProgress(this.#progress)
+  }
+}
