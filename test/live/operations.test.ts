@@ -103,6 +103,29 @@ describe('GET /v1/operations/stream', () => {
     expect(reader.messages.length).toBeGreaterThan(3)
   })
 
+  test('loses and doubles nothing while the read model is rebuilt', async () => {
+    const reader = await open('/v1/operations/stream?after=head&idPrefix=rebuilt')
+    let done = false
+    const rebuilds = (async () => {
+      for (let round = 0; round < 5; round += 1) await live.projections.projector.rebuild()
+      done = true
+    })()
+    let last = 0
+    for (let round = 0; !done; round += 1) {
+      const reports = [0, 1, 2, 3].map((n) => live.report(`rebuilt-${n}`, `s${round}`))
+      for (const { revision } of await Promise.all(reports)) last = revision
+    }
+    await rebuilds
+    const ends = [0, 1, 2, 3].map((n) => `operation rebuilt-${n}@${last}`)
+    await reader.until(() => ends.every((end) => told(reader).includes(end)))
+    expect(new Set(told(reader)).size).toBe(reader.messages.length)
+    const positions = reader.messages.map(({ id }) => id)
+    expect(positions).toEqual([...positions].sort())
+    const other = await open('/v1/operations/stream?idPrefix=rebuilt')
+    await other.until((messages) => messages.length === 4)
+    expect(told(other).sort()).toEqual(ends)
+  })
+
   test('refuses what is no filter', async () => {
     for (const query of ['sort=id', 'pageSize=5', 'minPosition=x', 'nonsense=1', 'state=odd']) {
       expect((await live.send('GET', `/v1/operations/stream?${query}`)).status, query).toBe(400)

@@ -40,6 +40,7 @@ END
 $$;
 
 -- Tables like those in use, with their constraints, settings and rights. Of their indexes, only what is needed to fold.
+-- Raises WB004 when a view stands in the way.
 CREATE FUNCTION waybill_read.make_shadow_tables() RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -54,7 +55,8 @@ BEGIN
       SELECT r.ev_class::regclass AS name FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
       WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = used
     LOOP
-      RAISE EXCEPTION 'the view % stands in the way of a rebuild: it would go on showing the table that is dropped', part.name;
+      RAISE EXCEPTION 'the view % stands in the way of a rebuild: it would go on showing the table that is dropped', part.name
+        USING ERRCODE = 'WB004';
     END LOOP;
     EXECUTE format('DROP TABLE IF EXISTS waybill_shadow.%I', made);
     EXECUTE format('CREATE TABLE waybill_shadow.%I (LIKE %s INCLUDING ALL EXCLUDING INDEXES)', made, used);

@@ -6,7 +6,8 @@ import { FencedError } from '../foldedRows.ts'
 import { FoldMemory } from '../foldMemory.ts'
 import type { ProjectionLogger, RebuildProgress } from '../readModel.ts'
 import { ShadowFold } from './shadowFold.ts'
-import { ShadowSession } from './shadowSession.ts'
+import { ShadowSession, ViewInTheWayError } from './shadowSession.ts'
+import { unlessAborted } from './unlessAborted.ts'
 
 export interface RebuildSettings extends SessionSettings {
   readonly log: EventLog
@@ -39,6 +40,8 @@ class SwapHeldError extends Error {
   override readonly name = 'SwapHeldError'
 }
 
+/** Trying again changes nothing. */
+const hopeless = [NewerSchemaError, SwapHeldError, ViewInTheWayError]
 /** In a row, without an event folded in between. */
 const failuresMax = 10
 const retryMsMin = 100
@@ -91,7 +94,9 @@ export class Rebuild {
     const answer = this.#answerAsk
     if (answer === null) return Promise.resolve(false)
     this.#answerAsk = null
-    return new Promise((resolve) => answer({ position, goOn: resolve }))
+    const answered = new Promise<boolean>((resolve) => answer({ position, goOn: resolve }))
+    // Abandoned at the same moment, it does not answer.
+    return Promise.race([answered, this.ended.then(({ kind }) => kind === 'swapped')])
   }
 
   /** Breaks it off. What is folded stays, for whoever projects next. */
@@ -117,8 +122,7 @@ export class Rebuild {
         const failure = error instanceof Error ? error : new Error(String(error))
         if (signal.aborted) return this.#abandoned === null ? { kind: 'stopped' } : this.#fail(this.#abandoned)
         failures = this.#progress.done > done && !(failure instanceof FencedError) ? 1 : failures + 1
-        const hopeless = failure instanceof NewerSchemaError || failure instanceof SwapHeldError
-        if (hopeless || failures > failuresMax) return this.#fail(failure)
+        if (hopeless.some((kind) => failure instanceof kind) || failures > failuresMax) return this.#fail(failure)
         this.#settings.logger?.warn({ err: failure }, 'the rebuild failed and tries again')
         await pause(Math.min(retryMsMin * 2 ** (failures - 1), retryMsMax), signal)
       }
@@ -167,21 +171,26 @@ export class Rebuild {
 
   async #foldNearHead(fold: ShadowFold): Promise<void> {
     do {
-      this.#tell({ head: await this.#settings.log.head() })
+      this.#tell({ head: await this.#head() })
       await fold.foldTo(this.#progress.head)
-    } while (fold.position + nearPositions < (await this.#settings.log.head()))
+    } while (fold.position + nearPositions < (await this.#head()))
+  }
+
+  #head(): Promise<bigint> {
+    return unlessAborted(this.#settings.log.head(), this.#abort.signal)
   }
 
   async #swap(session: ShadowSession, fold: ShadowFold): Promise<void> {
     const { swapAttemptsMax, logger } = this.#settings
     for (let attempt = 1; ; attempt += 1) {
-      await this.#foldNearHead(fold)
       this.#tell({ stage: 'swapping' })
-      await session.awaitVacuums()
-      if (await this.#trySwap(session, fold)) return
+      if (await session.awaitVacuums()) {
+        await this.#foldNearHead(fold)
+        if (await this.#trySwap(session, fold)) return
+      }
       if (attempt === swapAttemptsMax)
         throw new SwapHeldError('other sessions held the tables at every attempt to swap')
-      logger?.info({ attempt }, 'the rebuilt tables wait for readers of the old ones')
+      logger?.info({ attempt }, 'the rebuilt tables wait for who uses the old ones')
       await pause(Math.min(retryMsMin * 2 ** attempt, swapRetryMsMax), this.#abort.signal)
       this.#abort.signal.throwIfAborted()
     }
@@ -203,21 +212,16 @@ export class Rebuild {
     return swapped
   }
 
-  #standstill(): Promise<Standstill> {
-    const { signal } = this.#abort
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.#answerAsk = null
-        reject(signal.reason)
-      }
-      if (signal.aborted) return onAbort()
-      signal.addEventListener('abort', onAbort, { once: true })
-      this.#answerAsk = (standstill) => {
-        signal.removeEventListener('abort', onAbort)
-        resolve(standstill)
-      }
-      this.#parts.onAsk()
+  async #standstill(): Promise<Standstill> {
+    const answered = new Promise<Standstill>((resolve) => {
+      this.#answerAsk = resolve
     })
+    this.#parts.onAsk()
+    try {
+      return await unlessAborted(answered, this.#abort.signal)
+    } finally {
+      this.#answerAsk = null
+    }
   }
 
   #folded(done: bigint, events: number): void {

@@ -3,6 +3,7 @@ import type { Batch } from '../batch.ts'
 import { type FoldedRows, RefusedDataError } from '../foldedRows.ts'
 import type { FoldMemory } from '../foldMemory.ts'
 import { eventsAfterRefusal } from '../refusal.ts'
+import { unlessAborted } from './unlessAborted.ts'
 
 export interface ShadowFoldParts {
   readonly log: EventLog
@@ -60,8 +61,7 @@ export class ShadowFold {
     let committing: Promise<void> = Promise.resolve()
     let next = this.#read(folded)
     while (folded < target) {
-      signal.throwIfAborted()
-      const events = await next
+      const events = await unlessAborted(next, signal)
       const last = events.at(-1)
       if (last === undefined) break
       next = this.#read(last.position)

@@ -9,6 +9,11 @@ export class MigratedError extends Error {
   override readonly name = 'MigratedError'
 }
 
+/** Somebody made a view of a table in use: it cannot be dropped. */
+export class ViewInTheWayError extends Error {
+  override readonly name = 'ViewInTheWayError'
+}
+
 /** `held`: somebody is reading; `behind`: the shadow is not as far as the tables in use. Nothing was changed then. */
 export type SwapOutcome = 'swapped' | 'held' | 'behind'
 
@@ -80,17 +85,23 @@ export class ShadowSession {
   }
 
   /**
-   * Waits until no vacuum works on the tables to be swapped. An automatic one gives way to who waits for a second, longer
-   * than a swap may make readers wait; this wait hinders neither readers nor writers.
+   * Waits until no vacuum works on the tables to be swapped; false when one does for long. An automatic one gives way to
+   * who waits for a second, longer than a swap may make readers wait; this wait hinders neither readers nor writers.
    */
-  async awaitVacuums(): Promise<void> {
-    await this.#session.transaction(async () => {
-      for (const schema of [schemaName, shadowSchemaName]) {
-        for (const table of ['operations', 'shapes']) {
-          await this.#session.query(`LOCK TABLE ${schema}.${table} IN SHARE UPDATE EXCLUSIVE MODE`)
-        }
-      }
-    })
+  async awaitVacuums(): Promise<boolean> {
+    const tables = ['shapes', 'operations', 'parked', 'pipelines'].flatMap((table) => [
+      `${schemaName}.${table}`,
+      `${shadowSchemaName}.${table}`,
+    ])
+    try {
+      await this.#session.transaction(async () => {
+        await this.#session.query(`LOCK TABLE ${tables.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE`)
+      })
+      return true
+    } catch (error) {
+      if (heldCodes.has(sqlState(error) ?? '')) return false
+      throw error
+    }
   }
 
   /**
@@ -128,6 +139,7 @@ function translated(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = sqlState(error)
   if (code === 'WB001') return new FencedError(error.message, { cause: error })
+  if (code === 'WB004') return new ViewInTheWayError(error.message, { cause: error })
   if (code === 'WB003') return new MigratedError(error.message, { cause: error })
   return error
 }
