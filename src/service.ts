@@ -107,6 +107,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     closers.push(() => projections.close())
     const { readModel, projector } = projections
     projector.start()
+    projections.takeOrders()
     // Its session must not stand in the way of a node that serves that history.
     anotherHistory.signal.addEventListener('abort', () => void projector.stop(), { once: true })
     if (anotherHistory.signal.aborted) await projector.stop()

@@ -13,8 +13,8 @@ const answerMsMax = 2_000
 export async function checkReadiness(context: ApiContext): Promise<ReadinessCheck[]> {
   const { log, readModel, projector, draining, anotherHistory } = context
   const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
-  const { phase } = projector.status()
-  const projects = phase === 'live' || phase === 'waiting'
+  const { phase, paused } = projector.status()
+  const projects = phase === 'live' || phase === 'waiting' || phase === 'paused'
   return [
     {
       name: 'service',
@@ -27,7 +27,8 @@ export async function checkReadiness(context: ApiContext): Promise<ReadinessChec
       detail: logOk ? 'It answers.' : anotherHistory?.aborted === true ? replaced : 'It does not answer.',
     },
     { name: 'read model', ok: readModelOk, detail: readModelOk ? 'It answers.' : 'It does not answer.' },
-    { name: 'projector', ok: projects, detail: projectorDetails[phase] },
+    // Ready all the same: an operator wanted it so, and every node would be taken out at once.
+    { name: 'projector', ok: projects, detail: projectorDetails[paused && projects ? 'paused' : phase] },
   ]
 }
 
@@ -38,6 +39,7 @@ const projectorDetails = {
   starting: 'It is starting.',
   live: 'It follows the log.',
   waiting: 'Another node projects.',
+  paused: 'An operator has paused the projection: what is read is as of then.',
   retrying: 'It tries again after a failure.',
   log_behind: 'The log ends before what is folded already: it lost events, or is an older copy.',
   stopped: 'It has stopped.',

@@ -79,6 +79,27 @@ export interface PipelineDefined {
   readonly definition: PipelineDefinition
 }
 
+/** An event of an operation's or a pipeline's stream, by its place there. */
+export interface EventPlace {
+  readonly stream: string
+  /** 0 to 2^53-1. */
+  readonly revision: number
+}
+
+/** In the stream `projection-{name}`: from here on the projection passes over that event, whether it could fold it or not. */
+export interface EventSkipped extends EventPlace {
+  readonly reason: string
+}
+
+/** In the stream `projection-{name}`: the projection tries again, here, to fold the stream that it had set aside at that event. */
+export interface StreamRetried extends EventPlace {
+  readonly reason?: string
+}
+
+export type ProjectionEvent =
+  | { readonly type: 'EventSkipped'; readonly data: EventSkipped }
+  | { readonly type: 'StreamRetried'; readonly data: StreamRetried }
+
 /** The metadata stored with every event (docs/events.md). */
 export interface EventMetadata {
   /** The idempotency key under which the event was appended. */

@@ -5,9 +5,9 @@ import { EventQueue } from './eventQueue.ts'
 import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
 import { LagMeter } from './lagMeter.ts'
-import type { ProjectionLogger, Projector, ProjectorPhase } from './readModel.ts'
+import type { ProjectionLogger, Projector, ProjectorPhase, RebuildOptions } from './readModel.ts'
 import { rebuild } from './rebuild.ts'
-import { foldVersion, ProjectorSession, projectionName, RefusedDataError } from './session.ts'
+import { FencedError, foldVersion, ProjectorSession, projectionName, RefusedDataError } from './session.ts'
 
 export interface ProjectorSettings {
   readonly connectionString: string
@@ -77,10 +77,12 @@ class PostgresProjector implements Projector {
   /** As last known: the memory forgets its streams with every session. */
   #parkedCount = 0
   #wakeSleeper: (() => void) | null = null
+  /** Whether the projection is paused: as the checkpoint said at the take-over, and the order desk since. */
+  #held = false
 
   constructor(settings: ProjectorSettings) {
     this.#settings = settings
-    this.#memory = new FoldMemory(settings.cacheBytesMax ?? 128 * 1024 * 1024)
+    this.#memory = new FoldMemory(settings.cacheBytesMax ?? 128 * 1024 * 1024, settings.log)
   }
 
   start(): void {
@@ -97,7 +99,14 @@ class PostgresProjector implements Projector {
     clearTimeout(timer)
   }
 
-  rebuild(): Promise<void> {
+  hold(paused: boolean): void {
+    if (paused === this.#held) return
+    this.#held = paused
+    this.#queue?.wake()
+    this.#wakeSleeper?.()
+  }
+
+  rebuild(_options: RebuildOptions = {}): Promise<void> {
     if (this.#phase !== 'live') return Promise.reject(new Error(`no rebuild by a projector that is ${this.#phase}`))
     if (this.#rebuild !== null) return Promise.reject(new Error('a rebuild is under way'))
     return new Promise((resolve, reject) => {
@@ -115,6 +124,7 @@ class PostgresProjector implements Projector {
       phase: this.#phase,
       position: this.#settings.signal.position,
       parked: this.#parkedCount,
+      paused: this.#held,
       eventsFolded: this.#eventsFolded,
       batches: this.#batches,
       error: this.#error,
@@ -160,7 +170,8 @@ class PostgresProjector implements Projector {
       while (!this.#stopped) {
         this.#memory.forget()
         const position = await this.#takeOver(session)
-        if (this.#rebuild !== null) await this.#rebuildNow(session, this.#rebuild)
+        if (position === null) await this.#waitWhilePaused(session)
+        else if (this.#rebuild !== null) await this.#rebuildNow(session, this.#rebuild)
         else await this.#follow(session, position)
       }
     } finally {
@@ -186,10 +197,26 @@ class PostgresProjector implements Projector {
     return false
   }
 
-  /** The position to go on from, once the rows are known to be of this log and of this fold. */
-  async #takeOver(session: ProjectorSession): Promise<bigint> {
+  /** Whatever it was that is to be written waits in the log meanwhile. */
+  async #waitWhilePaused(session: ProjectorSession): Promise<void> {
+    this.#setPhase('paused')
+    this.#error = null
+    this.#refuseRebuild(new Error('the projection is paused'))
+    this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
+    while (!this.#stopped && this.#held) {
+      await this.#measureIdle()
+      await this.#sleep(idleCheckMs)
+      if (session.lost !== null) throw session.lost
+      this.#held = await session.isPaused()
+    }
+  }
+
+  /** The position to go on from, once the rows are known to be of this log and of this fold. Null: the projection is paused. */
+  async #takeOver(session: ProjectorSession): Promise<bigint | null> {
     const { log, signal, logger } = this.#settings
-    const { epoch, position, logId, foldVersion: rowsVersion } = await session.takeOver()
+    const { epoch, position, logId, foldVersion: rowsVersion, paused } = await session.takeOver()
+    this.#held = paused
+    if (paused) return null
     if (rowsVersion !== null && rowsVersion > foldVersion) {
       throw new StoppedError(
         'newer_schema',
@@ -230,7 +257,7 @@ class PostgresProjector implements Projector {
     let committing: Promise<void> = Promise.resolve()
     let startedAt = 0
     try {
-      while (!this.#stopped && this.#rebuild === null) {
+      while (!this.#stopped && this.#rebuild === null && !this.#held) {
         if (session.lost !== null) throw session.lost
         await this.#gather(queue, startedAt)
         const events = queue.take(this.#settings.batchEventsMax ?? 1_000, batchBytesMax)
@@ -255,7 +282,8 @@ class PostgresProjector implements Projector {
     } catch (error) {
       // By now nothing else uses the session: what the database refuses can be found out undisturbed.
       if (error instanceof RefusedDataError) await this.#condemn(session, error)
-      else throw error
+      // A pause raises the epoch: what was under way is not written.
+      else if (!(error instanceof FencedError && (await session.isPaused()))) throw error
     } finally {
       stopListening()
       this.#queue = null
@@ -296,6 +324,9 @@ class PostgresProjector implements Projector {
       this.#memory.condemned.delete(write.stream)
       const { stream, revision, reason, detail } = write
       this.#settings.logger?.error({ stream, revision: String(revision), reason, detail }, 'a stream is parked')
+    }
+    for (const { stream, position, unparked } of batch.revisits) {
+      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
     }
     this.#parkedCount = this.#memory.parked.size
     this.#lag.committed()

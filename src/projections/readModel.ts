@@ -20,6 +20,9 @@ export interface ReadModel {
   /** The streams that are set aside, by name, at most `maxCount` (1 to 1,000), after the stream `after`. */
   parkedStreams(maxCount: number, after?: string): Promise<ReadAt<readonly ParkedStream[]>>
 
+  /** Null when the stream is not set aside. */
+  parkedStream(stream: string): Promise<ReadAt<ParkedStream | null>>
+
   /** The position the read model is folded up to, as last seen by this node. No round trip. */
   position(): bigint
 
@@ -115,18 +118,33 @@ export interface Projector {
    * Drops and refolds all rows from the log's beginning. Until it is done, reads see the rows as they were. Rejects when
    * this node is not the one that projects, or when the rebuild failed (nothing is changed then).
    */
-  rebuild(): Promise<void>
+  rebuild(options?: RebuildOptions): Promise<void>
+  /** Told by the node's order desk what an operator wants; the checkpoint itself is what decides (session.ts). */
+  hold(paused: boolean): void
   /** Age in milliseconds of the oldest event known to be in the log and not yet in the read model; 0 when there is none. */
   lagMs(): number
   status(): ProjectorStatus
+}
+
+export interface RebuildOptions {
+  readonly onProgress?: (progress: RebuildProgress) => void
+  /** Aborts it: nothing is changed then. */
+  readonly signal?: AbortSignal
+}
+
+export interface RebuildProgress {
+  /** Folded anew up to here. */
+  readonly position: bigint
+  readonly head: bigint
 }
 
 /**
  * `waiting`: another node projects. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
  * a schema version this node does not know; it stops, and lets a newer node take over. `log_behind`: the log ends before
  * the checkpoint (it lost events, or is a copy of an older one): nothing is folded until an operator has seen to it.
+ * `paused`: this node would project, and an operator has paused the projection.
  */
-export type ProjectorPhase = 'starting' | 'live' | 'waiting' | 'retrying' | 'stopped' | 'newer_schema' | 'log_behind'
+export type ProjectorPhase = 'starting' | 'live' | 'paused' | 'waiting' | 'retrying' | 'stopped' | 'newer_schema' | 'log_behind'
 
 export interface ProjectorStatus {
   readonly phase: ProjectorPhase
@@ -134,6 +152,8 @@ export interface ProjectorStatus {
   readonly position: bigint
   /** Streams set aside, as last seen by this node's projector. */
   readonly parked: number
+  /** Whether an operator has paused the projection, on whichever node, as last heard of by this one. */
+  readonly paused: boolean
   /** By this node, since it started. */
   readonly eventsFolded: number
   readonly batches: number

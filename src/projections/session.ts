@@ -2,7 +2,15 @@ import pg from 'pg'
 import type { PipelineDefinition } from '../operation/pipeline.ts'
 import { stateVersion } from '../operation/stateJson.ts'
 import { clientConfig } from '../postgres/connection.ts'
-import { type Batch, commitBatchStatement, commitBatchValues, type Write } from './batch.ts'
+import {
+  type Batch,
+  commitBatchStatement,
+  commitBatchValues,
+  commitRevisitsStatement,
+  revisitsValue,
+  type Write,
+} from './batch.ts'
+import { nodeName } from './control/nodeName.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
 import type { PipelineCatalogue } from './pipelineCatalogue.ts'
@@ -24,6 +32,8 @@ export interface Ownership {
   readonly logId: string | null
   /** `foldVersion` of who wrote the rows; null before the first projector. */
   readonly foldVersion: number | null
+  /** Whether an operator has paused the projection: then nothing may be written. */
+  readonly paused: boolean
 }
 
 /** The checkpoint has another epoch or position than this writer's: another node has taken over. Nothing was written. */
@@ -112,6 +122,15 @@ export class ProjectorSession {
     return rows[0]?.position ?? 0n
   }
 
+  /** Whether an operator has paused the projection by now. */
+  async isPaused(): Promise<boolean> {
+    const { rows } = await this.#query<{ paused: boolean }>(
+      'SELECT paused_at IS NOT NULL AS paused FROM checkpoints WHERE name = $1',
+      [projectionName],
+    )
+    return rows[0]?.paused === true
+  }
+
   async tryLock(): Promise<boolean> {
     const { rows } = await this.#query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [advisoryLock])
     return rows[0]?.locked === true
@@ -120,8 +139,9 @@ export class ProjectorSession {
   /** Raises the epoch: from here on, whoever held the projection before writes nothing more. */
   async takeOver(): Promise<Ownership> {
     const { rows } = await this.#query<Ownership>(
-      'UPDATE checkpoints SET epoch = epoch + 1 WHERE name = $1 RETURNING epoch, position, log_id AS "logId", fold_version AS "foldVersion"',
-      [projectionName],
+      `UPDATE checkpoints SET epoch = epoch + 1, owner = $2, owned_since = now() WHERE name = $1
+       RETURNING epoch, position, log_id AS "logId", fold_version AS "foldVersion", paused_at IS NOT NULL AS paused`,
+      [projectionName, nodeName],
     )
     const [ownership] = rows
     if (ownership === undefined) throw new Error(`there is no checkpoint ${projectionName}: is the schema migrated?`)
@@ -151,9 +171,10 @@ export class ProjectorSession {
     for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
   }
 
-  async loadParked(): Promise<Set<string>> {
-    const { rows } = await this.#query<{ stream: string }>('SELECT stream FROM parked')
-    return new Set(rows.map((row) => row.stream))
+  /** By stream: the revision it is parked at. */
+  async loadParked(): Promise<Map<string, bigint>> {
+    const { rows } = await this.#query<{ stream: string; revision: bigint }>('SELECT stream, revision FROM parked')
+    return new Map(rows.map((row) => [row.stream, row.revision]))
   }
 
   /** Operations as their rows have them; those without a row are left out. */
@@ -173,10 +194,9 @@ export class ProjectorSession {
   /** Writes rows, counts and checkpoint, all or nothing. Throws FencedError, RefusedDataError, or what the connection threw. */
   async commit(batch: Batch): Promise<void> {
     try {
-      await this.#query({
-        ...commitBatchStatement,
-        values: commitBatchValues(projectionName, this.#epoch, batch),
-      })
+      const values = commitBatchValues(projectionName, this.#epoch, batch)
+      if (batch.revisits.length === 0) await this.#query({ ...commitBatchStatement, values })
+      else await this.#query({ ...commitRevisitsStatement, values: [...values, revisitsValue(batch)] })
     } catch (error) {
       throw translated(error, batch)
     }

@@ -1,0 +1,25 @@
+import type { RecordedEvent } from '../../eventlog/eventLog.ts'
+import { decode } from '../../operation/envelope.ts'
+import { MalformedEventError } from '../../operation/eventSchemas.ts'
+import { projectionStream } from '../../operation/streamName.ts'
+import { projectionName } from '../session.ts'
+
+/** What operators did to this projection, in the order in which it is done. */
+export const interventionStream = projectionStream(projectionName)
+
+/** An operator has had an event passed over, or a stream tried again. */
+export interface Intervention {
+  readonly type: 'EventSkipped' | 'StreamRetried'
+  readonly stream: string
+  readonly revision: bigint
+  readonly position: bigint
+}
+
+/** Throws as `decode` does. */
+export function interventionOf(event: RecordedEvent): Intervention {
+  const { type, data } = decode(event)
+  if (type !== 'EventSkipped' && type !== 'StreamRetried') {
+    throw new MalformedEventError(`${type} in the stream of a projection`)
+  }
+  return { type, stream: data.stream, revision: BigInt(data.revision), position: event.position }
+}
