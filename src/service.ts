@@ -105,7 +105,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       logger,
     })
     closers.push(() => projections.close())
-    const { readModel, projector } = projections
+    const { readModel, projector, control } = projections
     projector.start()
     projections.takeOrders()
     // Its session must not stand in the way of a node that serves that history.
@@ -118,6 +118,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       commands,
       readModel,
       projector,
+      control,
       draining: draining.signal,
       anotherHistory: anotherHistory.signal,
       limits: config.apiLimits,

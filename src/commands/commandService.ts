@@ -1,6 +1,6 @@
 import type { Command } from '../operation/commands.ts'
 import type { Outcome, Refusal } from '../operation/decision.ts'
-import type { HeldReason, IgnoredReason } from '../operation/events.ts'
+import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/events.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 
@@ -92,11 +92,7 @@ export interface DefinePipeline {
 
 export interface Intervene {
   readonly projection: string
-  readonly type: 'EventSkipped' | 'StreamRetried'
-  /** The event it is about. */
-  readonly stream: string
-  readonly revision: bigint
-  readonly reason?: string
+  readonly event: ProjectionEvent
   readonly key: string
   readonly actor: string
   readonly traceparent?: string

@@ -58,9 +58,9 @@ export function createIntervener(options: IntervenerOptions): Intervener {
   }
 
   async function attempt(command: Intervene): Promise<InterveneResult | 'again'> {
-    const { projection, type, key, check } = command
+    const { projection, event, key, check } = command
     const stream = projectionStream(projection)
-    const requestHash = projectionRequestHash(type, projection, dataOf(command))
+    const requestHash = projectionRequestHash(event.type, projection, { ...event.data })
     const first = await log.readEvent(stream, eventId(stream, key, 0))
     if (first !== null) return receipt(command, first, requestHash)
     const [last] = await log.readStream(stream, { direction: 'backwards', maxCount: 1 })
@@ -68,8 +68,12 @@ export function createIntervener(options: IntervenerOptions): Intervener {
     await check(last?.position ?? 0n).catch((reason: unknown) => {
       throw new RefusedByCheck(reason)
     })
-    const event = sealed(command, requestHash, last, options.now())
-    const outcome = await batches.append({ stream, expectedRevision: last?.revision ?? 'noStream', events: [event] })
+    const sealedEvent = sealed(command, requestHash, last, options.now())
+    const outcome = await batches.append({
+      stream,
+      expectedRevision: last?.revision ?? 'noStream',
+      events: [sealedEvent],
+    })
     switch (outcome.kind) {
       case 'appended':
         return { kind: 'recorded', revision: outcome.revision, position: outcome.position, key }
@@ -119,24 +123,15 @@ export function createIntervener(options: IntervenerOptions): Intervener {
   }
 }
 
-function dataOf({ stream, revision, reason }: Intervene) {
-  return { stream, revision: Number(revision), ...(reason === undefined ? null : { reason }) }
-}
-
-function sealed(
-  command: Intervene,
-  requestHash: string,
-  last: RecordedEvent | undefined,
-  now: string,
-): SealedEvent {
-  const { projection, type, key, actor, traceparent } = command
+function sealed(command: Intervene, requestHash: string, last: RecordedEvent | undefined, now: string): SealedEvent {
+  const { projection, key, actor, traceparent } = command
   const before = last === undefined ? null : unreadable(() => decode(last)).metadata
-  const data = JSON.stringify(dataOf(command))
+  const data = JSON.stringify(command.event.data)
   const { event } = seal({
     stream: projectionStream(projection),
     revision: (last?.revision ?? -1n) + 1n,
     previousHash: before?.hash ?? noHash,
-    type,
+    type: command.event.type,
     data,
     dataBytes: Buffer.byteLength(data),
     recorder: { key, requestHash, actor, ...(traceparent === undefined ? null : { traceparent }) },

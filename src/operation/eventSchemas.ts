@@ -142,11 +142,16 @@ const definition: z.ZodType<PipelineDefinition> = z.strictObject({
 
 const pipelineDefined: z.ZodType<PipelineDefined> = z.strictObject({ version: z.int().min(1), definition })
 
-const place = { stream: z.string(), revision: sequence }
+const eventSkipped: z.ZodType<EventSkipped> = z.strictObject({
+  stream: z.string(),
+  revision: sequence,
+  reason: z.string(),
+})
 
-const eventSkipped: z.ZodType<EventSkipped> = z.strictObject({ ...place, reason: z.string() })
-
-const streamRetried: z.ZodType<StreamRetried> = z.strictObject({ ...place, reason: z.exactOptional(z.string()) })
+const streamRetried: z.ZodType<StreamRetried> = z.strictObject({
+  stream: z.string(),
+  reason: z.exactOptional(z.string()),
+})
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 

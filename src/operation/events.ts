@@ -79,20 +79,17 @@ export interface PipelineDefined {
   readonly definition: PipelineDefinition
 }
 
-/** An event of an operation's or a pipeline's stream, by its place there. */
-export interface EventPlace {
+/** In the stream `projection-{name}`: from here on the projection passes over that event, whether it could fold it or not. */
+export interface EventSkipped {
   readonly stream: string
   /** 0 to 2^53-1. */
   readonly revision: number
-}
-
-/** In the stream `projection-{name}`: from here on the projection passes over that event, whether it could fold it or not. */
-export interface EventSkipped extends EventPlace {
   readonly reason: string
 }
 
-/** In the stream `projection-{name}`: the projection tries again, here, to fold the stream that it had set aside at that event. */
-export interface StreamRetried extends EventPlace {
+/** In the stream `projection-{name}`: the projection tries again, here, to fold a stream that it had set aside. */
+export interface StreamRetried {
+  readonly stream: string
   readonly reason?: string
 }
 

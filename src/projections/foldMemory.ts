@@ -67,7 +67,8 @@ export class FoldMemory {
     for (const [index, event] of events.entries()) {
       if (index > 0 && index % sliceCount === 0) await othersTurn()
       try {
-        if (event.stream === interventionStream) await revisit(event, folding, { log: this.#log, session, memory: this })
+        if (event.stream === interventionStream)
+          await revisit(event, folding, { log: this.#log, session, memory: this })
         else folding.fold(event)
       } catch (error) {
         if (!(error instanceof NewerSchemaError)) throw error

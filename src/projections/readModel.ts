@@ -144,7 +144,15 @@ export interface RebuildProgress {
  * the checkpoint (it lost events, or is a copy of an older one): nothing is folded until an operator has seen to it.
  * `paused`: this node would project, and an operator has paused the projection.
  */
-export type ProjectorPhase = 'starting' | 'live' | 'paused' | 'waiting' | 'retrying' | 'stopped' | 'newer_schema' | 'log_behind'
+export type ProjectorPhase =
+  | 'starting'
+  | 'live'
+  | 'paused'
+  | 'waiting'
+  | 'retrying'
+  | 'stopped'
+  | 'newer_schema'
+  | 'log_behind'
 
 export interface ProjectorStatus {
   readonly phase: ProjectorPhase

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import { type RebuildProgress, ReadModelUnavailableError } from '../readModel.ts'
+import { ReadModelUnavailableError, type RebuildProgress } from '../readModel.ts'
 import { schemaName } from '../schemaName.ts'
 import type { AskedRebuild, ProjectionControl, ProjectionState, RebuildRecord } from './control.ts'
 import { nodeName } from './nodeName.ts'
@@ -184,8 +184,7 @@ function stateOf(row: StateRow, rebuild: RebuildRecord | null): ProjectionState 
   }
 }
 
-const rebuildColumns =
-  'id, asked_at, asked_by, began_at, node, attempts, position, head, ended_at, outcome, problem'
+const rebuildColumns = 'id, asked_at, asked_by, began_at, node, attempts, position, head, ended_at, outcome, problem'
 
 interface RebuildRow {
   readonly id: string

@@ -8,18 +8,25 @@ import { projectionName } from '../session.ts'
 export const interventionStream = projectionStream(projectionName)
 
 /** An operator has had an event passed over, or a stream tried again. */
-export interface Intervention {
-  readonly type: 'EventSkipped' | 'StreamRetried'
-  readonly stream: string
-  readonly revision: bigint
-  readonly position: bigint
-}
+export type Intervention =
+  | {
+      readonly type: 'EventSkipped'
+      readonly stream: string
+      readonly revision: bigint
+      readonly position: bigint
+    }
+  | { readonly type: 'StreamRetried'; readonly stream: string; readonly position: bigint }
 
 /** Throws as `decode` does. */
 export function interventionOf(event: RecordedEvent): Intervention {
+  const { position } = event
   const { type, data } = decode(event)
-  if (type !== 'EventSkipped' && type !== 'StreamRetried') {
-    throw new MalformedEventError(`${type} in the stream of a projection`)
+  switch (type) {
+    case 'EventSkipped':
+      return { type, stream: data.stream, revision: BigInt(data.revision), position }
+    case 'StreamRetried':
+      return { type, stream: data.stream, position }
+    default:
+      throw new MalformedEventError(`${type} in the stream of a projection`)
   }
-  return { type, stream: data.stream, revision: BigInt(data.revision), position: event.position }
 }

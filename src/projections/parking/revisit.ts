@@ -49,12 +49,10 @@ export async function revisit(event: RecordedEvent, folding: Folding, parts: Rev
 }
 
 /** Null when there is nothing to do. */
-function firstToFold(
-  { type, stream, revision, position }: Intervention,
-  parkedAt: bigint | undefined,
-  skips: Skips,
-): bigint | null {
-  if (type === 'StreamRetried') return parkedAt ?? null
+function firstToFold(intervention: Intervention, parkedAt: bigint | undefined, skips: Skips): bigint | null {
+  if (intervention.type === 'StreamRetried') return parkedAt ?? null
+  const { stream, revision, position } = intervention
+  // Only the first skip of an event does anything.
   if (skips.positionOf(stream, revision) !== position) return null
   if (parkedAt === revision) return parkedAt
   const folded = parkedAt === undefined || parkedAt > revision

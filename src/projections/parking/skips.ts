@@ -26,7 +26,7 @@ export class Skips {
     }
   }
 
-  add({ stream, revision, position }: Intervention): void {
+  add({ stream, revision, position }: Extract<Intervention, { type: 'EventSkipped' }>): void {
     const known = this.#positions.get(stream)
     if (known === undefined) this.#positions.set(stream, new Map([[revision, position]]))
     else if (!known.has(revision)) known.set(revision, position)
