@@ -5,7 +5,13 @@ import { EventQueue } from './eventQueue.ts'
 import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
 import { LagMeter } from './lagMeter.ts'
-import type { ProjectionLogger, Projector, ProjectorPhase, RebuildOptions } from './readModel.ts'
+import {
+  type ProjectionLogger,
+  type Projector,
+  type ProjectorPhase,
+  RebuildNotBegunError,
+  type RebuildOptions,
+} from './readModel.ts'
 import { rebuild } from './rebuild.ts'
 import { FencedError, foldVersion, ProjectorSession, projectionName, RefusedDataError } from './session.ts'
 
@@ -107,8 +113,9 @@ class PostgresProjector implements Projector {
   }
 
   rebuild(_options: RebuildOptions = {}): Promise<void> {
-    if (this.#phase !== 'live') return Promise.reject(new Error(`no rebuild by a projector that is ${this.#phase}`))
-    if (this.#rebuild !== null) return Promise.reject(new Error('a rebuild is under way'))
+    if (this.#phase !== 'live')
+      return Promise.reject(new RebuildNotBegunError(`no rebuild by a projector that is ${this.#phase}`))
+    if (this.#rebuild !== null) return Promise.reject(new RebuildNotBegunError('a rebuild is under way'))
     return new Promise((resolve, reject) => {
       this.#rebuild = { resolve, reject }
       this.#queue?.wake()
@@ -158,7 +165,7 @@ class PostgresProjector implements Projector {
       }
     }
     this.#setPhase('stopped')
-    this.#refuseRebuild(new Error('the projector has stopped'))
+    this.#refuseRebuild(new RebuildNotBegunError('the projector has stopped'))
   }
 
   /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
@@ -188,7 +195,7 @@ class PostgresProjector implements Projector {
       if (await session.tryLock()) return true
       this.#error = null
       this.#setPhase('waiting')
-      this.#refuseRebuild(new Error('another node projects'))
+      this.#refuseRebuild(new RebuildNotBegunError('another node projects'))
       this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
       await this.#measureIdle()
       await this.#sleep(this.#settings.takeOverIntervalMs ?? 500)
@@ -201,7 +208,7 @@ class PostgresProjector implements Projector {
   async #waitWhilePaused(session: ProjectorSession): Promise<void> {
     this.#setPhase('paused')
     this.#error = null
-    this.#refuseRebuild(new Error('the projection is paused'))
+    this.#refuseRebuild(new RebuildNotBegunError('the projection is paused'))
     this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
     while (!this.#stopped && this.#held) {
       await this.#measureIdle()

@@ -116,7 +116,7 @@ export interface Projector {
   stop(): Promise<void>
   /**
    * Drops and refolds all rows from the log's beginning. Until it is done, reads see the rows as they were. Rejects when
-   * this node is not the one that projects, or when the rebuild failed (nothing is changed then).
+   * this node is not the one that projects (RebuildNotBegunError), or when the rebuild failed (nothing is changed then).
    */
   rebuild(options?: RebuildOptions): Promise<void>
   /** Told by the node's order desk what an operator wants; the checkpoint itself is what decides (session.ts). */
@@ -174,6 +174,11 @@ export interface ProjectionLogger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+}
+
+/** The rebuild was not begun: this node does not project now, or is at one already. Asked again later it may be. */
+export class RebuildNotBegunError extends Error {
+  override readonly name = 'RebuildNotBegunError'
 }
 
 export class ReadModelUnavailableError extends Error {

@@ -122,50 +122,6 @@ describe('a pause', () => {
     expect((await api.send('POST', `${base}/resume`, {})).status).toBe(200)
     expect((await api.send('GET', '/metrics')).text).toMatch(/^waybill_projection_paused 0$/m)
   })
-
-  test('fences off a batch that is under way', async () => {
-    let hold: Promise<void> | null = null
-    let held = (): void => undefined
-    const reached = new Promise<void>((resolve) => {
-      held = resolve
-    })
-    const api = await start({
-      wrapLog: (log) => ({
-        ...log,
-        logId: log.logId,
-        append: (batch) => log.append(batch),
-        readEvent: (stream, id) => log.readEvent(stream, id),
-        readStream: (stream, options) => log.readStream(stream, options),
-        readAll: (options) => log.readAll(options),
-        head: () => log.head(),
-        close: () => log.close(),
-        async *subscribe(options) {
-          for await (const events of log.subscribe(options)) {
-            if (hold !== null) {
-              held()
-              await hold
-            }
-            yield events
-          }
-        },
-      }),
-    })
-    let release = (): void => undefined
-    hold = new Promise((resolve) => {
-      release = resolve
-    })
-    const position = await report(api, 'op-1')
-    await reached
-    const { body } = await api.send('POST', `${base}/pause`, {})
-    release()
-    await eventually(
-      () => state(api),
-      ({ phase }) => phase === 'paused',
-    )
-    expect((await state(api)).position).toBe(body.position)
-    await api.send('POST', `${base}/resume`, {})
-    expect((await api.send('GET', `/v1/stats?minPosition=${position}`)).status).toBe(200)
-  })
 })
 
 describe('a rebuild', () => {

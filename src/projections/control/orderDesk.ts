@@ -1,4 +1,4 @@
-import type { ProjectionLogger, Projector, RebuildProgress } from '../readModel.ts'
+import { type ProjectionLogger, type Projector, RebuildNotBegunError, type RebuildProgress } from '../readModel.ts'
 import type { ControlStore } from './controlStore.ts'
 
 export interface OrderDeskSettings {
@@ -89,7 +89,7 @@ export class OrderDesk {
     try {
       await progress.finish()
       if (failure === null) await store.endRebuild(attempt, 'done', null)
-      else if (signal.aborted || projector.status().phase === 'waiting') await store.leaveRebuild(attempt)
+      else if (signal.aborted || failure instanceof RebuildNotBegunError) await store.leaveRebuild(attempt)
       else if (attempts >= attemptsMax) {
         await store.endRebuild(attempt, 'failed', failure.message.slice(0, problemLengthMax))
       }
