@@ -53,6 +53,7 @@ export function createProjector(settings: ProjectorSettings): Projector {
 }
 
 interface RebuildRequest {
+  readonly options: RebuildOptions
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -112,12 +113,12 @@ class PostgresProjector implements Projector {
     this.#wakeSleeper?.()
   }
 
-  rebuild(_options: RebuildOptions = {}): Promise<void> {
+  rebuild(options: RebuildOptions = {}): Promise<void> {
     if (this.#phase !== 'live')
       return Promise.reject(new RebuildNotBegunError(`no rebuild by a projector that is ${this.#phase}`))
     if (this.#rebuild !== null) return Promise.reject(new RebuildNotBegunError('a rebuild is under way'))
     return new Promise((resolve, reject) => {
-      this.#rebuild = { resolve, reject }
+      this.#rebuild = { options, resolve, reject }
       this.#queue?.wake()
     })
   }
@@ -351,12 +352,15 @@ class PostgresProjector implements Projector {
 
   async #rebuildNow(session: ProjectorSession, request: RebuildRequest): Promise<void> {
     this.#rebuild = null
+    const { onProgress, signal } = request.options
+    const stopping = this.#stopping.signal
     try {
       await rebuild({
         session,
         log: this.#settings.log,
         memory: this.#memory,
-        stopping: this.#stopping.signal,
+        stopping: signal === undefined ? stopping : AbortSignal.any([stopping, signal]),
+        onProgress,
         condemn: (refusal) => this.#condemn(session, refusal),
       })
       this.#settings.logger?.info({}, 'the read model is rebuilt')

@@ -1,5 +1,6 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
 import type { FoldMemory } from './foldMemory.ts'
+import type { RebuildProgress } from './readModel.ts'
 import { type ProjectorSession, RefusedDataError } from './session.ts'
 
 export interface RebuildParts {
@@ -7,6 +8,7 @@ export interface RebuildParts {
   readonly log: EventLog
   readonly memory: FoldMemory
   readonly stopping: AbortSignal
+  readonly onProgress?: ((progress: RebuildProgress) => void) | undefined
   /** Finds out which streams the database refuses, and remembers them in `memory`. */
   readonly condemn: (refusal: RefusedDataError) => Promise<void>
 }
@@ -28,10 +30,11 @@ export async function rebuild(parts: RebuildParts): Promise<void> {
 }
 
 /** False when the database refused a stream: it is known now, and parked in the next attempt. */
-async function attempt({ session, log, memory, stopping, condemn }: RebuildParts): Promise<boolean> {
+async function attempt({ session, log, memory, stopping, condemn, onProgress }: RebuildParts): Promise<boolean> {
   memory.forget()
   let refused = false
   try {
+    const head = await log.head()
     await session.rebuild(async (commit) => {
       for (let position = 0n; ; ) {
         if (stopping.aborted) throw new Error('the projector stops')
@@ -50,6 +53,7 @@ async function attempt({ session, log, memory, stopping, condemn }: RebuildParts
           throw error
         }
         position = batch.to
+        onProgress?.({ position, head: position > head ? position : head })
       }
     })
   } catch (error) {

@@ -135,8 +135,11 @@ export function createControlStore(pool: pg.Pool, name: string): ControlStore {
     },
 
     async endRebuild(attempt, outcome, problem) {
+      // The rows it made are those of the checkpoint by now.
       await query(
-        `UPDATE ${rebuilds} SET ended_at = now(), outcome = $2, problem = $3 WHERE attempt = $1 AND ended_at IS NULL`,
+        `UPDATE ${rebuilds} r SET ended_at = now(), outcome = $2, problem = $3,
+           position = CASE WHEN $2 = 'done' THEN c.position ELSE r.position END, head = greatest(r.head, c.position)
+         FROM ${checkpoints} c WHERE c.name = r.projection AND r.attempt = $1 AND r.ended_at IS NULL`,
         [attempt, outcome, problem],
       )
     },
