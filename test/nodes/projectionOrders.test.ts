@@ -35,10 +35,10 @@ async function startTwo(): Promise<{ readonly owner: NodeProcess; readonly other
   return { owner, other }
 }
 
-async function report(node: NodeProcess, id: string, status: string): Promise<unknown> {
+async function report(node: NodeProcess, id: string, status: string): Promise<string> {
   const answer = await node.http.post(`/v1/operations/${id}/reports`, { service: 's', status, pipeline: 'any' })
   expect([200, 201], answer.text).toContain(answer.status)
-  return answer.body.position
+  return String(answer.body.position)
 }
 
 async function poison(id: string): Promise<bigint> {

@@ -101,7 +101,7 @@ describe('progress', () => {
     const progress = new Progress(terminal, 'events', () => nowMs)
     return {
       lines,
-      show(atMs: number, done: number) {
+      show: (atMs: number, done: number) => {
         nowMs = atMs
         progress.show({ done, total: 1_000 })
       },
