@@ -167,7 +167,7 @@ function tell(terminal: Terminal, stream: string, { outcome, parked: place }: Js
   else if (outcome === 'pending') terminal.progress(`${stream}: recorded; it is done once the projection gets there`)
   else if (isObject(place)) {
     const { revision, reason, detail } = place
-    terminal.progress(`${stream} is parked at event ${revision}: ${String(reason)}, ${String(detail)}`)
+    terminal.progress(`${stream} is parked at event ${String(revision)}: ${String(reason)}, ${String(detail)}`)
   }
 }
 

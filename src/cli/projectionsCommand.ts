@@ -55,7 +55,7 @@ async function list(options: SharedOptions): Promise<void> {
   const rows = found.map((projection) => [
     String(projection.name),
     stateText(projection),
-    `${projection.lagEvents} events`,
+    `${String(projection.lagEvents)} events`,
     String(projection.parked),
     isObject(projection.owner) ? String(projection.owner.node) : '-',
     String(projection.epoch),
@@ -66,7 +66,8 @@ async function list(options: SharedOptions): Promise<void> {
 
 function stateText({ state, paused, rebuild }: JsonObject): string {
   if (state === 'paused' && isObject(paused)) return `paused by ${String(paused.by)} since ${String(paused.since)}`
-  if (state === 'rebuilding' && isObject(rebuild)) return `rebuilding (${rebuild.done} of ${rebuild.total})`
+  if (state === 'rebuilding' && isObject(rebuild))
+    return `rebuilding (${String(rebuild.done)} of ${String(rebuild.total)})`
   return String(state)
 }
 
