@@ -106,8 +106,9 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       logger,
     })
     closers.push(() => projections.close())
-    const { readModel, projector, auditRows } = projections
+    const { readModel, projector, control, auditRows } = projections
     projector.start()
+    projections.takeOrders()
     // Its session must not stand in the way of a node that serves that history.
     anotherHistory.signal.addEventListener('abort', () => void projector.stop(), { once: true })
     if (anotherHistory.signal.aborted) await projector.stop()
@@ -124,6 +125,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       readModel,
       projector,
       ...(selfAudit === null ? {} : { selfAudit }),
+      control,
       draining: draining.signal,
       anotherHistory: anotherHistory.signal,
       limits: config.apiLimits,

@@ -2,6 +2,7 @@ import type { Access } from '../access/access.ts'
 import type { CommandService } from '../commands/commandService.ts'
 import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAudit } from '../processes/selfAudit.ts'
+import type { ProjectionControl } from '../projections/control/control.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
@@ -15,6 +16,7 @@ export interface ApiContext {
   readonly projector: Pick<Projector, 'lagMs' | 'status'>
   /** Absent when there is none. */
   readonly selfAudit?: Pick<SelfAudit, 'status'>
+  readonly control: ProjectionControl
   readonly tokens: PositionTokens
   readonly limits: ApiLimits
   /** Aborted when the service begins to shut down: nothing may wait any longer. */

@@ -21,6 +21,7 @@ export async function registerDocument(app: ApiServer, version: string): Promise
         { name: 'queries', description: 'What people read.' },
         { name: 'history', description: 'What happened, event by event.' },
         { name: 'pipelines', description: 'The definitions operations run in.' },
+        { name: 'projections', description: 'How the read model is made, and what operators may do about it.' },
         { name: 'keys', description: 'Who may do what.' },
         { name: 'service', description: 'The service itself.' },
       ],
@@ -86,7 +87,7 @@ function headersOf(method: string, tags: readonly string[], status: number): rea
   if (status === 503) return ['Retry-After']
   if (status === 401) return ['WWW-Authenticate']
   if (status === 429) return ['Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
-  if (status >= 300 || tags.includes('service') || tags.includes('keys')) return []
+  if (status >= 300 || ['service', 'keys', 'projections'].some((tag) => tags.includes(tag))) return []
   if (method === 'get') return ['Waybill-Position']
   return status === 201 ? ['ETag', 'Location'] : ['ETag']
 }

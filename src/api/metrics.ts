@@ -118,6 +118,14 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
       this.set(projector.status().parked)
     },
   })
+  new Gauge({
+    name: 'waybill_projection_paused',
+    help: '1 while an operator has the projection paused, on any node.',
+    registers,
+    collect() {
+      this.set(projector.status().paused ? 1 : 0)
+    },
+  })
   new Counter({
     name: 'waybill_projection_events_total',
     help: 'Events folded by this process.',

@@ -16,8 +16,8 @@ const answerMsMax = 2_000
 export async function checkReadiness(context: ApiContext): Promise<ReadinessCheck[]> {
   const { log, readModel, projector, selfAudit, draining, anotherHistory } = context
   const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
-  const { phase } = projector.status()
-  const projects = phase === 'live' || phase === 'waiting' || phase === 'rebuilding'
+  const { phase, paused } = projector.status()
+  const projects = phase === 'live' || phase === 'waiting' || phase === 'paused' || phase === 'rebuilding'
   return [
     {
       name: 'service',
@@ -30,7 +30,8 @@ export async function checkReadiness(context: ApiContext): Promise<ReadinessChec
       detail: logOk ? 'It answers.' : anotherHistory?.aborted === true ? replaced : 'It does not answer.',
     },
     { name: 'read model', ok: readModelOk, detail: readModelOk ? 'It answers.' : 'It does not answer.' },
-    { name: 'projector', ok: projects, detail: projectorDetails[phase] },
+    // Ready all the same: an operator wanted it so, and every node would be taken out at once.
+    { name: 'projector', ok: projects, detail: projectorDetails[paused && projects ? 'paused' : phase] },
     ...(selfAudit === undefined ? [] : [auditCheck(selfAudit.status())]),
   ]
 }
@@ -51,6 +52,7 @@ const projectorDetails = {
   live: 'It follows the log.',
   waiting: 'Another node projects.',
   rebuilding: 'It folds the read model anew; reads show it as it was before.',
+  paused: 'An operator has paused the projection: what is read is as of then.',
   retrying: 'It tries again after a failure.',
   log_behind: 'The log ends before what is folded already: it lost events, or is an older copy.',
   stopped: 'It has stopped.',

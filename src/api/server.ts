@@ -22,7 +22,9 @@ import { eventRoutes } from './routes/eventRoutes.ts'
 import { keyRoutes } from './routes/keyRoutes.ts'
 import { liveRoutes } from './routes/liveRoutes.ts'
 import { operationRoutes } from './routes/operationRoutes.ts'
+import { parkedRoutes } from './routes/parkedRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
+import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
 import { parseStrictJson } from './strictJson.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
@@ -58,7 +60,7 @@ const paramLengthMax = 16_384
 /** The HTTP server, ready to listen or to be injected with requests. Closing it ends nothing but itself. */
 export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const limits = { ...defaultApiLimits, ...options.limits }
-  const { access, log, commands, readModel, projector, draining, logger } = options
+  const { access, log, commands, readModel, projector, control, draining, logger } = options
   const tokens = createPositionTokens(log.logId)
   const context: ApiContext = {
     access,
@@ -66,6 +68,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     commands,
     readModel,
     projector,
+    control,
     tokens,
     limits,
     draining,
@@ -165,6 +168,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     liveRoutes(routes, context, live)
     eventRoutes(routes, context)
     pipelineRoutes(routes, context)
+    projectionRoutes(routes, context)
+    parkedRoutes(routes, context)
     keyRoutes(routes, context)
     serviceRoutes(routes, context, metrics)
   })

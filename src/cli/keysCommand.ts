@@ -1,17 +1,9 @@
 import { Command, Option } from 'commander'
-import { type ConnectionOptions, readConnection } from './connection.ts'
+import { readConnection } from './connection.ts'
 import { callApi, isObject, type JsonObject } from './httpApi.ts'
 import { CommandFailed, WrongUsage } from './outcome.ts'
+import { type ChangeOptions, type SharedOptions, shared } from './sharedOptions.ts'
 import { createTerminal, table } from './terminal.ts'
-
-interface SharedOptions extends ConnectionOptions {
-  readonly json?: boolean
-  readonly quiet?: boolean
-}
-
-interface ChangeOptions extends SharedOptions {
-  readonly dryRun?: boolean
-}
 
 const roles = ['service', 'viewer', 'auditor', 'operator']
 
@@ -36,14 +28,6 @@ Examples
   $ waybill keys list
   $ waybill keys revoke ocr --yes`,
     )
-}
-
-function shared(command: Command): Command {
-  return command
-    .option('--url <url>', 'where the service is (or WAYBILL_URL; default http://127.0.0.1:8080)')
-    .option('--key-file <file>', "file with an operator's key (or WAYBILL_KEY_FILE, or the key itself in WAYBILL_KEY)")
-    .option('--json', 'data as JSON')
-    .option('--quiet', 'data and errors only')
 }
 
 function createCommand(): Command {

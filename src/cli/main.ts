@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { keysCommand } from './keysCommand.ts'
 import { exitCodes, WrongUsage } from './outcome.ts'
+import { projectionsCommand } from './projectionsCommand.ts'
 
 /** The version in package.json, which is beside `src` and `dist` alike. */
 const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
@@ -12,6 +13,7 @@ function program(): Command {
     .description('Works with a running Waybill, over its HTTP contract')
     .version(version)
     .addCommand(keysCommand())
+    .addCommand(projectionsCommand())
     .addHelpText(
       'after',
       `
@@ -20,7 +22,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 Examples
   $ waybill keys create admin --role operator > admin.key
-  $ waybill keys list --key-file admin.key --json`,
+  $ waybill keys list --key-file admin.key --json
+  $ waybill projections list --key-file admin.key`,
     )
 }
 

@@ -6,6 +6,10 @@ export interface Terminal {
   data(text: string): void
   /** What is going on, on standard error; nothing with --quiet. */
   progress(text: string): void
+  /** A line that the next one overwrites, on a terminal; off one, with --quiet too, nothing. An empty text ends it. */
+  fleeting(text: string): void
+  /** Whether standard error is a terminal: `fleeting` shows something. */
+  readonly isTerminal: boolean
   /** Whether a person can be asked. */
   readonly asks: boolean
   confirm(question: string): Promise<boolean>
@@ -23,6 +27,10 @@ export function createTerminal(environment: Environment, quiet: boolean): Termin
     progress: (text) => {
       if (!quiet) stderr.write(`${text}\n`)
     },
+    fleeting: (text) => {
+      if (!quiet && stderr.isTTY) stderr.write(`\r\u001b[2K${text}`)
+    },
+    isTerminal: stderr.isTTY,
     asks: stdin.isTTY && stderr.isTTY,
     async confirm(question) {
       const asking = createInterface({ input: stdin, output: stderr })

@@ -1,6 +1,6 @@
 import type { Command } from '../operation/commands.ts'
 import type { Outcome, Refusal } from '../operation/decision.ts'
-import type { HeldReason, IgnoredReason } from '../operation/events.ts'
+import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/events.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 
@@ -23,6 +23,9 @@ export interface CommandService {
 
   /** Defines a pipeline, or finds it unchanged. `definition` is the caller's, not yet checked. */
   definePipeline(command: DefinePipeline): Promise<DefinePipelineResult>
+
+  /** Records what an operator does to a projection. Rejects with what `check` rejected with, and then has recorded nothing. */
+  intervene(command: Intervene): Promise<InterveneResult>
 
   /** The newest version, or the one asked for; asks the log. Null when there is none. */
   pipeline(name: string, version?: number): Promise<PipelineRecord | null>
@@ -86,6 +89,24 @@ export interface DefinePipeline {
   readonly traceparent?: string
   readonly expectedRevision?: bigint
 }
+
+export interface Intervene {
+  readonly projection: string
+  readonly event: ProjectionEvent
+  readonly key: string
+  readonly actor: string
+  readonly traceparent?: string
+  /**
+   * Rejects when it must not be recorded. Asked anew whenever another intervention came between; `position` is that of the
+   * last one (0n: there is none), which the answer must take into account. Not asked for a key that was recorded already.
+   */
+  readonly check: (position: bigint) => Promise<void>
+}
+
+export type InterveneResult =
+  | { readonly kind: 'recorded'; readonly revision: bigint; readonly position: bigint; readonly key: string }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly key: string }
+  | { readonly kind: 'failed'; readonly failure: CommandFailure; readonly key: string }
 
 export interface PipelineRecord {
   readonly pipeline: CompiledPipeline

@@ -13,6 +13,7 @@ import type { CommandService, LoadedOperation } from './commandService.ts'
 import { createPipelineDefiner } from './definePipeline.ts'
 import { encodeRequest } from './encodeRequest.ts'
 import { adopt, createInquiries } from './inquiries.ts'
+import { createIntervener } from './intervene.ts'
 import { isoClock } from './isoClock.ts'
 import { forgetState, type Lane, type Ticket } from './lane.ts'
 import { createLaneCache } from './laneCache.ts'
@@ -74,15 +75,10 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     reportBug: (bug) => logger?.error({ err: bug }, 'the log rejected a batch instead of answering it'),
   })
   const now = isoClock(clock)
-  const definer = createPipelineDefiner({
-    log,
-    now,
-    catalog,
-    batches,
-    desk,
-    limits,
-    reportUnreadable: (stream, error) => logger?.error({ err: error, stream }, 'stream unreadable'),
-  })
+  const reportUnreadable = (stream: string, error: unknown): void =>
+    logger?.error({ err: error, stream }, 'stream unreadable')
+  const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, reportUnreadable })
+  const intervener = createIntervener({ log, now, batches, desk, limits, reportUnreadable })
   /** Lanes that had commands waiting when last looked at. */
   const busy = new Set<Lane>()
   let sweeper: NodeJS.Timeout | null = null
@@ -206,6 +202,8 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       }),
 
     definePipeline: (command) => definer.define(command),
+
+    intervene: (command) => intervener.intervene(command),
 
     pipeline: (name, version) => (version === undefined ? catalog.newest(name) : catalog.version(name, version)),
 

@@ -1,6 +1,8 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { type DecodedEvent, decode } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
+import { isOperationEvent } from '../operation/eventSchemas.ts'
+import type { OperationEvent } from '../operation/events.ts'
 import { evolve } from '../operation/evolve.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
@@ -138,14 +140,12 @@ export async function loadOn(
   }
 }
 
-type OperationDecoded = Exclude<DecodedEvent, { readonly type: 'PipelineDefined' }>
+type OperationDecoded = DecodedEvent & OperationEvent
 
 function decodeOperationEvent(recorded: RecordedEvent): OperationDecoded {
   const event = unreadable(() => decode(recorded))
-  if (event.type === 'PipelineDefined') {
-    throw new UnreadableStreamError(`${recorded.stream}@${recorded.revision} defines a pipeline`)
-  }
-  return event
+  if (isOperationEvent(event)) return event
+  throw new UnreadableStreamError(`${recorded.stream}@${recorded.revision} is no event of an operation`)
 }
 
 function noPipeline(): never {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { DecidedEvent } from './decision.ts'
 import { eventId } from './eventId.ts'
-import { type CatalogueEvent, parseEventData, parseMetadata, schemaVersion } from './eventSchemas.ts'
+import { type CatalogueEvent, parseEventData, parseMetadata } from './eventSchemas.ts'
 import type { EventMetadata } from './events.ts'
 import type { FoldMeta } from './evolve.ts'
 import type { OperationState } from './state.ts'
@@ -84,6 +84,8 @@ export interface Unsealed {
   readonly correlation: string
   readonly causation: string
   readonly recordedAt: string
+  /** Default 1 (eventSchemas.ts says why not the newest). */
+  readonly schemaVersion?: number
 }
 
 /** Puts one event into its envelope: metadata text first without `hash`, then the hash over all, then added to it. */
@@ -94,7 +96,7 @@ export function seal(unsealed: Unsealed): { readonly event: SealedEvent; readonl
   const metadata =
     `{"command":${key},"requestHash":"${recorder.requestHash}","actor":${JSON.stringify(recorder.actor)},` +
     `"$correlationId":"${unsealed.correlation}","$causationId":${causation === recorder.key ? key : JSON.stringify(causation)},` +
-    `${traceparent}"schemaVersion":${schemaVersion},"recordedAt":"${unsealed.recordedAt}","previousHash":"${previousHash}"}`
+    `${traceparent}"schemaVersion":${unsealed.schemaVersion ?? 1},"recordedAt":"${unsealed.recordedAt}","previousHash":"${previousHash}"}`
   const digest = eventHash({ stream, revision, previousHash, type, data, dataBytes, metadata })
   const id = eventId(stream, recorder.key, unsealed.keyIndex)
   return { event: { id, type, data, metadata: withHash(metadata, digest) }, hash: digest }

@@ -3,12 +3,15 @@ import type { StoredEvent } from './envelope.ts'
 import type {
   DataMerged,
   EventMetadata,
+  EventSkipped,
   OperationEvent,
   OperationOpened,
   PipelineDefined,
+  ProjectionEvent,
   ReportHeld,
   ReportIgnored,
   StatusChanged,
+  StreamRetried,
 } from './events.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 import type { PipelineDefinition } from './pipeline.ts'
@@ -18,7 +21,13 @@ import type { PipelineDefinition } from './pipeline.ts'
  * each type that changed and recorded samples in test/operation/samples. One number for all types, so that an event of
  * a type this node does not know is told apart: of a newer catalogue (wait for the upgrade), or none at all (set aside).
  */
-export const schemaVersion = 1
+export const schemaVersion = 2
+
+/**
+ * What each event says of itself: the first version in which its type was as it is now, so that nodes of that version read
+ * on while newer ones are brought in. 1 for all that are not named here.
+ */
+export const projectionEventsVersion = 2
 
 /** Written by a newer node: nothing is wrong with it, but this node must not go past it. */
 export class NewerSchemaError extends Error {
@@ -33,7 +42,13 @@ export class MalformedEventError extends Error {
 export type PipelineEvent = { readonly type: 'PipelineDefined'; readonly data: PipelineDefined }
 
 /** Every event there is. */
-export type CatalogueEvent = OperationEvent | PipelineEvent
+export type CatalogueEvent = OperationEvent | PipelineEvent | ProjectionEvent
+
+export function isOperationEvent<Event extends CatalogueEvent>(
+  event: Event,
+): event is Exclude<Event, PipelineEvent | ProjectionEvent> {
+  return event.type !== 'PipelineDefined' && event.type !== 'EventSkipped' && event.type !== 'StreamRetried'
+}
 
 /** Brings the data of one type from the version it is keyed by to the next. */
 export type Upcaster = (data: JsonObject) => JsonObject
@@ -127,6 +142,17 @@ const definition: z.ZodType<PipelineDefinition> = z.strictObject({
 
 const pipelineDefined: z.ZodType<PipelineDefined> = z.strictObject({ version: z.int().min(1), definition })
 
+const eventSkipped: z.ZodType<EventSkipped> = z.strictObject({
+  stream: z.string(),
+  revision: sequence,
+  reason: z.string(),
+})
+
+const streamRetried: z.ZodType<StreamRetried> = z.strictObject({
+  stream: z.string(),
+  reason: z.exactOptional(z.string()),
+})
+
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
 const eventMetadata: z.ZodType<EventMetadata> = z.strictObject({
@@ -148,7 +174,7 @@ export function parseMetadata(stored: StoredEvent): EventMetadata {
   const version = parsed.schemaVersion
   // Asked before the rest is checked: a newer node may have members here that this one does not know.
   if (typeof version === 'number' && version > schemaVersion) {
-    throw new NewerSchemaError(`${place(stored)} has schema version ${version}, and this node knows ${schemaVersion}`)
+    throw new NewerSchemaError(`${placeOf(stored)} has schema version ${version}, and this node knows ${schemaVersion}`)
   }
   return checked(eventMetadata, parsed, stored)
 }
@@ -170,8 +196,12 @@ export function parseEventData(stored: StoredEvent, version: number): CatalogueE
       return { type, data: checked(reportIgnored, data, stored) }
     case 'PipelineDefined':
       return { type, data: checked(pipelineDefined, data, stored) }
+    case 'EventSkipped':
+      return { type, data: checked(eventSkipped, data, stored) }
+    case 'StreamRetried':
+      return { type, data: checked(streamRetried, data, stored) }
     default:
-      throw new MalformedEventError(`${place(stored)} is of no known type`)
+      throw new MalformedEventError(`${placeOf(stored)} is of no known type`)
   }
 }
 
@@ -180,9 +210,9 @@ function parseText(stored: StoredEvent, part: 'data' | 'metadata'): JsonObject {
   try {
     value = JSON.parse(stored[part])
   } catch {
-    throw new MalformedEventError(`${place(stored)}: its ${part} is not JSON`)
+    throw new MalformedEventError(`${placeOf(stored)}: its ${part} is not JSON`)
   }
-  if (!isJsonObject(value)) throw new MalformedEventError(`${place(stored)}: its ${part} is not an object`)
+  if (!isJsonObject(value)) throw new MalformedEventError(`${placeOf(stored)}: its ${part} is not an object`)
   return value
 }
 
@@ -190,9 +220,9 @@ function checked<T>(schema: z.ZodType<T>, value: JsonObject, stored: StoredEvent
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const where = result.error.issues.map((issue) => issue.path.join('/') || '/').join(', ')
-  throw new MalformedEventError(`${place(stored)} (${stored.type}) is malformed at ${where}`)
+  throw new MalformedEventError(`${placeOf(stored)} (${stored.type}) is malformed at ${where}`)
 }
 
-function place(stored: StoredEvent): string {
+function placeOf(stored: StoredEvent): string {
   return `event ${stored.revision} of ${stored.stream}`
 }

@@ -79,6 +79,24 @@ export interface PipelineDefined {
   readonly definition: PipelineDefinition
 }
 
+/** In the stream `projection-{name}`: from here on the projection passes over that event, whether it could fold it or not. */
+export interface EventSkipped {
+  readonly stream: string
+  /** 0 to 2^53-1. */
+  readonly revision: number
+  readonly reason: string
+}
+
+/** In the stream `projection-{name}`: the projection tries again, here, to fold a stream that it had set aside. */
+export interface StreamRetried {
+  readonly stream: string
+  readonly reason?: string
+}
+
+export type ProjectionEvent =
+  | { readonly type: 'EventSkipped'; readonly data: EventSkipped }
+  | { readonly type: 'StreamRetried'; readonly data: StreamRetried }
+
 /** The metadata stored with every event (docs/events.md). */
 export interface EventMetadata {
   /** The idempotency key under which the event was appended. */

@@ -16,6 +16,11 @@ export function definitionRequestHash(name: string, expectedRevision: bigint | u
   return digest('DefinePipeline', name, expectedRevision, canonicalJson(definition))
 }
 
+/** The same for what an operator does to a projection. */
+export function projectionRequestHash(type: string, projection: string, body: Json): string {
+  return digest(type, projection, undefined, canonicalJson(body))
+}
+
 function digest(type: string, subject: string, expectedRevision: bigint | undefined, canonical: string): string {
   // Type, subject and revision have no line breaks, so the parts cannot run into one another.
   return hash('sha256', `${type}\n${subject}\n${expectedRevision ?? ''}\n${canonical}`, 'base64url')

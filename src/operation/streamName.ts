@@ -6,6 +6,11 @@ export function pipelineStream(name: string): string {
   return `pipeline-${name}`
 }
 
+/** What operators did to a projection. No operation's and no pipeline's: `streamSubject` is null. */
+export function projectionStream(name: string): string {
+  return `projection-${name}`
+}
+
 /** Whose stream it is, or null for a stream of another kind. */
 export function streamSubject(
   stream: string,

@@ -2,6 +2,7 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { AuditedOperation, AuditRows } from '../projections/auditRows.ts'
+import { Skips } from '../projections/parking/skips.ts'
 import { canonical, type Difference, difference, rowDifferences } from '../projections/rowDifferences.ts'
 import { Shapes } from '../projections/shape.ts'
 import { foldStream, type StreamFold } from './streamFold.ts'
@@ -46,11 +47,29 @@ async function auditOperation({ log, rows }: AuditStores, id: string, signal: Ab
   const revision = found.row?.revision ?? -1n
   if (revision >= eventsMax) return tooLong
   try {
-    const fold = await foldStream(log, operationStream(id), revision, signal)
+    const stream = operationStream(id)
+    const passedOver = await eventsPassedOver(log, stream, found.checkpoint)
+    // What an operation is without its first event, only the projector knows.
+    if (passedOver(0n)) return notComparable
+    const fold = await foldStream(log, stream, revision, signal, passedOver)
     return verdict([...operationDifferences(found, fold), await definitionDifference(rows, fold)])
   } catch (error) {
     if (error instanceof NewerSchemaError) return notComparable
     throw error
+  }
+}
+
+/** By skips that are folded by now. */
+async function eventsPassedOver(
+  log: AuditStores['log'],
+  stream: string,
+  checkpoint: bigint,
+): Promise<(revision: bigint) => boolean> {
+  const skips = new Skips()
+  await skips.learn(log)
+  return (revision) => {
+    const skippedAt = skips.positionOf(stream, revision)
+    return skippedAt !== null && skippedAt <= checkpoint
   }
 }
 

@@ -1,6 +1,6 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { decode, noHash, withoutHash } from '../operation/envelope.ts'
-import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { isOperationEvent, NewerSchemaError } from '../operation/eventSchemas.ts'
 import { evolve } from '../operation/evolve.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline, type PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
@@ -123,7 +123,7 @@ class Fold {
 
   async #fold(event: RecordedEvent): Promise<void> {
     const decoded = foldable(() => decode(event))
-    if (decoded.type === 'PipelineDefined') throw new UnfoldableError("PipelineDefined in an operation's stream")
+    if (!isOperationEvent(decoded)) throw new UnfoldableError(`${decoded.type} in an operation's stream`)
     if (decoded.type === 'OperationOpened') {
       const pipeline = await this.#pipeline(decoded.data.pipeline.name, decoded.data.pipeline.version)
       this.#pipelineOf = () => pipeline

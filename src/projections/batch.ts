@@ -41,6 +41,16 @@ export interface ParkWrite {
   readonly detail: string
 }
 
+/** A stream that an operator's skip or retry, at `position`, was about. */
+export interface Revisit {
+  readonly stream: string
+  /** Null for a stream of another kind. */
+  readonly operation: string | null
+  readonly position: bigint
+  /** False: it is parked still, or again (the batch then parks it anew where it could be folded further). */
+  readonly unparked: boolean
+}
+
 /** What a batch of events comes to: each operation once, however many events it got. */
 export type Write = OperationWrite | PipelineWrite | ParkWrite
 
@@ -50,6 +60,8 @@ export interface Batch {
   readonly from: bigint
   readonly to: bigint
   readonly events: number
+  /** Most batches have none. */
+  readonly revisits: readonly Revisit[]
 }
 
 /** The call of `commit_batch` (migrations/0001_read_model.sql says what each text holds). */
@@ -57,6 +69,23 @@ export const commitBatchStatement = {
   name: 'commit_batch',
   text: `SELECT ${schemaName}.commit_batch($1::text, $2::bigint, $3::bigint, $4::bigint, ${Array.from({ length: 19 }, (_, index) => `$${index + 5}::text`).join(', ')}, $24::json, $25::json, $26::json)`,
 } as const
+
+/** The same for a batch with interventions (migrations/0003_control.sql). */
+export const commitRevisitsStatement = {
+  name: 'commit_revisiting_batch',
+  text: commitBatchStatement.text.replace('commit_batch(', 'commit_revisiting_batch($27::json, '),
+} as const
+
+export function revisitsValue({ revisits }: Batch): string {
+  return JSON.stringify(
+    revisits.map(({ stream, operation, position, unparked }) => ({
+      stream,
+      operation,
+      position: String(position),
+      unparked,
+    })),
+  )
+}
 
 /** Lines of columns: half the node's time of arrays. JSON texts and ids hold no line break. */
 export function commitBatchValues(projection: string, epoch: bigint, batch: Batch): unknown[] {

@@ -22,7 +22,7 @@ export interface OperationTraits {
 
 export interface ChangedOperation {
   readonly row: OperationRow
-  /** Position of the event that made the row what it is: its last one, or the one it is parked at. */
+  /** Position of the event that made the row what it is: its last one, the one it is parked at, or the last skip or retry. */
   readonly changedAt: bigint
   readonly traits: OperationTraits
 }
@@ -32,7 +32,8 @@ export const changedOperationsStatement = {
   name: 'changed_operations',
   text: `
     SELECT c.position AS checkpoint, c.log_id, o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at,
-           o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason, p.position AS parked_at
+           o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason, p.position AS parked_at,
+           o.revisited_at
     FROM ${schemaName}.checkpoints c
     LEFT JOIN ${schemaName}.operations o ON o.id = ANY ($1::text[])
     LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || o.id
@@ -41,7 +42,7 @@ export const changedOperationsStatement = {
 
 export function changedOperation(
   row: OperationRow,
-  columns: StateColumns & { readonly parked_at: bigint | null },
+  columns: StateColumns & { readonly parked_at: bigint | null; readonly revisited_at: bigint | null },
 ): ChangedOperation {
   const restored = restoreState(columns.state, namedPipeline)
   if (restored === null) throw new Error('the row was written by another version of the fold')
@@ -49,7 +50,7 @@ export function changedOperation(
   const metadata: unknown = JSON.parse(columns.metadata)
   return {
     row,
-    changedAt: columns.parked_at ?? row.position,
+    changedAt: latest(columns.parked_at ?? row.position, columns.revisited_at ?? 0n),
     traits: {
       id: row.id,
       pipeline: pipeline.name,
@@ -61,6 +62,8 @@ export function changedOperation(
     },
   }
 }
+
+const latest = (one: bigint, other: bigint) => (one > other ? one : other)
 
 /** Nothing here looks at a definition. */
 const namedPipeline: PipelineOf = (name, version) => ({ ...anyPipeline, name, version })

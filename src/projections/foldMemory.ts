@@ -1,7 +1,10 @@
-import type { RecordedEvent } from '../eventlog/eventLog.ts'
+import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { FoldedRows } from './foldedRows.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
+import { interventionStream } from './parking/interventions.ts'
+import { revisit } from './parking/revisit.ts'
+import { Skips } from './parking/skips.ts'
 import { PipelineCatalogue } from './pipelineCatalogue.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
@@ -14,11 +17,18 @@ export class FoldMemory {
   readonly pipelines = new PipelineCatalogue()
   /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
   readonly condemned = new Map<string, string>()
-  parked = new Set<string>()
+  /** By stream: the revision it is parked at. */
+  parked = new Map<string, bigint>()
+  readonly skips = new Skips()
+  readonly #log: Pick<EventLog, 'readStream'>
   readonly #states: StateCache
   readonly #shapes = new Shapes()
 
-  constructor(cacheBytesMax: number) {
+  #skipsKnown = false
+
+  /** `log` is where streams that are folded again are read from. */
+  constructor(cacheBytesMax: number, log: Pick<EventLog, 'readStream'>) {
+    this.#log = log
     this.#states = new StateCache(cacheBytesMax)
   }
 
@@ -26,13 +36,15 @@ export class FoldMemory {
   forget(): void {
     this.#states.clear()
     this.pipelines.clear()
-    this.parked = new Set()
+    this.parked = new Map()
+    this.skips.clear()
+    this.#skipsKnown = false
   }
 
   /** Begins a batch after `from`. */
   folding(from: bigint): Folding {
-    const { pipelines, parked, condemned } = this
-    return new Folding(from, { states: this.#states, shapes: this.#shapes, pipelines, parked, condemned })
+    const { pipelines, parked, condemned, skips } = this
+    return new Folding(from, { states: this.#states, shapes: this.#shapes, pipelines, parked, condemned, skips })
   }
 
   /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */
@@ -43,6 +55,10 @@ export class FoldMemory {
     confirmed?: ConfirmedState,
   ): Promise<NewerSchemaError | null> {
     let newer: NewerSchemaError | null = null
+    if (!this.#skipsKnown) {
+      await this.skips.learn(this.#log)
+      this.#skipsKnown = true
+    }
     const missing = folding.missing(events)
     if (missing.length > 0) {
       for (const loaded of await rows.loadStates(missing, this.pipelines)) folding.admit(loaded)
@@ -51,7 +67,8 @@ export class FoldMemory {
     for (const [index, event] of events.entries()) {
       if (index > 0 && index % sliceCount === 0) await othersTurn()
       try {
-        folding.fold(event)
+        if (event.stream === interventionStream) await revisit(event, folding, { log: this.#log, rows, memory: this })
+        else folding.fold(event)
       } catch (error) {
         if (!(error instanceof NewerSchemaError)) throw error
         newer = error

@@ -1,6 +1,6 @@
 import type { PipelineDefinition } from '../operation/pipeline.ts'
 import { sqlState } from '../postgres/serviceRole.ts'
-import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
+import { type Batch, commitBatchStatement, commitBatchValues, commitRevisitsStatement, revisitsValue } from './batch.ts'
 import type { DatabaseSession } from './databaseSession.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
@@ -46,9 +46,12 @@ export class FoldedRows {
     for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
   }
 
-  async loadParked(): Promise<Set<string>> {
-    const { rows } = await this.#session.query<{ stream: string }>('SELECT stream FROM parked')
-    return new Set(rows.map((row) => row.stream))
+  /** By stream: the revision it is parked at. */
+  async loadParked(): Promise<Map<string, bigint>> {
+    const { rows } = await this.#session.query<{ stream: string; revision: bigint }>(
+      'SELECT stream, revision FROM parked',
+    )
+    return new Map(rows.map((row) => [row.stream, row.revision]))
   }
 
   /** Operations as their rows have them; those without a row are left out. */
@@ -68,10 +71,9 @@ export class FoldedRows {
   /** Writes rows, counts and checkpoint, all or nothing. Throws FencedError, RefusedDataError, or what the connection threw. */
   async commit(batch: Batch): Promise<void> {
     try {
-      await this.#session.query({
-        ...commitBatchStatement,
-        values: commitBatchValues(projectionName, this.#epoch, batch),
-      })
+      const values = commitBatchValues(projectionName, this.#epoch, batch)
+      if (batch.revisits.length === 0) await this.#session.query({ ...commitBatchStatement, values })
+      else await this.#session.query({ ...commitRevisitsStatement, values: [...values, revisitsValue(batch)] })
     } catch (error) {
       throw translated(error, batch)
     }

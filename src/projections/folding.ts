@@ -1,19 +1,21 @@
 import type { RecordedEvent } from '../eventlog/eventLog.ts'
 import { decode } from '../operation/envelope.ts'
-import { MalformedEventError, NewerSchemaError } from '../operation/eventSchemas.ts'
+import { isOperationEvent, MalformedEventError, NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { PipelineDefined } from '../operation/events.ts'
 import { evolve } from '../operation/evolve.ts'
 import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
-import type { Batch, OperationWrite, ParkWrite, Write } from './batch.ts'
+import type { Batch, OperationWrite, ParkWrite, Revisit, Write } from './batch.ts'
 import { facetsOf } from './facets.ts'
 import { stateColumn } from './operationState.ts'
+import type { Intervention } from './parking/interventions.ts'
+import type { Skips } from './parking/skips.ts'
 import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
 import type { Shapes } from './shape.ts'
 import type { FoldedOperation, StateCache } from './stateCache.ts'
 
 /** The stream's events do not follow on what was folded. */
-class RevisionGapError extends Error {
+export class RevisionGapError extends Error {
   override readonly name = 'RevisionGapError'
 }
 
@@ -46,15 +48,18 @@ export const unprintable = /[^\x21-\x7e]/
 export class Folding {
   readonly #states: StateCache
   readonly #pipelines: PipelineCatalogue
-  readonly #parked: Set<string>
+  /** By stream: the revision it is parked at. */
+  readonly #parked: Map<string, bigint>
   /** Streams the database refused, with the reason: parked at their next event. */
   readonly #condemned: ReadonlyMap<string, string>
   readonly #shapes: Shapes
+  readonly #skips: Skips
   readonly #from: bigint
   readonly #touched = new Map<string, Touched>()
   /** By stream: its state after its last event of this batch, as somebody else had folded it already. */
   readonly #recognised = new Map<string, OperationState>()
-  readonly #writes: Write[] = []
+  #writes: Write[] = []
+  #revisits: Revisit[] = []
   #to: bigint
   #events = 0
 
@@ -63,9 +68,10 @@ export class Folding {
     parts: {
       readonly states: StateCache
       readonly pipelines: PipelineCatalogue
-      readonly parked: Set<string>
+      readonly parked: Map<string, bigint>
       readonly condemned: ReadonlyMap<string, string>
       readonly shapes: Shapes
+      readonly skips: Skips
     },
   ) {
     this.#from = from
@@ -75,6 +81,7 @@ export class Folding {
     this.#parked = parts.parked
     this.#condemned = parts.condemned
     this.#shapes = parts.shapes
+    this.#skips = parts.skips
   }
 
   /** The operations whose state the events build on and that are not in memory. */
@@ -106,7 +113,8 @@ export class Folding {
     for (const event of events) last.set(event.stream, event)
     for (const [stream, { revision, metadata }] of last) {
       const subject = streamSubject(stream)
-      if (subject?.kind !== 'operation') continue
+      // The command room knows of no skips.
+      if (subject?.kind !== 'operation' || this.#skips.concern(stream)) continue
       const state = confirmed(subject.name)
       if (state === null || state.revision !== revision) continue
       if (metadata.endsWith(`"hash":"${state.lastHash}"}`)) this.#recognised.set(stream, state)
@@ -115,12 +123,15 @@ export class Folding {
 
   /**
    * Folds the next event. Throws NewerSchemaError, and then has not gone past the event; on any other failure the stream
-   * is parked.
+   * is parked. `unfoldable`: why it cannot be folded, where that is known already.
    */
-  fold(event: RecordedEvent): void {
+  fold(event: RecordedEvent, unfoldable?: unknown): void {
     const { stream, position } = event
     if (position <= this.#to) return
-    if (!this.#parked.has(stream)) this.#foldOrPark(event)
+    if (!this.#parked.has(stream)) {
+      if (unfoldable === undefined) this.#foldOrPark(event)
+      else this.park(event, unfoldable)
+    }
     this.#to = position
     this.#events += 1
   }
@@ -162,7 +173,54 @@ export class Folding {
   finish(): Batch {
     this.settle(Number.POSITIVE_INFINITY)
     this.#states.trim()
-    return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events }
+    return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events, revisits: this.#revisits }
+  }
+
+  // What parking/revisit.ts folds again, in the midst of the batch.
+
+  /** Folded up to here. */
+  get to(): bigint {
+    return this.#to
+  }
+
+  parkedAt(stream: string): bigint | undefined {
+    return this.#parked.get(stream)
+  }
+
+  /** Otherwise `stateOf` is only right once its row was loaded and admitted. */
+  knows(operation: string, stream: string): boolean {
+    return this.#touched.has(stream) || this.#states.get(operation) !== undefined
+  }
+
+  stateOf(operation: string, stream: string): OperationState | null {
+    return this.#touched.get(stream)?.state ?? this.#states.get(operation)?.state ?? null
+  }
+
+  /** The stream is parked no more. */
+  reopen(stream: string): void {
+    this.#recognised.delete(stream)
+    this.#parked.delete(stream)
+    this.#writes = this.#writes.filter((write) => write.kind !== 'park' || write.stream !== stream)
+  }
+
+  /** The operation's state is this one, whatever was folded before. */
+  replace(operation: string, stream: string, { state, position }: Pick<Touched, 'state' | 'position'>): void {
+    const before = this.#touched.get(stream)?.before ?? this.#states.get(operation) ?? null
+    this.#touched.set(stream, { stream, before, state, position })
+  }
+
+  /** Folds an event of a stream that was opened again. Throws what keeps it from being folded. */
+  foldAgain(event: RecordedEvent): void {
+    this.#foldInto(event)
+  }
+
+  /** To be said of each intervention, whether or not it changed anything: the rows hold where it was. */
+  revisited({ stream, position }: Intervention): void {
+    const subject = streamSubject(stream)
+    const operation = subject?.kind === 'operation' ? subject.name : null
+    this.#revisits = this.#revisits.filter((revisit) => revisit.stream !== stream)
+    const unparked = !this.#parked.has(stream)
+    this.#revisits.push({ stream, operation, position, unparked })
   }
 
   #foldOrPark(event: RecordedEvent): void {
@@ -170,7 +228,7 @@ export class Folding {
       this.#foldInto(event)
     } catch (error) {
       if (error instanceof NewerSchemaError) throw error
-      this.#park(event, error)
+      this.park(event, error)
     }
   }
 
@@ -193,7 +251,7 @@ export class Folding {
       this.#define(event.stream, subject.name, decoded.data, decoded.meta.recordedAt)
       return
     }
-    if (decoded.type === 'PipelineDefined') throw new MalformedEventError(`${decoded.type} in an operation's stream`)
+    if (!isOperationEvent(decoded)) throw new MalformedEventError(`${decoded.type} in an operation's stream`)
     const touched = this.#touched.get(event.stream)
     const before = touched?.before ?? this.#states.get(subject.name) ?? null
     const current = touched?.state ?? before?.state ?? null
@@ -216,8 +274,8 @@ export class Folding {
     this.#writes.push({ kind: 'pipeline', stream, name, version, definition, definedAt })
   }
 
-  #park({ stream, revision, position }: RecordedEvent, error: unknown): void {
-    this.#parked.add(stream)
+  park({ stream, revision, position }: RecordedEvent, error: unknown): void {
+    this.#parked.set(stream, revision)
     const park: ParkWrite = { kind: 'park', stream, revision, position, ...reasonOf(error) }
     this.#writes.push(park)
   }

@@ -97,7 +97,9 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async operationsById(ids) {
-      const rows = await query<CheckpointRow & Maybe<OperationColumns> & { parked_at: bigint | null }>({
+      const rows = await query<
+        CheckpointRow & Maybe<OperationColumns> & { parked_at: bigint | null; revisited_at: bigint | null }
+      >({
         ...changedOperationsStatement,
         values: [ids],
       })
@@ -126,6 +128,11 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     async parkedStreams(maxCount, after = ''): Promise<ReadAt<readonly ParkedStream[]>> {
       const rows = await query<CheckpointRow & Maybe<ParkedStream>>({ ...parkedStatement, values: [after, maxCount] })
       return { position: seen(rows), value: rows.filter(isParked).map(parkedStream) }
+    },
+
+    async parkedStream(stream) {
+      const rows = await query<CheckpointRow & Maybe<ParkedStream>>({ ...parkedStreamStatement, values: [stream] })
+      return { position: seen(rows), value: rows.filter(isParked).map(parkedStream)[0] ?? null }
     },
 
     position: () => signal.position,
@@ -322,6 +329,15 @@ const parkedStatement = {
     ) p ON true
     WHERE c.name = '${projectionName}'
     ORDER BY p.stream`,
+}
+
+const parkedStreamStatement = {
+  name: 'parked_stream',
+  text: `
+    SELECT c.position AS checkpoint, c.log_id, p.stream, p.revision, p.position, p.reason, p.detail
+    FROM ${schemaName}.checkpoints c
+    LEFT JOIN ${schemaName}.parked p ON p.stream = $1
+    WHERE c.name = '${projectionName}'`,
 }
 
 function isParked(row: CheckpointRow & Maybe<ParkedStream>): row is CheckpointRow & ParkedStream {

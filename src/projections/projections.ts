@@ -1,7 +1,12 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
+import { createPool } from '../postgres/connection.ts'
 import { type MigrateResult, migrate } from '../postgres/migrate.ts'
 import { type AuditRows, createAuditRows } from './auditRows.ts'
 import { CheckpointSignal } from './checkpointSignal.ts'
+import type { ProjectionControl } from './control/control.ts'
+import { createControlStore } from './control/controlStore.ts'
+import { OrderDesk } from './control/orderDesk.ts'
+import { projectionName } from './foldedRows.ts'
 import { createReadModel, type ReadModelSettings } from './postgresReadModel.ts'
 import { createProjector, type ProjectorSettings } from './projector.ts'
 import type { Projector, ReadModel } from './readModel.ts'
@@ -12,6 +17,8 @@ export interface ProjectionsSettings
   readonly log: EventLog
   /** Told each position up to which the log's events were found folded: the log was there already, whatever comes later. */
   readonly onCheckpoint?: (position: bigint) => void
+  /** How often this node looks for operators' orders; default 500. */
+  readonly lookIntervalMs?: number
 }
 
 export interface Projections {
@@ -19,9 +26,16 @@ export interface Projections {
   /** Not started yet. */
   readonly projector: Projector
   readonly auditRows: AuditRows
+  /** What operators may ask of the projection. */
+  readonly control: ProjectionControl
+  /** From now on this node does what operators ask, when it is the one that projects. */
+  takeOrders(): void
   /** Stops the projector, then ends the connections. */
   close(): Promise<void>
 }
+
+const controlConnectionsMax = 2
+const controlTimeoutMs = 5_000
 
 /** Brings the read model's schema up to date; run before `createProjections`, as the owner of the database. */
 export function migrateReadModel(connectionString: string): Promise<MigrateResult> {
@@ -30,18 +44,51 @@ export function migrateReadModel(connectionString: string): Promise<MigrateResul
 
 /** The read model of a log, and the projector that fills it: a node's both know of each other, so that no wait costs a query. */
 export function createProjections(settings: ProjectionsSettings): Projections {
+  const { connectionString, role, admit } = settings
   const signal = new CheckpointSignal(settings.onCheckpoint)
   const readModel = createReadModel({ ...settings, signal, logId: settings.log.logId })
   const projector = createProjector({ ...settings, signal })
   const auditRows = createAuditRows({ ...settings, logId: settings.log.logId })
+  const pool = createPool({
+    connectionString,
+    applicationName: 'waybill control',
+    max: controlConnectionsMax,
+    connectTimeoutMs: controlTimeoutMs,
+    statementTimeoutMs: controlTimeoutMs,
+    queryTimeoutMs: controlTimeoutMs + 1_000,
+    ...(role === undefined ? null : { role }),
+    ...(admit === undefined ? null : { admit }),
+  })
+  const store = createControlStore(pool, projectionName)
+  const desk = new OrderDesk({ ...settings, store, projector })
+  const thenLook = async <T>(change: Promise<T>): Promise<T> => {
+    const changed = await change
+    // Otherwise it would hear of it with its next look, as all others do.
+    void desk.look()
+    return changed
+  }
+  let closing: Promise<void> | null = null
+  const close = async (): Promise<void> => {
+    await desk.stop()
+    await projector.stop()
+    await auditRows.close()
+    await readModel.close()
+    await pool.end()
+  }
   return {
     readModel,
     projector,
     auditRows,
-    async close() {
-      await projector.stop()
-      await auditRows.close()
-      await readModel.close()
+    control: {
+      ...store,
+      pause: (by) => thenLook(store.pause(by)),
+      resume: () => thenLook(store.resume()),
+      askRebuild: (by) => thenLook(store.askRebuild(by)),
+    },
+    takeOrders: () => desk.start(),
+    close() {
+      closing ??= close()
+      return closing
     },
   }
 }

@@ -2,12 +2,18 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { projectionName } from './foldedRows.ts'
+import { FencedError, projectionName } from './foldedRows.ts'
 import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
 import { Follower } from './follower.ts'
 import { LagMeter } from './lagMeter.ts'
-import type { ProjectionLogger, Projector, ProjectorPhase, RebuildOptions } from './readModel.ts'
+import {
+  type ProjectionLogger,
+  type Projector,
+  type ProjectorPhase,
+  RebuildNotBegunError,
+  type RebuildOptions,
+} from './readModel.ts'
 import { Rebuilds } from './rebuild/rebuilds.ts'
 import { foldVersion, ProjectorSession } from './session.ts'
 
@@ -73,17 +79,19 @@ class PostgresProjector implements Projector {
   /** As last known: the memory forgets its streams with every session. */
   #parkedCount = 0
   #wakeSleeper: (() => void) | null = null
+  /** Whether the projection is paused: as the checkpoint said at the take-over, and the order desk since. */
+  #held = false
 
   constructor(settings: ProjectorSettings) {
     this.#settings = settings
     const { cacheBytesMax = 128 * 1024 * 1024, swapAttemptsMax = 60, logger, signal: _, ...rest } = settings
-    this.#memory = new FoldMemory(cacheBytesMax)
+    this.#memory = new FoldMemory(cacheBytesMax, settings.log)
     this.#rebuilds = new Rebuilds({ ...rest, swapAttemptsMax, logger, cacheBytesMax }, () => this.#wake())
     this.#follower = new Follower({
       settings,
       memory: this.#memory,
       lag: this.#lag,
-      shouldEnd: () => this.#stopped || this.#rebuilds.asks,
+      shouldEnd: () => this.#stopped || this.#held || this.#rebuilds.asks,
       onIdle: () => this.#measureIdle(),
       onCommit: (batch) => this.#committed(batch),
     })
@@ -102,10 +110,16 @@ class PostgresProjector implements Projector {
     clearTimeout(timer)
   }
 
+  hold(paused: boolean): void {
+    if (paused === this.#held) return
+    this.#held = paused
+    this.#wake()
+  }
+
   rebuild(options: RebuildOptions = {}): Promise<void> {
     const session = this.#session
     if (session === null || (this.#phase !== 'live' && this.#phase !== 'rebuilding')) {
-      return Promise.reject(new Error(`no rebuild by a projector that is ${this.#phase}`))
+      return Promise.reject(new RebuildNotBegunError(`no rebuild by a projector that is ${this.#phase}`))
     }
     return this.#rebuilds.request(session, options)
   }
@@ -119,6 +133,7 @@ class PostgresProjector implements Projector {
       phase: this.#phase,
       position: this.#settings.signal.position,
       parked: this.#parkedCount,
+      paused: this.#held,
       eventsFolded: this.#eventsFolded,
       batches: this.#batches,
       rebuild: this.#rebuilds.progress,
@@ -142,7 +157,7 @@ class PostgresProjector implements Projector {
         if (error instanceof StoppedError) {
           this.#settings.logger?.error({ phase: error.phase, err: error }, 'the projector has stopped')
           this.#setPhase(error.phase)
-          this.#rebuilds.refuse(error)
+          this.#rebuilds.refuse(new RebuildNotBegunError(error.message, { cause: error }))
           return
         }
         if (this.#eventsFolded > foldedBefore) waitMs = retryMinMs
@@ -153,7 +168,7 @@ class PostgresProjector implements Projector {
       }
     }
     this.#setPhase('stopped')
-    this.#rebuilds.refuse(new Error('the projector has stopped'))
+    this.#rebuilds.refuse(new RebuildNotBegunError('the projector has stopped'))
   }
 
   /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
@@ -164,9 +179,14 @@ class PostgresProjector implements Projector {
       if (!(await this.#waitForLock(session))) return
       while (!this.#stopped) {
         this.#memory.forget()
-        const { position, older } = await this.#takeOver(session)
+        const taken = await this.#takeOver(session)
+        if (taken === null) {
+          await this.#waitWhilePaused(session)
+          continue
+        }
+        const { position, older } = taken
         await this.#rebuilds.tend(session, older)
-        for (let at: bigint | null = position; at !== null && !this.#stopped; ) {
+        for (let at: bigint | null = position; at !== null && !this.#stopped && !this.#held; ) {
           at = older ? await this.#awaitRebuild(session, at) : await this.#follow(session, at)
           if (at !== null && this.#rebuilds.asks && (await this.#rebuilds.swap(at))) at = null
         }
@@ -186,7 +206,7 @@ class PostgresProjector implements Projector {
       if (await session.tryLock()) return true
       this.#error = null
       this.#setPhase('waiting')
-      this.#rebuilds.refuse(new Error('another node projects'))
+      this.#rebuilds.refuse(new RebuildNotBegunError('another node projects'))
       this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
       await this.#measureIdle()
       await this.#sleep(this.#settings.takeOverIntervalMs ?? 500)
@@ -195,10 +215,29 @@ class PostgresProjector implements Projector {
     return false
   }
 
-  /** The position to go on from, and whether the rows are of an older fold, which is not gone on from. */
-  async #takeOver(session: ProjectorSession): Promise<{ readonly position: bigint; readonly older: boolean }> {
+  /** Whatever it was that is to be written waits in the log meanwhile. */
+  async #waitWhilePaused(session: ProjectorSession): Promise<void> {
+    this.#setPhase('paused')
+    this.#error = null
+    this.#rebuilds.refuse(new RebuildNotBegunError('the projection is paused'))
+    this.#settings.signal.observe(await session.checkpoint(this.#settings.log.logId))
+    while (!this.#stopped && this.#held) {
+      await this.#measureIdle()
+      await this.#sleep(idleCheckMs)
+      checkConnected(session)
+      this.#held = await session.isPaused()
+    }
+  }
+
+  /**
+   * The position to go on from, and whether the rows are of an older fold, which is not gone on from. Null: the projection
+   * is paused.
+   */
+  async #takeOver(session: ProjectorSession): Promise<{ readonly position: bigint; readonly older: boolean } | null> {
     const { log, signal, logger } = this.#settings
-    const { epoch, position, logId, foldVersion: rowsVersion } = await session.takeOver()
+    const { epoch, position, logId, foldVersion: rowsVersion, paused } = await session.takeOver()
+    this.#held = paused
+    if (paused) return null
     if (rowsVersion !== null && rowsVersion > foldVersion) {
       throw new StoppedError(
         'newer_schema',
@@ -234,7 +273,13 @@ class PostgresProjector implements Projector {
   async #follow(session: ProjectorSession, from: bigint): Promise<bigint | null> {
     this.#setPhase('live')
     this.#error = null
-    const outcome = await this.#follower.follow(session.rows, from, () => checkConnected(session))
+    const outcome = await this.#follower
+      .follow(session.rows, from, () => checkConnected(session))
+      .catch(async (error: unknown) => {
+        // A pause raises the epoch: what was under way is not written.
+        if (error instanceof FencedError && (await session.isPaused())) return { kind: 'refused' } as const
+        throw error
+      })
     if (outcome.kind === 'newer') {
       throw new StoppedError('newer_schema', outcome.error.message, { cause: outcome.error })
     }
@@ -250,6 +295,9 @@ class PostgresProjector implements Projector {
       const { stream, revision, reason, detail } = write
       this.#settings.logger?.error({ stream, revision: String(revision), reason, detail }, 'a stream is parked')
     }
+    for (const { stream, position, unparked } of batch.revisits) {
+      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
+    }
     this.#parkedCount = this.#memory.parked.size
     this.#lag.committed()
     this.#settings.signal.observe(batch.to)
@@ -259,7 +307,7 @@ class PostgresProjector implements Projector {
   async #awaitRebuild(session: ProjectorSession, position: bigint): Promise<bigint> {
     this.#setPhase('rebuilding')
     this.#error = null
-    while (!this.#stopped && !this.#rebuilds.asks) {
+    while (!this.#stopped && !this.#held && !this.#rebuilds.asks) {
       checkConnected(session)
       const { failure } = this.#rebuilds
       if (failure instanceof NewerSchemaError)

@@ -20,6 +20,9 @@ export interface ReadModel {
   /** The streams that are set aside, by name, at most `maxCount` (1 to 1,000), after the stream `after`. */
   parkedStreams(maxCount: number, after?: string): Promise<ReadAt<readonly ParkedStream[]>>
 
+  /** Null when the stream is not set aside. */
+  parkedStream(stream: string): Promise<ReadAt<ParkedStream | null>>
+
   /** The position the read model is folded up to, as last seen by this node. No round trip. */
   position(): bigint
 
@@ -120,6 +123,8 @@ export interface Projector {
    * then goes on with the rebuild), when the rebuild failed, or when `signal` aborted.
    */
   rebuild(options?: RebuildOptions): Promise<void>
+  /** Told by the node's order desk what an operator wants; the checkpoint itself is what decides (session.ts). */
+  hold(paused: boolean): void
   /** Age in milliseconds of the oldest event known to be in the log and not yet in the read model; 0 when there is none. */
   lagMs(): number
   status(): ProjectorStatus
@@ -148,10 +153,12 @@ export interface RebuildProgress {
  * position, until they are folded anew. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
  * a schema version this node does not know; it stops, and lets a newer node take over. `log_behind`: the log ends before
  * the checkpoint (it lost events, or is a copy of an older one): nothing is folded until an operator has seen to it.
+ * `paused`: this node would project, and an operator has paused the projection.
  */
 export type ProjectorPhase =
   | 'starting'
   | 'live'
+  | 'paused'
   | 'waiting'
   | 'rebuilding'
   | 'retrying'
@@ -165,6 +172,8 @@ export interface ProjectorStatus {
   readonly position: bigint
   /** Streams set aside, as last seen by this node's projector. */
   readonly parked: number
+  /** Whether an operator has paused the projection, on whichever node, as last heard of by this one. */
+  readonly paused: boolean
   /** By this node, since it started. */
   readonly eventsFolded: number
   readonly batches: number
@@ -179,6 +188,11 @@ export interface ProjectionLogger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+}
+
+/** The rebuild was not begun: this node does not project now, or is at one already. Asked again later it may be. */
+export class RebuildNotBegunError extends Error {
+  override readonly name = 'RebuildNotBegunError'
 }
 
 export class ReadModelUnavailableError extends Error {

@@ -1,4 +1,5 @@
 import { stateVersion } from '../operation/stateJson.ts'
+import { nodeName } from './control/nodeName.ts'
 import { DatabaseSession, type SessionSettings } from './databaseSession.ts'
 import { FoldedRows, projectionName } from './foldedRows.ts'
 import { schemaName, shadowSchemaName } from './schemaName.ts'
@@ -16,6 +17,8 @@ export interface Ownership {
   readonly logId: string | null
   /** `foldVersion` of who wrote the rows; null before the first projector. */
   readonly foldVersion: number | null
+  /** Whether an operator has paused the projection: then nothing may be written. */
+  readonly paused: boolean
 }
 
 /** What a rebuild that did not end has left behind. */
@@ -64,6 +67,15 @@ export class ProjectorSession {
     return rows[0]?.position ?? 0n
   }
 
+  /** Whether an operator has paused the projection by now. */
+  async isPaused(): Promise<boolean> {
+    const { rows } = await this.#session.query<{ paused: boolean }>(
+      'SELECT paused_at IS NOT NULL AS paused FROM checkpoints WHERE name = $1',
+      [projectionName],
+    )
+    return rows[0]?.paused === true
+  }
+
   async tryLock(): Promise<boolean> {
     const { rows } = await this.#session.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
       advisoryLock,
@@ -74,8 +86,9 @@ export class ProjectorSession {
   /** Raises the epoch: from here on, whoever held the projection before writes nothing more. */
   async takeOver(): Promise<Ownership> {
     const { rows } = await this.#session.query<Ownership>(
-      'UPDATE checkpoints SET epoch = epoch + 1 WHERE name = $1 RETURNING epoch, position, log_id AS "logId", fold_version AS "foldVersion"',
-      [projectionName],
+      `UPDATE checkpoints SET epoch = epoch + 1, owner = $2, owned_since = now() WHERE name = $1
+       RETURNING epoch, position, log_id AS "logId", fold_version AS "foldVersion", paused_at IS NOT NULL AS paused`,
+      [projectionName, nodeName],
     )
     const [ownership] = rows
     if (ownership === undefined) throw new Error(`there is no checkpoint ${projectionName}: is the schema migrated?`)

@@ -1,52 +1,36 @@
 // `waybill keys` as a process of its own, against services of their own.
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../api/apiHarness.ts'
 import { startService } from '../e2e/serviceProcess.ts'
 import { builtService } from '../nodes/support/builtService.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type Ran, type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 
 let program: string
-let cli: string
+let command: WaybillCommand
 let folder: string
 let database: TestDatabase
 const children: ChildProcess[] = []
 
 beforeAll(async () => {
   program = (await builtService()).program
-  cli = join(dirname(program), 'cli', 'main.js')
+  command = waybillCommand(program)
   folder = mkdtempSync(join(tmpdir(), 'waybill-keys-'))
   database = await createTestDatabase()
 }, 120_000)
 afterAll(async () => {
+  command.end()
   for (const child of children) child.kill('SIGKILL')
   rmSync(folder, { recursive: true, force: true })
   await database.drop({ allowOpen: true })
 })
 
-interface Ran {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
 function waybill(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [cli, ...args], {
-    env: { PATH: process.env.PATH, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  children.push(child)
-  let [out, err] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => {
-    out += chunk.toString()
-  })
-  child.stderr.on('data', (chunk: Buffer) => {
-    err += chunk.toString()
-  })
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })))
+  return command.run(args, environment)
 }
 
 function serve(environment: Readonly<Record<string, string>> = {}) {

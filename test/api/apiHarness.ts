@@ -72,8 +72,9 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     clock: Date.now,
     ...(options.commandLimits === undefined ? {} : { limits: options.commandLimits }),
   })
-  const projections = createProjections({ connectionString, log, windowMs: 1 })
+  const projections = createProjections({ connectionString, log, windowMs: 1, lookIntervalMs: 20 })
   if (options.projecting !== false) projections.projector.start()
+  projections.takeOrders()
   const drain = new AbortController()
   const routes: string[] = []
   const errors: unknown[] = []
@@ -84,6 +85,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     commands,
     readModel: projections.readModel,
     projector: projections.projector,
+    control: projections.control,
     draining: drain.signal,
     version: '0.0.0-test',
     logger: { info: (fields) => requests.push(fields), error: (fields) => errors.push(fields) },

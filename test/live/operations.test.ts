@@ -44,6 +44,26 @@ describe('GET /v1/operations/stream', () => {
     expect(dataOf(reader.messages[2])).toEqual((await live.send('GET', '/v1/operations/b')).body)
   })
 
+  test('tells an operation that was set aside again once it is skipped, now and to who comes back later', async () => {
+    await live.report('parked', 'one')
+    const stream = 'operation-parked'
+    const event = { id: crypto.randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' }
+    await log.append([{ stream, expectedRevision: 1n, events: [event] }])
+    await live.projections.readModel.waitFor(await log.head(), 10_000)
+    const reader = await open('/v1/operations/stream?idPrefix=parked')
+    await reader.until((messages) => messages.length === 1)
+    expect(dataOf(reader.messages[0]).parked).toMatchObject({ revision: 2 })
+    const path = `/v1/projections/operations/parked/${stream}/skip`
+    const { body } = await live.send('POST', path, { revision: 2, reason: 'a test' })
+    await reader.until((messages) => messages.length === 2)
+    expect([dataOf(reader.messages[1]).parked, reader.messages[1]?.id]).toEqual([undefined, body.position])
+    const later = await open('/v1/operations/stream?idPrefix=parked', {
+      'last-event-id': reader.messages[0]?.id ?? '',
+    })
+    await later.until((messages) => messages.length === 1)
+    expect(dataOf(later.messages[0])).toEqual(dataOf(reader.messages[1]))
+  })
+
   test('is told after the checkpoint: who refetches sees what it was told, or more', async () => {
     const reader = await open('/v1/operations/stream?after=head&idPrefix=seen')
     let checked = 0

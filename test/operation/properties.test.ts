@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { receiptOutcome } from '../../src/operation/decision.ts'
 import { decode } from '../../src/operation/envelope.ts'
+import { isOperationEvent } from '../../src/operation/eventSchemas.ts'
 import type { StatusChanged } from '../../src/operation/events.ts'
 import { isJsonObject, type JsonObject } from '../../src/operation/json.ts'
 import { judge } from '../../src/operation/judge.ts'
@@ -146,7 +147,7 @@ describe('whatever is reported, in whatever order,', () => {
           for (const { metadata } of appended) assert.equal(metadata.$causationId, `key-${index}`)
           if (decision.kind === 'refused' || appended.length === 0) continue
           const own = appended.flatMap((event) =>
-            event.metadata.command !== `key-${index}` || event.type === 'PipelineDefined' ? [] : [event],
+            event.metadata.command !== `key-${index}` || !isOperationEvent(event) ? [] : [event],
           )
           const { outcome, reason, opened } = decision
           assert.deepEqual(

@@ -42,7 +42,7 @@ describe('a batch of which some operations are recognised', () => {
               ? (journal.states.get(operation) ?? null)
               : null
           const fold = async (states?: ConfirmedState) => {
-            const memory = new FoldMemory(1_000_000)
+            const memory = new FoldMemory(1_000_000, journal.log)
             const folding = memory.folding(0n)
             await memory.fold({ loadStates: async () => [] }, folding, events, states)
             return batchOf(folding)

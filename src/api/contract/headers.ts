@@ -8,6 +8,12 @@ export const commandRequestHeaders = z.object({
   traceparent: z.string().optional().meta({ description: 'W3C Trace Context; kept with the events.' }),
 })
 
+export const interventionRequestHeaders = z.object({
+  'idempotency-key': idempotencyKey.optional(),
+  prefer: z.string().optional().meta({ description: '`wait=N`: seconds to wait until it is done.' }),
+  traceparent: z.string().optional().meta({ description: 'W3C Trace Context; kept with the event.' }),
+})
+
 export const bulkRequestHeaders = z.object({
   traceparent: z.string().optional().meta({ description: 'W3C Trace Context; kept with the events.' }),
 })

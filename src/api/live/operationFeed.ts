@@ -1,18 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RecordedEvent } from '../../eventlog/eventLog.ts'
 import { WakeUp } from '../../eventlog/wakeUp.ts'
-import { streamSubject } from '../../operation/streamName.ts'
 import {
   type ChangedOperation,
   matchesFilter,
   mayEverMatch,
   type OperationFilter,
 } from '../../projections/changedOperations.ts'
+import { interventionStream } from '../../projections/parking/interventions.ts'
 import type { ReadAt } from '../../projections/readModel.ts'
 import { ReadModelUnavailableError } from '../../projections/readModel.ts'
 import type { ApiContext } from '../context.ts'
 import { rowText } from '../operationAnswer.ts'
 import type { Missed } from './catchUp.ts'
+import { concernedOperation } from './concernedOperation.ts'
 import { type Channel, Feed, type LiveMessage } from './feed.ts'
 import { OperationWaits } from './operationWaits.ts'
 import { sseMessage } from './sseText.ts'
@@ -72,10 +73,11 @@ export class OperationFeed {
   }
 
   take(events: readonly RecordedEvent[]): void {
-    for (const { stream, position, revision } of events) {
-      const subject = streamSubject(stream)
-      if (subject?.kind !== 'operation') continue
-      this.#changes.push({ operation: subject.name, position, opened: revision === 0n })
+    for (const event of events) {
+      const operation = concernedOperation(event)
+      if (operation === null) continue
+      const opened = event.revision === 0n && event.stream !== interventionStream
+      this.#changes.push({ operation, position: event.position, opened })
     }
     this.#known = events.at(-1)?.position ?? this.#known
     if (this.#changes.length > changesMax) {
@@ -109,9 +111,9 @@ export class OperationFeed {
     const to = events.at(-1)?.position
     if (to === undefined) return { messages: [], to: after, read: 0 }
     const ids = new Set<string>()
-    for (const { stream } of events) {
-      const subject = streamSubject(stream)
-      if (subject?.kind === 'operation') ids.add(subject.name)
+    for (const event of events) {
+      const operation = concernedOperation(event)
+      if (operation !== null) ids.add(operation)
     }
     const nothingYet = { messages: [], to: after, read: 0 }
     if (readModel.position() < to && !(await readModel.waitFor(to, visibleMsMax))) return nothingYet

@@ -157,7 +157,7 @@ export class Rebuild {
         rows,
         position,
         signal,
-        memory: new FoldMemory(cacheBytesMax),
+        memory: new FoldMemory(cacheBytesMax, log),
         onCommit: ({ to, events }) => this.#folded(to, events),
       })
       await this.#foldNearHead(fold)

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { expect } from 'vitest'
 import { decode } from '../../../src/operation/envelope.ts'
+import { isOperationEvent } from '../../../src/operation/eventSchemas.ts'
 import { evolve } from '../../../src/operation/evolve.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline } from '../../../src/operation/pipeline.ts'
 import type { OperationState } from '../../../src/operation/state.ts'
@@ -125,7 +126,7 @@ export function foldAll(log: WholeLog): ReadonlyMap<string, unknown> {
     let state: OperationState | null = null
     for (const event of stream) {
       const decoded = decode(event)
-      if (decoded.type === 'PipelineDefined') throw new Error('a pipeline in an operation')
+      if (!isOperationEvent(decoded)) throw new Error(`${decoded.type} in an operation`)
       state = evolve(state, decoded, decoded.meta, pipelineOf)
     }
     if (state !== null) folded.set(state.id, JSON.parse(operationBody(state)))

@@ -4,6 +4,7 @@ import type { Command, CommandBody, OpenOperation, ReportStatus } from '../../..
 import { decide } from '../../../src/operation/decide.ts'
 import type { Decision, Outcome, Refusal } from '../../../src/operation/decision.ts'
 import { decode, encode, type StoredEvent } from '../../../src/operation/envelope.ts'
+import { isOperationEvent } from '../../../src/operation/eventSchemas.ts'
 import type { OperationEvent } from '../../../src/operation/events.ts'
 import { evolve } from '../../../src/operation/evolve.ts'
 import { defaultLimits, type OperationLimits } from '../../../src/operation/limits.ts'
@@ -113,7 +114,7 @@ export function fold(events: readonly StoredEvent[], definition: CompiledPipelin
   let state: OperationState | null = null
   for (const stored of events) {
     const decoded = decode(stored)
-    if (decoded.type === 'PipelineDefined') throw new Error('not an event of an operation')
+    if (!isOperationEvent(decoded)) throw new Error('not an event of an operation')
     state = evolve(state, decoded, decoded.meta, () => definition)
   }
   return state

@@ -2,6 +2,8 @@ import type { AppendRequest, EventLog } from '../../../src/eventlog/eventLog.ts'
 import type { Command, CommandBody } from '../../../src/operation/commands.ts'
 import { decide } from '../../../src/operation/decide.ts'
 import { encode, noHash, seal } from '../../../src/operation/envelope.ts'
+import { projectionEventsVersion } from '../../../src/operation/eventSchemas.ts'
+import type { ProjectionEvent } from '../../../src/operation/events.ts'
 import { defaultLimits } from '../../../src/operation/limits.ts'
 import {
   anyPipeline,
@@ -11,7 +13,8 @@ import {
 } from '../../../src/operation/pipeline.ts'
 import { requestHash } from '../../../src/operation/requestHash.ts'
 import type { OperationState } from '../../../src/operation/state.ts'
-import { pipelineStream } from '../../../src/operation/streamName.ts'
+import { operationStream, pipelineStream } from '../../../src/operation/streamName.ts'
+import { interventionStream } from '../../../src/projections/parking/interventions.ts'
 
 /** Writes a log as the command room would: decides, seals and appends, and keeps the states it decided on. */
 export class Journal {
@@ -23,6 +26,7 @@ export class Journal {
   position = 0n
   #nowMs = Date.UTC(2026, 0, 1)
   #commands = 0
+  #interventions = { revision: -1n, hash: noHash }
   readonly #pipelineHeads = new Map<string, { revision: bigint; hash: string }>()
 
   constructor(log: EventLog) {
@@ -104,6 +108,58 @@ export class Journal {
     body: Partial<Extract<CommandBody, { type: 'ReportStatus' }>> = {},
   ): Promise<boolean> {
     return this.submit(operation, { type: 'ReportStatus', service: 'svc', status, ...body })
+  }
+
+  /** Appends an event that no node can fold. What is reported afterwards follows on it. */
+  async poison(operation: string): Promise<bigint> {
+    const before = this.states.get(operation)
+    const stream = operationStream(operation)
+    const revision = (before?.revision ?? -1n) + 1n
+    const { event, hash } = this.#seal(stream, revision, before?.lastHash ?? noHash, 'Nonsense', '{}')
+    await this.append([{ stream, expectedRevision: before?.revision ?? 'noStream', events: [event] }])
+    if (before !== undefined) this.states.set(operation, { ...before, revision, lastHash: hash })
+    return revision
+  }
+
+  /** As the command room records what an operator does to the projection. */
+  async intervene({ type, data }: ProjectionEvent): Promise<void> {
+    const { revision: last, hash } = this.#interventions
+    const text = JSON.stringify(data)
+    const sealed = this.#seal(interventionStream, last + 1n, hash, type, text, projectionEventsVersion)
+    const expectedRevision = last < 0n ? 'noStream' : last
+    await this.append([{ stream: interventionStream, expectedRevision, events: [sealed.event] }])
+    this.#interventions = { revision: last + 1n, hash: sealed.hash }
+  }
+
+  skip(operation: string, revision: bigint): Promise<void> {
+    return this.skipStream(operationStream(operation), revision)
+  }
+
+  skipStream(stream: string, revision: bigint): Promise<void> {
+    return this.intervene({ type: 'EventSkipped', data: { stream, revision: Number(revision), reason: 'a test' } })
+  }
+
+  retry(operation: string): Promise<void> {
+    return this.intervene({ type: 'StreamRetried', data: { stream: operationStream(operation) } })
+  }
+
+  #seal(stream: string, revision: bigint, previousHash: string, type: string, data: string, schemaVersion = 1) {
+    this.#commands += 1
+    const key = `raw-${this.#commands}`
+    return seal({
+      stream,
+      revision,
+      previousHash,
+      type,
+      data,
+      dataBytes: Buffer.byteLength(data),
+      recorder: { key, requestHash: 'r', actor: 'tester' },
+      keyIndex: 0,
+      correlation: stream,
+      causation: key,
+      recordedAt: this.now,
+      schemaVersion,
+    })
   }
 
   async append(batch: readonly AppendRequest[]): Promise<void> {

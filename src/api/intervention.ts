@@ -1,0 +1,84 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { ProjectionEvent } from '../operation/events.ts'
+import type { ParkedStream } from '../projections/readModel.ts'
+import type { ApiContext } from './context.ts'
+import { failureProblem, ProblemError, refusalProblem } from './problem.ts'
+import { parkedBody } from './projectionText.ts'
+import { notYetVisible, visible, waitMs } from './visibility.ts'
+
+/** A skip or a retry of a parked stream. */
+export interface Asked {
+  readonly event: ProjectionEvent
+  readonly key: string
+  readonly actor: string
+  readonly traceparent?: string
+}
+
+/**
+ * Records it in the log, and waits until the projection has done it. Throws ProblemError: `not_parked` when the stream is
+ * not parked there, once all that was recorded before is done.
+ */
+export async function intervene(
+  context: ApiContext,
+  asked: Asked,
+  headers: IncomingHttpHeaders,
+): Promise<{ readonly done: boolean; readonly body: object }> {
+  const { commands, control, readModel, tokens } = context
+  const { event, key } = asked
+  const { stream } = event.data
+  const timeoutMs = waitMs(context, headers)
+  const result = await commands.intervene({
+    ...asked,
+    projection: control.name,
+    check: (position) => requireParked(context, event, position, timeoutMs),
+  })
+  if (result.kind === 'refused') throw new ProblemError(refusalProblem(result.refusal, undefined, key))
+  if (result.kind === 'failed') throw new ProblemError(failureProblem(result.failure, undefined, key))
+  const { position } = result
+  const receipt = {
+    projection: control.name,
+    stream,
+    command: key,
+    revision: Number(result.revision),
+    position: tokens.encode(position),
+  }
+  if (!(await isDone(context, position, timeoutMs))) {
+    return { done: false, body: { ...receipt, outcome: 'pending', parked: null } }
+  }
+  const { value } = await readModel.parkedStream(stream)
+  const parked = value === null ? null : await parkedBody(context, value)
+  return { done: true, body: { ...receipt, outcome: parked === null ? 'unparked' : 'parked', parked } }
+}
+
+/** Nobody waits for a projection that is paused. */
+async function isDone(context: ApiContext, position: bigint, timeoutMs: number): Promise<boolean> {
+  if (context.readModel.position() >= position) return true
+  const { paused } = await context.control.state()
+  return visible(context, position, paused === null ? timeoutMs : 0)
+}
+
+async function requireParked(
+  context: ApiContext,
+  event: ProjectionEvent,
+  after: bigint,
+  timeoutMs: number,
+): Promise<void> {
+  if (!(await isDone(context, after, timeoutMs))) {
+    const { paused } = await context.control.state()
+    if (paused === null) throw notYetVisible(context)
+    const detail = 'The projection is paused, and an earlier skip or retry is not done yet: resume it first.'
+    throw new ProblemError({ code: 'projection_paused', detail })
+  }
+  const { value } = await context.readModel.parkedStream(event.data.stream)
+  if (value === null) throw notParked('The stream is not parked.', null)
+  if (event.type === 'StreamRetried' || value.revision === BigInt(event.data.revision)) return
+  throw notParked(`The stream is parked at revision ${value.revision}, and only that event can be skipped.`, value)
+}
+
+function notParked(detail: string, parked: ParkedStream | null): ProblemError {
+  return new ProblemError({
+    code: 'not_parked',
+    detail,
+    ...(parked === null ? {} : { revision: parked.revision }),
+  })
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import type { ConnectionOptions } from './connection.ts'
+
+/** What every verb takes. */
+export interface SharedOptions extends ConnectionOptions {
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** What every verb that changes something takes. */
+export interface ChangeOptions extends SharedOptions {
+  readonly dryRun?: boolean
+}
+
+export function shared(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the service is (or WAYBILL_URL; default http://127.0.0.1:8080)')
+    .option('--key-file <file>', "file with an operator's key (or WAYBILL_KEY_FILE, or the key itself in WAYBILL_KEY)")
+    .option('--json', 'data as JSON')
+    .option('--quiet', 'data and errors only')
+}
