@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
+import { NewerSchemaError } from '../../src/operation/eventSchemas.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 
 const apis: ApiHarness[] = []
@@ -155,7 +156,7 @@ describe('a rebuild', () => {
     expect((await api.send('POST', `${base}/rebuild`, {})).status).toBe(202)
   })
 
-  test('that fails again and again is given up, and says why', async () => {
+  test('that cannot be done is given up, and says why', async () => {
     let broken = false
     const api = await start({
       wrapLog: (log) => ({
@@ -164,7 +165,7 @@ describe('a rebuild', () => {
         append: (batch) => log.append(batch),
         readEvent: (stream, id) => log.readEvent(stream, id),
         readStream: (stream, options) => log.readStream(stream, options),
-        readAll: (options) => (broken ? Promise.reject(new Error('no pages today')) : log.readAll(options)),
+        readAll: (options) => (broken ? Promise.reject(new NewerSchemaError('no pages today')) : log.readAll(options)),
         subscribe: (options) => log.subscribe(options),
         head: () => log.head(),
         close: () => log.close(),
@@ -177,7 +178,7 @@ describe('a rebuild', () => {
       async () => (await api.send('GET', `${base}/rebuilds/${id}`)).body,
       ({ endedAt }) => endedAt !== null,
     )
-    expect(ended).toMatchObject({ outcome: 'failed', attempts: 3, problem: 'no pages today' })
+    expect(ended).toMatchObject({ outcome: 'failed', attempts: 1, problem: 'no pages today' })
     expect((await api.send('GET', '/v1/operations/op-1')).status).toBe(200)
   })
 })

@@ -9,8 +9,6 @@ export interface OrderDeskSettings {
   readonly lookIntervalMs?: number
 }
 
-/** A rebuild that fails so often is given up. */
-const attemptsMax = 3
 /** Least time between two notes of a rebuild's progress. */
 const progressMs = 500
 const problemLengthMax = 500
@@ -95,10 +93,9 @@ export class OrderDesk {
       await progress.finish()
       if (failure === null) await store.endRebuild(attempt, 'done', null)
       else if (signal.aborted || failure instanceof RebuildNotBegunError) await store.leaveRebuild(attempt)
-      else if (attempts >= attemptsMax) {
-        await store.endRebuild(attempt, 'failed', failure.message.slice(0, problemLengthMax))
-      }
-      if (failure !== null) logger?.warn({ err: failure, attempt: attempts }, 'a rebuild came to no end')
+      else await store.endRebuild(attempt, 'failed', failure.message.slice(0, problemLengthMax))
+      if (failure !== null)
+        logger?.warn({ err: failure, attempt: attempts }, 'a rebuild that was asked for came to no end')
     } catch (error) {
       // Left as it is, it is begun anew: that does no harm.
       logger?.warn({ err: error }, 'how a rebuild ended could not be noted')
