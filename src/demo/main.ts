@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { createWaybillClient, type WaybillClient } from '../client/client.ts'
 import { loadDocuments } from './documents.ts'
 import { follow } from './follower.ts'
-import { createHttpClient, type HttpClient } from './httpClient.ts'
-import { isObject } from './json.ts'
 import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
 import { type OwnWaybill, startOwnWaybill } from './ownWaybill.ts'
 import { definition, tracks } from './pipeline.ts'
@@ -11,7 +10,6 @@ import { createFindings } from './proof/findings.ts'
 import { prove } from './proof/prove.ts'
 import { createRandom } from './random.ts'
 import { startReaders } from './readers.ts'
-import { definePipeline, getJson } from './serviceApi.ts'
 import { createSimulation, type Simulation } from './simulation.ts'
 import { createTally, type Tally } from './tally.ts'
 import { describeRun, describeVerdict } from './verdict.ts'
@@ -21,14 +19,14 @@ const progressEveryMs = 250
 async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
   const { seed } = options
   const view = createProgressView(process.stderr)
-  const client = createHttpClient(baseUrl, 2)
+  const client = createWaybillClient({ baseUrl })
   const documents = await loadDocuments()
   // The seed fixes what is sent; the run's own name keeps two runs on one service apart.
   const run = Date.now().toString(36)
   const idPrefix = `demo-${run}-`
   const pipelineOf = { advance: `webhooks-advance-${run}`, hold: `webhooks-hold-${run}` } as const
   for (const policy of ['advance', 'hold'] as const) {
-    await definePipeline(client, pipelineOf[policy], definition(policy))
+    await client.definePipeline(pipelineOf[policy], definition(policy))
   }
   process.stderr.write(
     `${thousands(options.operations)} operations from ${documents.length} real documents, ${options.services} services, ${options.readers} readers, seed ${seed}, ${baseUrl}\n`,
@@ -71,12 +69,12 @@ async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
     await readers.stop()
     follower.close()
     simulation.close()
-    client.close()
+    await client.close()
   }
 }
 
 interface Showing {
-  readonly client: HttpClient
+  readonly client: WaybillClient
   readonly simulation: Simulation
   readonly tally: Tally
   readonly view: ProgressView
@@ -105,17 +103,15 @@ async function showProgress(showing: Showing): Promise<void> {
 
 /** Where the documents are, as the service's own counts say it. */
 async function readStatuses({ client, tally, pipelines }: Showing): Promise<void> {
-  const stats = await getJson(client, '/v1/stats').catch(() => null)
-  if (stats === null || !isObject(stats.pipelines)) return
+  const stats = await client.stats({ timeoutMs: 1_000 }).catch(() => null)
+  if (stats === null) return
   tally.statuses.clear()
   for (const status of [...Object.keys(tracks.main.transitions), ...Object.keys(tracks.main.final)]) {
     tally.statuses.set(status, 0)
   }
   for (const name of pipelines) {
-    const pipeline = stats.pipelines[name]
-    const main = isObject(pipeline) && isObject(pipeline.tracks) ? pipeline.tracks.main : undefined
-    for (const [status, count] of Object.entries(isObject(main) ? main : {})) {
-      tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + Number(count))
+    for (const [status, count] of Object.entries(stats.pipelines[name]?.tracks.main ?? {})) {
+      tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + count)
     }
   }
 }

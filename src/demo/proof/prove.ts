@@ -31,7 +31,7 @@ const settleMs = 30_000
 /** Reads everything back over HTTP and compares it, operation by operation, with what was sent and answered. */
 export async function prove(options: ProofOptions): Promise<void> {
   const { records, findings, baseUrl } = options
-  const client = createHttpClient(baseUrl, parallelReads)
+  const client = createHttpClient(baseUrl)
   try {
     await waitUntilListed(client, options)
     const listed = await readList(client, options.idPrefix)
