@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createWaybillClient } from '../client/client.ts'
 import type { Findings } from './proof/findings.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 
 /** Follows the whole log while it grows, as an integration would: its live stream, across lost connections. */
 export interface Follower {
@@ -14,8 +15,8 @@ export interface Follower {
 const lookEveryMs = 50
 
 /** Follows from the log's head as it is now; `isOurs` tells the run's own operations from others'. */
-export async function follow(baseUrl: string, isOurs: (operation: string) => boolean): Promise<Follower> {
-  const client = createWaybillClient({ baseUrl })
+export async function follow(waybill: ServiceAddress, isOurs: (operation: string) => boolean): Promise<Follower> {
+  const client = createWaybillClient(waybill)
   const stopped = new AbortController()
   const { signal } = stopped
   const seen = new Map<string, number>()

@@ -1,4 +1,5 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import type { ServiceAddress } from './serviceAddress.ts'
 
 export interface HttpAnswer {
   readonly status: number
@@ -27,14 +28,15 @@ export interface HttpClient {
 
 const answerTimeoutMs = 30_000
 
-export function createHttpClient(baseUrl: string): HttpClient {
+export function createHttpClient({ baseUrl, apiKey }: ServiceAddress): HttpClient {
   const agent = new Agent({ keepAlive: true })
   const base = new URL(baseUrl)
+  const key = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
   return {
     call: ({ method, path, headers, body, hangUpAfterMs }) =>
       new Promise((resolve, reject) => {
         const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
-        const options = { agent, method, headers: { ...headers, ...length }, timeout: answerTimeoutMs }
+        const options = { agent, method, headers: { ...key, ...headers, ...length }, timeout: answerTimeoutMs }
         const sent: ClientRequest = request(new URL(path, base), options, (answer) => {
           collect(answer).then(resolve, reject)
         })

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createWaybillClient, type WaybillClient } from '../client/client.ts'
 import { loadDocuments } from './documents.ts'
 import { follow } from './follower.ts'
-import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
+import { type DemoOptions, readOptions, usage } from './options.ts'
 import { type OwnWaybill, startOwnWaybill } from './ownWaybill.ts'
 import { definition, tracks } from './pipeline.ts'
 import { createPaint, createProgressView, describeProgress, type ProgressView, thousands } from './progress.ts'
@@ -10,16 +10,18 @@ import { createFindings } from './proof/findings.ts'
 import { prove } from './proof/prove.ts'
 import { createRandom } from './random.ts'
 import { startReaders } from './readers.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import { createSimulation, type Simulation } from './simulation.ts'
 import { createTally, type Tally } from './tally.ts'
+import { UsageError } from './usageError.ts'
 import { describeRun, describeVerdict } from './verdict.ts'
 
 const progressEveryMs = 250
 
-async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
+async function demo(options: DemoOptions, waybill: ServiceAddress): Promise<boolean> {
   const { seed } = options
   const view = createProgressView(process.stderr)
-  const client = createWaybillClient({ baseUrl })
+  const client = createWaybillClient(waybill)
   const documents = await loadDocuments()
   // The seed fixes what is sent; the run's own name keeps two runs on one service apart.
   const run = Date.now().toString(36)
@@ -29,17 +31,17 @@ async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
     await client.definePipeline(pipelineOf[policy], definition(policy))
   }
   process.stderr.write(
-    `${thousands(options.operations)} operations from ${documents.length} real documents, ${options.services} services, ${options.readers} readers, seed ${seed}, ${baseUrl}\n`,
+    `${thousands(options.operations)} operations from ${documents.length} real documents, ${options.services} services, ${options.readers} readers, seed ${seed}, ${waybill.baseUrl}\n`,
   )
 
   const random = createRandom(seed)
   const tally = createTally()
   const findings = createFindings()
-  const simulation = createSimulation({ ...options, baseUrl, documents, idPrefix, pipelineOf, random, tally })
-  const follower = await follow(baseUrl, (operation) => operation.startsWith(idPrefix))
+  const simulation = createSimulation({ ...options, waybill, documents, idPrefix, pipelineOf, random, tally })
+  const follower = await follow(waybill, (operation) => operation.startsWith(idPrefix))
   const pipelines = [pipelineOf.advance, pipelineOf.hold] as const
   const records = (): typeof simulation.opened => simulation.opened
-  const readers = startReaders({ baseUrl, count: options.readers, pipelines, records, random, tally, findings })
+  const readers = startReaders({ waybill, count: options.readers, pipelines, records, random, tally, findings })
   const shown = new AbortController()
   const startedAt = performance.now()
   try {
@@ -55,7 +57,7 @@ async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
       const summary = `proving: ${thousands(checked)} of ${thousands(options.operations)} operations read back`
       if (checked % 50 === 0 || checked === options.operations) view.update([summary], summary)
     }
-    await prove({ baseUrl, records: simulation.records, idPrefix, pipelines, follower, findings, onChecked })
+    await prove({ waybill, records: simulation.records, idPrefix, pipelines, follower, findings, onChecked })
     view.end()
     const proved = findings.faults.length === 0
     const verdict = { proved, seed, elapsedMs: Math.round(elapsedMs), looks: Object.fromEntries(findings.looks) }
@@ -136,11 +138,11 @@ async function main(): Promise<number> {
     })
   }
   try {
-    if (options.url === null) {
+    if (options.waybill === null) {
       process.stderr.write('starting a Waybill of its own ...\n')
       own = await startOwnWaybill()
     }
-    return (await demo(options, options.url ?? own?.url ?? '')) ? 0 : 1
+    return (await demo(options, options.waybill ?? { baseUrl: own?.url ?? '' })) ? 0 : 1
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return 1

@@ -3,10 +3,11 @@ import { createWaybillClient, type OperationFilter, type SortOrder, type Waybill
 import type { OperationRecord } from './ledger.ts'
 import type { Findings } from './proof/findings.ts'
 import type { Random } from './random.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import type { Tally } from './tally.ts'
 
 export interface ReadersOptions {
-  readonly baseUrl: string
+  readonly waybill: ServiceAddress
   readonly count: number
   readonly pipelines: readonly [string, ...string[]]
   /** Operations that are open and have an acknowledged revision. */
@@ -37,7 +38,7 @@ export function startReaders(options: ReadersOptions): Readers {
 async function runReader(options: ReadersOptions, random: Random, open: () => boolean): Promise<void> {
   const { findings, tally } = options
   // One attempt: what another would cure is a fault here.
-  const client = createWaybillClient({ baseUrl: options.baseUrl, attemptsMax: 1 })
+  const client = createWaybillClient({ ...options.waybill, attemptsMax: 1 })
   const read = async <T>(what: string, call: () => Promise<T>): Promise<T | null> => {
     const startedAt = performance.now()
     findings.looked('reads')

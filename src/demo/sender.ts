@@ -3,6 +3,7 @@ import { createHttpClient, HangUpError } from './httpClient.ts'
 import { isObject, type Json } from './json.ts'
 import { type Answer, isDefinite } from './ledger.ts'
 import type { PlannedCommand } from './plan.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import type { Tally } from './tally.ts'
 
 /** How a service sends: as it should, and as it should not. */
@@ -17,12 +18,12 @@ export interface Sender {
 /** A service that gets no definite answer for so long gives up, and the run with it. */
 const patience = { attemptsMax: 60, timeoutMs: 120_000, backOffMsMax: 1_000 }
 
-export function createSender(baseUrl: string, tally: Tally): Sender {
+export function createSender(waybill: ServiceAddress, tally: Tally): Sender {
   const onRetry = () => {
     tally.retries += 1
   }
-  const client = createWaybillClient({ baseUrl, ...patience, onRetry })
-  const hand = createHttpClient(baseUrl)
+  const client = createWaybillClient({ ...waybill, ...patience, onRetry })
+  const hand = createHttpClient(waybill)
 
   async function timed<T>(call: Promise<T>): Promise<T> {
     const startedAt = performance.now()

@@ -3,6 +3,7 @@ import { type Answer, appended, type OperationRecord, type SentCommand } from '.
 import type { PlannedCommand, Role } from './plan.ts'
 import type { Random } from './random.ts'
 import { createSender } from './sender.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import { countOutcome, type Tally } from './tally.ts'
 
 /** One simulated service: a client of its own with its own connections, speed and way of failing. */
@@ -14,7 +15,7 @@ export interface SimulatedService {
 }
 
 export interface ServiceOptions {
-  readonly baseUrl: string
+  readonly waybill: ServiceAddress
   readonly role: Role
   /** How many of its commands are under way at once. */
   readonly workers: number
@@ -26,7 +27,7 @@ export interface ServiceOptions {
 
 export function createSimulatedService(options: ServiceOptions): SimulatedService {
   const { role, random, tally } = options
-  const sender = createSender(options.baseUrl, tally)
+  const sender = createSender(options.waybill, tally)
   const places = createPlaces(options.workers)
 
   const send = async (record: OperationRecord, sent: SentCommand): Promise<Answer> => {

@@ -67,11 +67,40 @@ describe('the demo program', { timeout: 60_000 }, () => {
     }
   })
 
+  it('shows a key to a service that asks for one', async () => {
+    const { database: locked, ...other } = await startLockedService()
+    try {
+      const refused = await run(['--operations', '10', '--url', other.url])
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('unauthorised') })
+      const args = ['--operations', '10', '--seed', '5', '--url', other.url, '--json']
+      const { stdout, stderr, code } = await run(args, { WAYBILL_KEY: other.key })
+      expect(JSON.parse(stdout), stderr).toMatchObject({ proved: true, faults: [] })
+      expect(code).toBe(0)
+    } finally {
+      await other.stop()
+      await locked.drop()
+    }
+  })
+
   it('ends with 2 on wrong usage, and explains itself', async () => {
     expect(await run(['--operations', 'many'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage:') })
     expect(await run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--seed') })
   })
 })
+
+async function startLockedService() {
+  const database = await createTestDatabase()
+  const operatorKey = 'x'.repeat(64)
+  const environment = { DATABASE_URL: database.connectionString, WAYBILL_PORT: '0', WAYBILL_OPERATOR_KEY: operatorKey }
+  const service = await startService({ config: readConfig(environment), logger })
+  const made = await fetch(`${service.url}/v1/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operatorKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'demo', roles: ['service', 'viewer', 'auditor'] }),
+  })
+  const { key }: { key: string } = JSON.parse(await made.text())
+  return { database, key, url: service.url, stop: () => service.stop() }
+}
 
 const isDropped = (operation: string | undefined, key: unknown) =>
   /^demo-\w+-7$/.test(operation ?? '') && String(key).startsWith('archivist/')

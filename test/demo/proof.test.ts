@@ -30,7 +30,15 @@ describe('the proof, over HTTP', () => {
 
   const proveAgain = async (into: Findings): Promise<void> => {
     const records = simulation.records
-    const checked = { baseUrl: service.url, records, idPrefix, pipelines, follower, findings: into, onChecked: quiet }
+    const checked = {
+      waybill: { baseUrl: service.url },
+      records,
+      idPrefix,
+      pipelines,
+      follower,
+      findings: into,
+      onChecked: quiet,
+    }
     await prove(checked)
   }
   const tamper = async (sql: string): Promise<void> => {
@@ -61,13 +69,13 @@ describe('the proof, over HTTP', () => {
     await client.close()
     const random = createRandom(11)
     const tally = createTally()
-    const baseUrl = service.url
+    const waybill = { baseUrl: service.url }
     const documents = await loadDocuments()
     const plan = { operations: 40, services: 10, window: 40, idPrefix, pipelineOf }
-    simulation = createSimulation({ ...plan, baseUrl, documents, random, tally })
-    follower = await follow(baseUrl, (operation) => operation.startsWith(idPrefix))
+    simulation = createSimulation({ ...plan, waybill, documents, random, tally })
+    follower = await follow(waybill, (operation) => operation.startsWith(idPrefix))
     const records = () => simulation.opened
-    const readers = startReaders({ baseUrl, count: 2, pipelines, records, random, tally, findings })
+    const readers = startReaders({ waybill, count: 2, pipelines, records, random, tally, findings })
     await simulation.run()
     await readers.stop()
   })
