@@ -1,17 +1,11 @@
 // node bench/client.mjs (after npm run build): what the TypeScript client gets through, in batches and one by one. Each
 // caller reports, waits for the receipt, and reports again; the turns of the parties are interleaved.
-import { spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createWaybillClient } from '../dist/client/client.js'
 import { accessHeader } from './load.mjs'
+import { startOwnService } from './ownService.mjs'
 import { reportBodies } from './payloads.mjs'
 import { median } from './summary.mjs'
 
@@ -108,37 +102,7 @@ async function measure(party, url, callers, seconds) {
   return { rate, own, p50: sorted[sorted.length >> 1] ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 }
 }
 
-async function startService() {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  probe.close()
-  const dataDir = await mkdtemp(join(tmpdir(), 'waybill-bench-'))
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
-    env: {
-      ...process.env,
-      NODE_ENV: 'production',
-      WAYBILL_PORT: `${port}`,
-      WAYBILL_DATA_DIR: dataDir,
-      WAYBILL_OPERATOR_KEY: apiKey ?? undefined,
-    },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const url = `http://127.0.0.1:${port}`
-  const deadline = performance.now() + 60_000
-  while ((await fetch(`${url}/readyz`).catch(() => null))?.status !== 200) {
-    if (child.exitCode !== null || performance.now() > deadline) throw new Error('the service did not start')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  const stop = async () => {
-    child.kill('SIGTERM')
-    if (child.exitCode === null) await once(child, 'exit')
-    await rm(dataDir, { recursive: true, force: true })
-  }
-  return { url, stop }
-}
-
-const service = await startService()
+const service = await startOwnService({ WAYBILL_OPERATOR_KEY: apiKey ?? undefined })
 try {
   const names = values.parties.split(',')
   console.log('callers  party             reports/s   p50 ms   p99 ms   client us/report')
