@@ -22,6 +22,7 @@ import { plus } from './plus.ts'
 import { type SettleTools, settleChain } from './settleChain.ts'
 import { createSlots } from './slots.ts'
 import { createTicketDesk } from './ticketDesk.ts'
+import { createUnreadableReports } from './unreadableReports.ts'
 
 export interface CommandServiceOptions {
   readonly log: EventLog
@@ -49,6 +50,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const limits: CommandLimits = { ...defaultCommandLimits, ...options.limits }
   const desk = createTicketDesk(limits, monotonicMs)
   const slots = createSlots(limits.loadsMax)
+  const unreadable = createUnreadableReports(logger, monotonicMs)
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
   const loader = createOperationLoader({ log, catalog, receiptsMax: limits.receiptsMax })
   const lanes = createLaneCache({
@@ -62,7 +64,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     slots,
     desk,
     goOn: (lane) => advance(lane),
-    reportUnreadable: (lane, error) => logger?.error({ err: error, operation: lane.operation }, 'stream unreadable'),
+    reportUnreadable: (lane, error) => unreadable.report(operationStream(lane.operation), error),
   })
   const batches = createBatches({
     log,
@@ -81,7 +83,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     batches,
     desk,
     limits,
-    reportUnreadable: (stream, error) => logger?.error({ err: error, stream }, 'stream unreadable'),
+    reportUnreadable: unreadable.report,
   })
   /** Lanes that had commands waiting when last looked at. */
   const busy = new Set<Lane>()
@@ -221,6 +223,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       inFlight: desk.open,
       batches: batches.sent,
       unknownOutcomes: desk.unknownOutcomes,
+      unreadable: unreadable.count,
       onBatch: (listener) => batches.onBatch(listener),
     },
 
