@@ -1,16 +1,11 @@
 // node bench/client.mjs (after npm run build): what the TypeScript client gets through, in batches and one by one. Each
 // caller reports, waits for the receipt, and reports again; the turns of the parties are interleaved.
-import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createWaybillClient } from '../dist/client/client.js'
+import { accessHeader } from './load.mjs'
+import { startOwnService } from './ownService.mjs'
 import { reportBodies } from './payloads.mjs'
 import { median } from './summary.mjs'
 
@@ -20,9 +15,13 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '3' },
     parties: { type: 'string', default: 'fetch,http,single,batched' },
+    'with-key': { type: 'boolean', default: false },
   },
 })
 const operations = 2_000
+const apiKey = values['with-key'] ? randomBytes(32).toString('hex') : null
+const access = accessHeader(apiKey)
+const keyOption = apiKey === null ? {} : { apiKey }
 const reports = (await reportBodies()).map((body) => JSON.parse(body))
 
 const parties = {
@@ -31,7 +30,7 @@ const parties = {
     const agent = new Agent({ keepAlive: true })
     const report = (operation, body) =>
       new Promise((resolve, reject) => {
-        const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+        const headers = { ...access, 'content-type': 'application/json', 'idempotency-key': randomUUID() }
         const sent = request(
           `${url}/v1/operations/${operation}/reports`,
           { agent, method: 'POST', headers },
@@ -52,7 +51,7 @@ const parties = {
     report: async (operation, body) => {
       const answer = await fetch(`${url}/v1/operations/${operation}/reports`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+        headers: { ...access, 'content-type': 'application/json', 'idempotency-key': randomUUID() },
         body: JSON.stringify(body),
       })
       if (!answer.ok) throw new Error(await answer.text())
@@ -60,10 +59,11 @@ const parties = {
     },
     close: async () => {},
   }),
-  single: (url) => createWaybillClient({ baseUrl: url, batching: false, requestsMax: 2_000 }),
+  single: (url) => createWaybillClient({ ...keyOption, baseUrl: url, batching: false, requestsMax: 2_000 }),
   /** `batched/250/4`: at most 250 commands in a request, at most 4 requests at once. */
   batched: (url, linesMax = '500', requestsMax = '2') =>
     createWaybillClient({
+      ...keyOption,
       baseUrl: url,
       batching: { linesMax: Number(linesMax) },
       requestsMax: Number(requestsMax),
@@ -102,31 +102,7 @@ async function measure(party, url, callers, seconds) {
   return { rate, own, p50: sorted[sorted.length >> 1] ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 }
 }
 
-async function startService() {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  probe.close()
-  const dataDir = await mkdtemp(join(tmpdir(), 'waybill-bench-'))
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../dist/main.js', import.meta.url))], {
-    env: { ...process.env, NODE_ENV: 'production', WAYBILL_PORT: `${port}`, WAYBILL_DATA_DIR: dataDir },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const url = `http://127.0.0.1:${port}`
-  const deadline = performance.now() + 60_000
-  while ((await fetch(`${url}/readyz`).catch(() => null))?.status !== 200) {
-    if (child.exitCode !== null || performance.now() > deadline) throw new Error('the service did not start')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  const stop = async () => {
-    child.kill('SIGTERM')
-    if (child.exitCode === null) await once(child, 'exit')
-    await rm(dataDir, { recursive: true, force: true })
-  }
-  return { url, stop }
-}
-
-const service = await startService()
+const service = await startOwnService({ WAYBILL_OPERATOR_KEY: apiKey ?? undefined })
 try {
   const names = values.parties.split(',')
   console.log('callers  party             reports/s   p50 ms   p99 ms   client us/report')

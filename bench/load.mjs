@@ -11,7 +11,7 @@ export function chooseLoader() {
 /**
  * Sends reports for `seconds` and settles with what was answered. Throws when any answer was an error.
  * @param {{ loader: string, port: number, connections: number, seconds: number, operations: number, keyPrefix: string,
- *   bodiesFile: string, bodies: string[] }} options
+ *   bodiesFile: string, bodies: string[], apiKey: string | null }} options
  * @returns {Promise<{ requests: number, perSecond: number, p50Ms: number, p99Ms: number }>}
  */
 export async function load(options) {
@@ -21,11 +21,14 @@ export async function load(options) {
   return result
 }
 
-async function loadWithWrk({ port, connections, seconds, operations, keyPrefix, bodiesFile }) {
+async function loadWithWrk({ port, connections, seconds, operations, keyPrefix, bodiesFile, apiKey }) {
   const script = fileURLToPath(new URL('reports.lua', import.meta.url))
   const host = `127.0.0.1:${port}`
   const flags = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '10s', '--latency', '-s', script]
-  const output = await run('wrk', [...flags, `http://${host}`, '--', bodiesFile, host, `${operations}`, keyPrefix])
+  const output = await run('wrk', [
+    ...[...flags, `http://${host}`, '--', bodiesFile, host, `${operations}`, keyPrefix],
+    ...(apiKey === null ? [] : [apiKey]),
+  ])
   const line = /^RESULT (.*)$/m.exec(output)
   if (line === null) throw new Error(`wrk said: ${output}`)
   const { requests, durationUs, p50Us, p99Us, status, connect, read, write, timeout } = JSON.parse(line[1])
@@ -38,8 +41,9 @@ async function loadWithWrk({ port, connections, seconds, operations, keyPrefix, 
   }
 }
 
-async function loadWithAutocannon({ port, connections, seconds, operations, keyPrefix, bodies }) {
+async function loadWithAutocannon({ port, connections, seconds, operations, keyPrefix, bodies, apiKey }) {
   let sent = 0
+  const access = accessHeader(apiKey)
   const result = await autocannon({
     url: `http://127.0.0.1:${port}`,
     connections,
@@ -52,7 +56,7 @@ async function loadWithAutocannon({ port, connections, seconds, operations, keyP
           return {
             ...request,
             path: `/v1/operations/bench-${sent % operations}/reports`,
-            headers: { 'content-type': 'application/json', 'idempotency-key': `${keyPrefix}-${sent}` },
+            headers: { ...access, 'content-type': 'application/json', 'idempotency-key': `${keyPrefix}-${sent}` },
             body: bodies[sent % bodies.length],
           }
         },
@@ -66,6 +70,11 @@ async function loadWithAutocannon({ port, connections, seconds, operations, keyP
     p99Ms: result.latency.p99,
     errors: result.non2xx + result.errors + result.timeouts,
   }
+}
+
+/** @param {string | null} apiKey */
+export function accessHeader(apiKey) {
+  return apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }
 }
 
 function run(command, args) {

@@ -1,4 +1,5 @@
 // npm run bench: status reports over HTTP, one at a time per connection, against three parties in one interleaved run.
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +26,7 @@ Options
   --parties LIST       default ${Object.keys(parties).join(',')}
   --operations N       the reports rotate over so many operations, default 10000
   --loader NAME        wrk or autocannon; default: wrk when installed
+  --with-key           Waybill asks for an access key, and every request to every party carries one
   --help
 
 Exit code: 0 measured, 1 failed (an error response is a failure), 2 wrong usage
@@ -41,6 +43,7 @@ function readOptions() {
       parties: { type: 'string', default: Object.keys(parties).join(',') },
       operations: { type: 'string', default: '10000' },
       loader: { type: 'string' },
+      'with-key': { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
@@ -62,6 +65,7 @@ function readOptions() {
     names,
     operations: number(values.operations),
     loader,
+    withKey: values['with-key'] ?? false,
   }
 }
 
@@ -73,6 +77,7 @@ async function takeTurn(party, connections, server, options, common) {
     port: party.port,
     connections,
     operations: options.operations,
+    apiKey: common.apiKey,
     ...common.bodies,
   }
   await load({ ...base, seconds: options.warmupSeconds, keyPrefix: `${keyPrefix}-warm` })
@@ -121,8 +126,9 @@ async function bench(options) {
       turn += 1
       return turn
     }
-    const common = { bodies: { bodies, bodiesFile }, nextTurn }
-    for (const name of options.names) started.push(await startParty(name, server, options.operations))
+    const apiKey = options.withKey ? randomBytes(32).toString('hex') : null
+    const common = { bodies: { bodies, bodiesFile }, nextTurn, apiKey }
+    for (const name of options.names) started.push(await startParty(name, server, options.operations, apiKey))
     const sizes = bodies.map((body) => Buffer.byteLength(body))
     process.stderr.write(
       `${options.rounds} rounds of ${options.warmupSeconds} + ${options.seconds} s a party with ${options.loader}, ${options.operations} operations, reports of ${median(sizes)} bytes, ${cpus().length} processors, Node ${process.version}\n`,

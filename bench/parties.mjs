@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { accessHeader } from './load.mjs'
 
 const startTimeoutMs = 60_000
 
@@ -37,16 +38,21 @@ export const parties = {
   waybill: {
     title: 'Waybill, projector on',
     script: '../dist/main.js',
-    environment: (database) => ({ DATABASE_URL: database, WAYBILL_HOST: '127.0.0.1' }),
-    fill: ({ url, operations }) => openOperations(url, operations),
-    settle: ({ url }) => waitForProjector(url),
+    environment: (database, apiKey) => ({
+      DATABASE_URL: database,
+      WAYBILL_HOST: '127.0.0.1',
+      WAYBILL_OPERATOR_KEY: apiKey ?? undefined,
+      WAYBILL_OPERATOR_KEY_FILE: undefined,
+    }),
+    fill: ({ url, operations, access }) => openOperations(url, operations, access),
+    settle: ({ url, access }) => waitForProjector(url, access),
     recorded: async ({ client }) =>
       Number((await client.query('SELECT count(*) AS n FROM waybill_log.events')).rows[0].n),
   },
 }
 
-/** Starts a party; `server` is the embedded PostgreSQL. */
-export async function startParty(name, server, operations) {
+/** Starts a party; `server` is the embedded PostgreSQL. `apiKey`: Waybill asks for it; null: for none. */
+export async function startParty(name, server, operations, apiKey) {
   const party = parties[name]
   const database = await createDatabase(server, `bench_${name}`)
   const client = new pg.Client({ connectionString: database })
@@ -60,11 +66,20 @@ export async function startParty(name, server, operations) {
       NODE_ENV: 'production',
       BENCH_PORT: `${port}`,
       WAYBILL_PORT: `${port}`,
-      ...party.environment(database),
+      ...party.environment(database, apiKey),
     },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  const running = { name, title: party.title, port, pid: child.pid, url, client, operations }
+  const running = {
+    name,
+    title: party.title,
+    port,
+    pid: child.pid,
+    url,
+    client,
+    operations,
+    access: accessHeader(apiKey),
+  }
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) {
       const ended = once(child, 'exit')
@@ -104,7 +119,7 @@ async function createDatabase(server, name) {
   return url.href
 }
 
-async function openOperations(url, operations) {
+async function openOperations(url, operations, access) {
   const batch = 2_000
   for (let from = 0; from < operations; from += batch) {
     const lines = Array.from({ length: Math.min(batch, operations - from) }, (_, index) =>
@@ -112,7 +127,7 @@ async function openOperations(url, operations) {
     )
     const answer = await fetch(`${url}/v1/commands`, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-ndjson' },
+      headers: { ...access, 'content-type': 'application/x-ndjson' },
       body: `${lines.join('\n')}\n`,
     })
     const refused = (await answer.text())
@@ -123,9 +138,9 @@ async function openOperations(url, operations) {
   }
 }
 
-async function waitForProjector(url) {
+async function waitForProjector(url, access) {
   for (let attempt = 0; attempt < 1_200; attempt += 1) {
-    const stats = await (await fetch(`${url}/v1/stats`)).json()
+    const stats = await (await fetch(`${url}/v1/stats`, { headers: access })).json()
     if (stats.position === stats.head) return
     await delay(25)
   }

@@ -101,7 +101,12 @@ export const environmentSchema = z.object({
     100_000,
     'The same of all bulk requests. Keep it below WAYBILL_QUEUED_COMMANDS_MAX.',
   ),
-  WAYBILL_CONNECTIONS_MAX: integer(api.connectionsMax, 1, 1_000_000, 'Open connections.'),
+  WAYBILL_CONNECTIONS_MAX: integer(
+    api.connectionsMax,
+    1,
+    1_000_000,
+    'Open connections; each wait and each live stream holds one.',
+  ),
   WAYBILL_REQUESTS_PER_S_MAX: integer(
     api.requestsPerSMax,
     0,

@@ -46,8 +46,8 @@ async function main(): Promise<void> {
 
   // Signals count from the beginning: one that comes during the start stops what was started so far.
   const stopAsked = new Promise<string>((resolve) => {
+    let seen = false
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-      let seen = false
       process.on(signal, () => {
         if (seen) process.exit(1)
         seen = true

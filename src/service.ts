@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Access } from './access/access.ts'
 import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
@@ -46,6 +47,8 @@ export const version: string = JSON.parse(readFileSync(new URL('../package.json'
 export async function startService({ config, logger, progress }: ServiceOptions): Promise<Service> {
   const closers: (() => Promise<void>)[] = []
   const draining = new AbortController()
+  // Every wait and every bulk request listens: thousands are no leak.
+  setMaxListeners(0, draining.signal)
   const anotherHistory = new AbortController()
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<never>((_resolve, reject) => {

@@ -17,7 +17,7 @@ declare module 'fastify' {
   }
 }
 
-const unauthorised: Problem = {
+export const unauthorised: Problem = {
   code: 'unauthorised',
   detail: 'Send a key that is in force: Authorization: Bearer <key>.',
 }

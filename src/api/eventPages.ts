@@ -40,7 +40,7 @@ export async function streamPage(context: ApiContext, stream: string, options: S
   if (page.count() === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
     throw new ProblemError({ code: 'not_found', detail: 'There is no operation of this id.' })
   }
-  return { text: page.text(next === null || next < 0n ? '' : String(next)), position }
+  return { text: page.text(next === null || next < 0n ? null : String(next)), position }
 }
 
 /** A page of the whole log, after a position. */
@@ -96,6 +96,7 @@ function openPage(context: ApiContext) {
       texts.push(text)
       bytes += text.length
     },
-    text: (next: string) => `{"events":[${texts.join(',')}],"next":"${next}"}`,
+    /** `next`: null when nothing can ever follow. */
+    text: (next: string | null) => `{"events":[${texts.join(',')}]${next === null ? '' : `,"next":"${next}"`}}`,
   }
 }

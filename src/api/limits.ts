@@ -48,7 +48,8 @@ export const defaultApiLimits: ApiLimits = {
   pageBytesMax: 16 * 1024 * 1024,
   waitSDefault: 5,
   waitSMax: 60,
-  connectionsMax: 10_000,
+  // More than the waits and the streams, which hold one each: who reports must get in as well.
+  connectionsMax: 20_000,
   requestsPerSMax: 0,
   streamsMax: 5_000,
   streamQueuedBytesMax: 1024 * 1024,

@@ -85,6 +85,15 @@ function commandMetrics(registry: Registry, { commands }: MetricsContext): void 
       this.inc(commands.metrics.unknownOutcomes())
     },
   })
+  new Counter({
+    name: 'waybill_unreadable_streams_total',
+    help: 'Times that commands were refused because their stream could not be read.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(commands.metrics.unreadable())
+    },
+  })
 }
 
 function projectionMetrics(registry: Registry, { projector, log, readModel }: MetricsContext): void {

@@ -94,7 +94,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     http: {
       headersTimeout: limits.headersArrivalMsMax,
       connectionsCheckingInterval: Math.min(1_000, limits.headersArrivalMsMax),
-      requireHostHeader: true,
+      // Node's own answer to that has no body; the first hook has a better one.
+      requireHostHeader: false,
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
@@ -124,8 +125,11 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     if (options.anotherHistory?.aborted === true && raw.url?.startsWith('/v1/') === true) {
       return done(new ProblemError(replaced))
     }
-    if (hostHeaders(raw.rawHeaders) > 1)
-      return done(new ProblemError({ code: 'invalid', detail: 'There are two Host headers.' }))
+    const hosts = hostHeaders(raw.rawHeaders)
+    if (hosts > 1) return done(new ProblemError({ code: 'invalid', detail: 'There are two Host headers.' }))
+    if (hosts === 0 && raw.httpVersion === '1.1') {
+      return done(new ProblemError({ code: 'invalid', detail: 'There is no Host header.' }))
+    }
     if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))
     if ((raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)) {
       return done(new ProblemError({ code: 'invalid', detail: 'A GET request must not have a body.' }))

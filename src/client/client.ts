@@ -254,13 +254,13 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
           const query = queryOf({ fromRevision: next ?? fromRevision, direction, pageSize })
           return read(`/v1/operations/${encodeURIComponent(operation)}/events`, query, isEventPage, options)
         },
-        ({ events, next }) => ({ items: events, next: events.length === 0 || next === '' ? null : next }),
+        ({ events, next }) => ({ items: events, next: events.length === 0 || !next ? null : next }),
       ),
 
     events: ({ after, pageSize, ...options } = {}) =>
       throughPages(
         (next) => read('/v1/events', queryOf({ after: next ?? after, pageSize }), isEventPage, options),
-        ({ events, next }) => ({ items: events, next: events.length === 0 ? null : next }),
+        ({ events, next }) => ({ items: events, next: events.length === 0 || !next ? null : next }),
       ),
 
     async stats(options = {}) {

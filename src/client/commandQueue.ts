@@ -182,6 +182,7 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
         const length = entry.line.line.length
         if (batch.length >= limits.linesMax || (batch.length > 0 && size + length > limits.bytesMax)) return batch
         turn.delete(lane)
+        tellRetry(entry)
         size += length
         lane.inFlight += 1
         entry.inFlight = true
@@ -191,6 +192,11 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
       }
     }
     return batch
+  }
+
+  function tellRetry({ line, attempts, failure, mayHaveLanded }: Entry): void {
+    if (attempts === 0 || failure === null) return
+    timing.onRetry?.(errorOf(failure, { command: line.key, attempts, mayHaveLanded }))
   }
 
   async function send(batch: readonly (readonly [Lane, Entry])[]): Promise<void> {

@@ -194,6 +194,9 @@ export type KnownProblemCode =
   | 'not_acceptable'
   | 'timeout'
   | 'operation_exists'
+  | 'key_exists'
+  | 'keys_full'
+  | 'operator_needed'
   | 'pipeline_mismatch'
   | 'unknown_status'
   | 'transition_not_allowed'
@@ -207,6 +210,7 @@ export type KnownProblemCode =
   | 'key_reused'
   | 'claim_held'
   | 'not_tried'
+  | 'rate_limited'
   | 'headers_too_large'
   | 'internal'
   | 'unreadable'
@@ -216,6 +220,7 @@ export type KnownProblemCode =
   | 'outcome_unknown'
   | 'overloaded'
   | 'read_model_unavailable'
+  | 'keys_unavailable'
   | 'not_ready'
 
 export type ProblemCode = KnownProblemCode | (string & {})

@@ -65,7 +65,9 @@ export async function* liveStream(
       }
     }
     failures += 1
-    if (!mayRetry(failure)) throw errorOf(failure, { attempts: failures, mayHaveLanded: false })
+    const error = errorOf(failure, { attempts: failures, mayHaveLanded: false })
+    if (!mayRetry(failure)) throw error
+    timing.onRetry?.(error)
     const policy = retryMs === null ? timing.retry : { ...timing.retry, backOffMsBase: retryMs }
     await pause(timing.clock, backOffMs(failures, failure.retryAfterMs, policy, timing.random), options.signal)
   }

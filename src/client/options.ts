@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from './clock.ts'
 import type { QueueLimits } from './commandQueue.ts'
+import type { WaybillError } from './errors.ts'
 import type { Timing } from './retry.ts'
 import type { TransportOptions } from './transport.ts'
 
@@ -32,6 +33,8 @@ export interface ClientOptions {
   backOffMsMax?: number
   /** A live stream without a byte for so long is taken for dead and opened again. Default 45,000. */
   silenceMsMax?: number
+  /** Told of each attempt that failed and is made again, as it is: for logs and counts. A live stream's too. */
+  onRetry?: (error: WaybillError) => void
   /** For tests. */
   clock?: Clock
   /** For tests: from 0 to 1, exclusive. */
@@ -55,7 +58,7 @@ const mebi = 1024 * 1024
 
 /** Throws TypeError for what makes no sense. */
 export function settingsOf(options: ClientOptions): Settings {
-  const { batching = {}, apiKey, clock = systemClock, random = Math.random } = options
+  const { batching = {}, apiKey, onRetry, clock = systemClock, random = Math.random } = options
   const url = new URL(options.baseUrl)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TypeError('baseUrl is not an HTTP address')
   if (url.search !== '' || url.hash !== '') throw new TypeError('baseUrl must end with its path')
@@ -74,6 +77,13 @@ export function settingsOf(options: ClientOptions): Settings {
     clock,
     silenceMsMax,
     limits,
-    timing: { clock, random, attemptTimeoutMs, retry },
+    timing: {
+      clock,
+      random,
+      attemptTimeoutMs,
+      retry,
+      // Beside what the client does, so that what it throws breaks nothing.
+      ...(onRetry === undefined ? {} : { onRetry: (error) => queueMicrotask(() => onRetry(error)) }),
+    },
   }
 }

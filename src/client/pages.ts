@@ -3,7 +3,8 @@ import type { Operation, OperationFilter, Pipeline, RecordedEvent } from './cont
 
 export interface EventPage {
   readonly events: RecordedEvent[]
-  readonly next: string
+  /** Absent: there is nothing after it, and never will be. */
+  readonly next?: string
 }
 
 export interface OperationPage {
@@ -17,7 +18,7 @@ export interface PipelinePage {
 }
 
 export const isEventPage = (value: unknown): value is EventPage =>
-  isObject(value) && Array.isArray(value.events) && typeof value.next === 'string'
+  isObject(value) && Array.isArray(value.events) && (value.next === undefined || typeof value.next === 'string')
 
 export const isOperationPage = (value: unknown): value is OperationPage =>
   isObject(value) && Array.isArray(value.operations) && typeof value.nextPageToken === 'string'

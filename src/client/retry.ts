@@ -1,6 +1,6 @@
 import { backOffMs, type RetryPolicy } from './backOff.ts'
 import { type Clock, pause } from './clock.ts'
-import { errorOf, mayHaveLanded, mayRetry, type Outcome } from './errors.ts'
+import { errorOf, mayHaveLanded, mayRetry, type Outcome, type WaybillError } from './errors.ts'
 
 export interface Timing {
   readonly clock: Clock
@@ -9,6 +9,8 @@ export interface Timing {
   /** How long one attempt waits for its answer. */
   readonly attemptTimeoutMs: number
   readonly retry: RetryPolicy
+  /** Told why an attempt is made again. Must not throw. */
+  readonly onRetry?: (error: WaybillError) => void
 }
 
 export interface Retried {
@@ -39,6 +41,7 @@ export async function retrying<T>(
       const open = command !== undefined && (refused ? mayHaveLanded(outcome) : landed)
       throw errorOf(outcome, { command, attempts, mayHaveLanded: open })
     }
+    timing.onRetry?.(errorOf(outcome, { command, attempts, mayHaveLanded: landed }))
     await pause(clock, waitMs, signal)
   }
 }

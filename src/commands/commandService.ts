@@ -132,6 +132,8 @@ export interface CommandMetrics {
   readonly inFlight: () => number
   readonly batches: () => number
   readonly unknownOutcomes: () => number
+  /** Times that a stream could not be read for its commands. */
+  readonly unreadable: () => number
   /** Called once a batch with its number of commands and its seconds in the log. */
   onBatch(listener: (commands: number, logSeconds: number) => void): void
 }

@@ -23,6 +23,7 @@ import { plus } from './plus.ts'
 import { type SettleTools, settleChain } from './settleChain.ts'
 import { createSlots } from './slots.ts'
 import { createTicketDesk } from './ticketDesk.ts'
+import { createUnreadableReports } from './unreadableReports.ts'
 
 export interface CommandServiceOptions {
   readonly log: EventLog
@@ -50,6 +51,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const limits: CommandLimits = { ...defaultCommandLimits, ...options.limits }
   const desk = createTicketDesk(limits, monotonicMs)
   const slots = createSlots(limits.loadsMax)
+  const unreadable = createUnreadableReports(logger, monotonicMs)
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
   const loader = createOperationLoader({ log, catalog, receiptsMax: limits.receiptsMax })
   const lanes = createLaneCache({
@@ -63,7 +65,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     slots,
     desk,
     goOn: (lane) => advance(lane),
-    reportUnreadable: (lane, error) => logger?.error({ err: error, operation: lane.operation }, 'stream unreadable'),
+    reportUnreadable: (lane, error) => unreadable.report(operationStream(lane.operation), error),
   })
   const batches = createBatches({
     log,
@@ -75,8 +77,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     reportBug: (bug) => logger?.error({ err: bug }, 'the log rejected a batch instead of answering it'),
   })
   const now = isoClock(clock)
-  const reportUnreadable = (stream: string, error: unknown): void =>
-    logger?.error({ err: error, stream }, 'stream unreadable')
+  const reportUnreadable = unreadable.report
   const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, reportUnreadable })
   const intervener = createIntervener({ log, now, batches, desk, limits, reportUnreadable })
   /** Lanes that had commands waiting when last looked at. */
@@ -219,6 +220,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       inFlight: desk.open,
       batches: batches.sent,
       unknownOutcomes: desk.unknownOutcomes,
+      unreadable: unreadable.count,
       onBatch: (listener) => batches.onBatch(listener),
     },
 

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { createHttpClient } from './httpClient.ts'
-import { textOf } from './json.ts'
+import { createWaybillClient } from '../client/client.ts'
 import type { Findings } from './proof/findings.ts'
-import { eventsAfter, getJson } from './serviceApi.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 
-/** Follows the whole log while it grows, as an integration would: page after page, each from where the last ended. */
+/** Follows the whole log while it grows, as an integration would: its live stream, across lost connections. */
 export interface Follower {
   /** Reads on until every operation's `revisions` (id to last revision) were seen, then checks that none was missed. */
   finish(revisions: ReadonlyMap<string, number>, findings: Findings, timeoutMs: number): Promise<void>
@@ -13,23 +12,21 @@ export interface Follower {
   close(): void
 }
 
-const pageSize = 500
-const idleMs = 50
+const lookEveryMs = 50
 
 /** Follows from the log's head as it is now; `isOurs` tells the run's own operations from others'. */
-export async function follow(baseUrl: string, isOurs: (operation: string) => boolean): Promise<Follower> {
-  const client = createHttpClient(baseUrl, 1)
+export async function follow(waybill: ServiceAddress, isOurs: (operation: string) => boolean): Promise<Follower> {
+  const client = createWaybillClient(waybill)
+  const stopped = new AbortController()
+  const { signal } = stopped
   const seen = new Map<string, number>()
   const disorder: string[] = []
   let events = 0
-  let open = true
-  let after = textOf((await getJson(client, '/v1/stats')).head)
   let failure: string | null = null
+  const { head } = await client.stats()
 
-  const readPage = async (): Promise<number> => {
-    const page = await eventsAfter(client, after, pageSize)
-    after = page.next
-    for (const { stream, revision } of page.events) {
+  const run = async (): Promise<void> => {
+    for await (const { stream, revision } of client.streamEvents({ after: head, signal })) {
       const operation = stream.startsWith('operation-') ? stream.slice('operation-'.length) : null
       if (operation === null || !isOurs(operation)) continue
       const expected = (seen.get(operation) ?? -1) + 1
@@ -37,13 +34,9 @@ export async function follow(baseUrl: string, isOurs: (operation: string) => boo
       seen.set(operation, revision)
       events += 1
     }
-    return page.events.length
-  }
-  const run = async (): Promise<void> => {
-    while (open) if ((await readPage()) === 0) await delay(idleMs)
   }
   const running = run().catch((error: unknown) => {
-    failure = String(error)
+    if (!signal.aborted) failure = String(error)
   })
 
   return {
@@ -51,8 +44,10 @@ export async function follow(baseUrl: string, isOurs: (operation: string) => boo
       const missing = (): number =>
         [...revisions].filter(([operation, revision]) => (seen.get(operation) ?? -1) < revision).length
       const deadline = performance.now() + timeoutMs
-      while (failure === null && missing() > 0 && performance.now() < deadline) await delay(idleMs)
-      open = false
+      while (!signal.aborted && failure === null && missing() > 0 && performance.now() < deadline) {
+        await delay(lookEveryMs)
+      }
+      stopped.abort()
       await running
       findings.looked('tail', events)
       if (failure !== null) findings.fault('tail', 'the follower', failure)
@@ -61,8 +56,8 @@ export async function follow(baseUrl: string, isOurs: (operation: string) => boo
     },
     eventsSeen: () => events,
     close: () => {
-      open = false
-      client.close()
+      stopped.abort()
+      void client.close()
     },
   }
 }

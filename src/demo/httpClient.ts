@@ -1,13 +1,13 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import type { ServiceAddress } from './serviceAddress.ts'
 
 export interface HttpAnswer {
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
   readonly text: string
 }
 
 export interface HttpCall {
-  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly method: 'GET' | 'POST'
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
@@ -19,7 +19,7 @@ export class HangUpError extends Error {
   override readonly name = 'HangUpError'
 }
 
-/** One client: connections of its own, kept alive. */
+/** Bare HTTP, beside `waybill/client`: for what a client must not do, and for the bytes of an answer as they came. */
 export interface HttpClient {
   /** Rejects when no answer came: a lost connection, or none within 30 s. */
   call(call: HttpCall): Promise<HttpAnswer>
@@ -28,28 +28,24 @@ export interface HttpClient {
 
 const answerTimeoutMs = 30_000
 
-export function createHttpClient(baseUrl: string, connectionsMax: number): HttpClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax })
+export function createHttpClient({ baseUrl, apiKey }: ServiceAddress): HttpClient {
+  const agent = new Agent({ keepAlive: true })
   const base = new URL(baseUrl)
+  const key = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
   return {
-    call: (call) =>
+    call: ({ method, path, headers, body, hangUpAfterMs }) =>
       new Promise((resolve, reject) => {
-        const headers: Record<string, string | number> = { ...call.headers }
-        if (call.body !== undefined) {
-          headers['content-type'] ??= 'application/json'
-          headers['content-length'] = Buffer.byteLength(call.body)
-        }
-        const options = { agent, method: call.method, headers, timeout: answerTimeoutMs }
-        const sent: ClientRequest = request(new URL(call.path, base), options, (answer) => {
+        const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+        const options = { agent, method, headers: { ...key, ...headers, ...length }, timeout: answerTimeoutMs }
+        const sent: ClientRequest = request(new URL(path, base), options, (answer) => {
           collect(answer).then(resolve, reject)
         })
         sent.on('error', reject)
         sent.on('timeout', () => sent.destroy(new Error(`no answer within ${answerTimeoutMs} ms`)))
-        const { hangUpAfterMs } = call
         if (hangUpAfterMs !== undefined) {
           sent.once('finish', () => setTimeout(() => sent.destroy(new HangUpError('hung up')), hangUpAfterMs))
         }
-        sent.end(call.body)
+        sent.end(body)
       }),
     close: () => agent.destroy(),
   }
@@ -58,7 +54,5 @@ export function createHttpClient(baseUrl: string, connectionsMax: number): HttpC
 async function collect(answer: IncomingMessage): Promise<HttpAnswer> {
   const chunks: Buffer[] = []
   for await (const chunk of answer) chunks.push(chunk)
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(answer.headers)) if (typeof value === 'string') headers[name] = value
-  return { status: answer.statusCode ?? 0, headers, text: Buffer.concat(chunks).toString('utf8') }
+  return { status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }
 }

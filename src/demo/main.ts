@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { createWaybillClient, type WaybillClient } from '../client/client.ts'
 import { loadDocuments } from './documents.ts'
 import { follow } from './follower.ts'
-import { createHttpClient, type HttpClient } from './httpClient.ts'
-import { isObject } from './json.ts'
-import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
+import { type DemoOptions, readOptions, usage } from './options.ts'
 import { type OwnWaybill, startOwnWaybill } from './ownWaybill.ts'
 import { definition, tracks } from './pipeline.ts'
 import { createPaint, createProgressView, describeProgress, type ProgressView, thousands } from './progress.ts'
@@ -11,37 +10,38 @@ import { createFindings } from './proof/findings.ts'
 import { prove } from './proof/prove.ts'
 import { createRandom } from './random.ts'
 import { startReaders } from './readers.ts'
-import { definePipeline, getJson } from './serviceApi.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import { createSimulation, type Simulation } from './simulation.ts'
 import { createTally, type Tally } from './tally.ts'
+import { UsageError } from './usageError.ts'
 import { describeRun, describeVerdict } from './verdict.ts'
 
 const progressEveryMs = 250
 
-async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
+async function demo(options: DemoOptions, waybill: ServiceAddress): Promise<boolean> {
   const { seed } = options
   const view = createProgressView(process.stderr)
-  const client = createHttpClient(baseUrl, 2)
+  const client = createWaybillClient(waybill)
   const documents = await loadDocuments()
   // The seed fixes what is sent; the run's own name keeps two runs on one service apart.
   const run = Date.now().toString(36)
   const idPrefix = `demo-${run}-`
   const pipelineOf = { advance: `webhooks-advance-${run}`, hold: `webhooks-hold-${run}` } as const
   for (const policy of ['advance', 'hold'] as const) {
-    await definePipeline(client, pipelineOf[policy], definition(policy))
+    await client.definePipeline(pipelineOf[policy], definition(policy))
   }
   process.stderr.write(
-    `${thousands(options.operations)} operations from ${documents.length} real documents, ${options.services} services, ${options.readers} readers, seed ${seed}, ${baseUrl}\n`,
+    `${thousands(options.operations)} operations from ${documents.length} real documents, ${options.services} services, ${options.readers} readers, seed ${seed}, ${waybill.baseUrl}\n`,
   )
 
   const random = createRandom(seed)
   const tally = createTally()
   const findings = createFindings()
-  const simulation = createSimulation({ ...options, baseUrl, documents, idPrefix, pipelineOf, random, tally })
-  const follower = await follow(baseUrl, (operation) => operation.startsWith(idPrefix))
+  const simulation = createSimulation({ ...options, waybill, documents, idPrefix, pipelineOf, random, tally })
+  const follower = await follow(waybill, (operation) => operation.startsWith(idPrefix))
   const pipelines = [pipelineOf.advance, pipelineOf.hold] as const
   const records = (): typeof simulation.opened => simulation.opened
-  const readers = startReaders({ baseUrl, count: options.readers, pipelines, records, random, tally, findings })
+  const readers = startReaders({ waybill, count: options.readers, pipelines, records, random, tally, findings })
   const shown = new AbortController()
   const startedAt = performance.now()
   try {
@@ -57,7 +57,7 @@ async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
       const summary = `proving: ${thousands(checked)} of ${thousands(options.operations)} operations read back`
       if (checked % 50 === 0 || checked === options.operations) view.update([summary], summary)
     }
-    await prove({ baseUrl, records: simulation.records, idPrefix, pipelines, follower, findings, onChecked })
+    await prove({ waybill, records: simulation.records, idPrefix, pipelines, follower, findings, onChecked })
     view.end()
     const proved = findings.faults.length === 0
     const verdict = { proved, seed, elapsedMs: Math.round(elapsedMs), looks: Object.fromEntries(findings.looks) }
@@ -71,12 +71,12 @@ async function demo(options: DemoOptions, baseUrl: string): Promise<boolean> {
     await readers.stop()
     follower.close()
     simulation.close()
-    client.close()
+    await client.close()
   }
 }
 
 interface Showing {
-  readonly client: HttpClient
+  readonly client: WaybillClient
   readonly simulation: Simulation
   readonly tally: Tally
   readonly view: ProgressView
@@ -105,17 +105,15 @@ async function showProgress(showing: Showing): Promise<void> {
 
 /** Where the documents are, as the service's own counts say it. */
 async function readStatuses({ client, tally, pipelines }: Showing): Promise<void> {
-  const stats = await getJson(client, '/v1/stats').catch(() => null)
-  if (stats === null || !isObject(stats.pipelines)) return
+  const stats = await client.stats({ timeoutMs: 1_000 }).catch(() => null)
+  if (stats === null) return
   tally.statuses.clear()
   for (const status of [...Object.keys(tracks.main.transitions), ...Object.keys(tracks.main.final)]) {
     tally.statuses.set(status, 0)
   }
   for (const name of pipelines) {
-    const pipeline = stats.pipelines[name]
-    const main = isObject(pipeline) && isObject(pipeline.tracks) ? pipeline.tracks.main : undefined
-    for (const [status, count] of Object.entries(isObject(main) ? main : {})) {
-      tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + Number(count))
+    for (const [status, count] of Object.entries(stats.pipelines[name]?.tracks.main ?? {})) {
+      tally.statuses.set(status, (tally.statuses.get(status) ?? 0) + count)
     }
   }
 }
@@ -140,11 +138,11 @@ async function main(): Promise<number> {
     })
   }
   try {
-    if (options.url === null) {
+    if (options.waybill === null) {
       process.stderr.write('starting a Waybill of its own ...\n')
       own = await startOwnWaybill()
     }
-    return (await demo(options, options.url ?? own?.url ?? '')) ? 0 : 1
+    return (await demo(options, options.waybill ?? { baseUrl: own?.url ?? '' })) ? 0 : 1
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return 1

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
 import { roles } from './plan.ts'
+import { readAddress, type ServiceAddress } from './serviceAddress.ts'
+import { UsageError } from './usageError.ts'
 
 export const usage = `Usage: npm run demo -- [options]
 
@@ -13,6 +15,7 @@ Options
   --readers N      concurrent readers (default 4)
   --seed N         repeat the plan of an earlier run (default: a new one, which is printed)
   --url URL        use a running Waybill instead of starting one (or WAYBILL_URL)
+  --key-file FILE  its key, with the roles service, viewer and auditor (or WAYBILL_KEY_FILE, or WAYBILL_KEY)
   --json           print the verdict as JSON
   --help
 
@@ -31,27 +34,21 @@ export interface DemoOptions {
   readonly readers: number
   readonly seed: number
   /** Null: start a Waybill of our own. */
-  readonly url: string | null
+  readonly waybill: ServiceAddress | null
   readonly json: boolean
-}
-
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
 }
 
 /** Null when help is asked for. Throws UsageError. */
 export function readOptions(args: readonly string[], env: Readonly<Record<string, string | undefined>>) {
   const { values } = parse(args)
   if (values.help === true) return null
-  const url = values.url ?? env.WAYBILL_URL ?? null
-  if (url !== null && !URL.canParse(url)) throw new UsageError(`not a URL: ${url}`)
   const options: DemoOptions = {
     operations: integer('operations', values.operations, 3_000, 1, 1_000_000),
     services: integer('services', values.services, roles.length, roles.length, 1_000),
     window: integer('window', values.window, 200, 1, 100_000),
     readers: integer('readers', values.readers, 4, 0, 1_000),
     seed: integer('seed', values.seed, Math.floor(Math.random() * 2 ** 31), 0, 2 ** 32 - 1),
-    url,
+    waybill: readAddress(values, env),
     json: values.json ?? false,
   }
   return options
@@ -68,6 +65,7 @@ function parse(args: readonly string[]) {
         readers: { type: 'string' },
         seed: { type: 'string' },
         url: { type: 'string' },
+        'key-file': { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

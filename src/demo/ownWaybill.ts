@@ -20,7 +20,12 @@ export async function startOwnWaybill(): Promise<OwnWaybill> {
   const dataDir = await mkdtemp(join(tmpdir(), 'waybill-demo-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const { DATABASE_URL: _, EVENTSTORE_URL: __, ...env } = process.env
+  const env = { ...process.env }
+  // What would lead it to other data, or make it ask for a key.
+  for (const name of ['DATABASE_URL', 'EVENTSTORE_URL', 'WAYBILL_OPERATOR_KEY']) {
+    delete env[name]
+    delete env[`${name}_FILE`]
+  }
   const child = spawn(process.execPath, [fileURLToPath(new URL('../main.js', import.meta.url))], {
     env: { ...env, WAYBILL_HOST: '127.0.0.1', WAYBILL_PORT: String(port), WAYBILL_DATA_DIR: dataDir },
     stdio: ['ignore', 'pipe', 'pipe'],

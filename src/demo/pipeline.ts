@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.ts'
+import type { PipelineDefinition, TrackDefinition } from '../client/client.ts'
 
 /**
  * The way of a webhook document: a main track, a scan that starts once the document is valid, an index that starts
@@ -32,11 +32,11 @@ export const tracks = {
     final: { indexed: 'succeeded' },
     startsWhen: { track: 'main', in: ['enriched'] },
   },
-} as const
+} satisfies Record<string, TrackDefinition>
 
 export type Policy = 'advance' | 'hold'
 
-export function definition(policy: Policy): JsonObject {
+export function definition(policy: Policy): PipelineDefinition {
   return { outOfOrder: policy, tracks }
 }
 

@@ -1,3 +1,4 @@
+import type { OpenOperation, Report } from '../client/client.ts'
 import type { SampleDocument } from './documents.ts'
 import { classification, people, scanResult, searchTerms, validation } from './enrichments.ts'
 import type { JsonObject } from './json.ts'
@@ -32,18 +33,18 @@ export type Mishap =
   /** Another body is sent under the same key after the answer: it must be refused. */
   | 'key-reuse'
 
-export interface PlannedCommand {
-  readonly kind: 'open' | 'report'
+interface Planned {
   readonly key: string
   readonly service: Role
-  /** The body as it is sent. */
-  readonly body: JsonObject
   /** Milliseconds from the operation's admission to the sending. */
   readonly dueMs: number
   readonly mishap: Mishap
   /** True when the rules may refuse it (409), as they do a report that contradicts where the track went. */
   readonly mayBeRefused: boolean
 }
+
+export type PlannedCommand = Planned &
+  ({ readonly kind: 'open'; readonly body: OpenOperation } | { readonly kind: 'report'; readonly body: Report })
 
 export interface OperationPlan {
   readonly id: string
@@ -68,7 +69,7 @@ export interface PlanOptions {
 interface Step {
   readonly role: Role
   readonly atMs: number
-  readonly report: JsonObject
+  readonly report: Omit<Report, 'service'>
   readonly mayBeRefused?: boolean
 }
 
@@ -93,13 +94,11 @@ export function planOperation(options: PlanOptions, random: Random): OperationPl
 
   const data = { event: document.event, document: document.payload }
   const first: PlannedCommand = {
-    kind: opensBy === 'open' ? 'open' : 'report',
+    ...(opensBy === 'open'
+      ? { kind: 'open', body: { id, pipeline, theme: document.event, data } }
+      : { kind: 'report', body: { pipeline, service: 'gateway', status: 'received', data } }),
     key: nextKey('gateway'),
     service: 'gateway',
-    body:
-      opensBy === 'open'
-        ? { id, pipeline, theme: document.event, data }
-        : { pipeline, service: 'gateway', status: 'received', data },
     dueMs: 0,
     mishap: mishap(random),
     mayBeRefused: false,
@@ -220,6 +219,6 @@ function strays(fate: Fate, document: SampleDocument, random: Random): readonly 
 }
 
 /** Each main report writes where it stands to the same member: the last one to be applied must be the one that stays. */
-function mainReport(status: string, data: JsonObject): JsonObject {
+function mainReport(status: string, data: JsonObject): Omit<Report, 'service'> {
   return { status, data: { ...data, progress: status } }
 }

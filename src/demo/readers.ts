@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { createHttpClient } from './httpClient.ts'
-import { isObject, type Json, textOf } from './json.ts'
+import { createWaybillClient, type OperationFilter, type SortOrder, type WaybillClient } from '../client/client.ts'
 import type { OperationRecord } from './ledger.ts'
 import type { Findings } from './proof/findings.ts'
 import type { Random } from './random.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import type { Tally } from './tally.ts'
 
 export interface ReadersOptions {
-  readonly baseUrl: string
+  readonly waybill: ServiceAddress
   readonly count: number
   readonly pipelines: readonly [string, ...string[]]
   /** Operations that are open and have an acknowledged revision. */
@@ -36,21 +36,21 @@ export function startReaders(options: ReadersOptions): Readers {
 }
 
 async function runReader(options: ReadersOptions, random: Random, open: () => boolean): Promise<void> {
-  const client = createHttpClient(options.baseUrl, 1)
   const { findings, tally } = options
-  const get = async (path: string): Promise<Json> => {
+  // One attempt: what another would cure is a fault here.
+  const client = createWaybillClient({ ...options.waybill, attemptsMax: 1 })
+  const read = async <T>(what: string, call: () => Promise<T>): Promise<T | null> => {
     const startedAt = performance.now()
     findings.looked('reads')
     try {
-      const answer = await client.call({ method: 'GET', path })
+      const answer = await call()
       tally.reads += 1
       tally.readLatency.add(performance.now() - startedAt)
-      if (answer.status === 200) return JSON.parse(answer.text)
-      findings.fault('reads', path, `${answer.status} ${answer.text.slice(0, 200)}`)
+      return answer
     } catch (error) {
-      findings.fault('reads', path, String(error))
+      findings.fault('reads', what, String(error))
+      return null
     }
-    return null
   }
   try {
     while (open()) {
@@ -58,34 +58,41 @@ async function runReader(options: ReadersOptions, random: Random, open: () => bo
       const records = options.records()
       const record = records[Math.floor(random.next() * records.length)]
       const draw = random.next()
-      if (record !== undefined && draw < 0.7) await readOperation(record, draw < 0.1, get, findings)
-      else if (draw < 0.85) await get(listPath(random.pick(options.pipelines), random))
-      else await get('/v1/stats')
+      if (record !== undefined && draw < 0.7) {
+        const { id } = record.plan
+        const { acknowledged } = record
+        const operation = await read(id, () => client.get(id, draw < 0.1 ? { consistency: 'strong' } : {}))
+        // One node answers: its memory holds what it acknowledged, so not even a plain read may step back.
+        if (operation !== null && operation.revision < acknowledged) {
+          findings.fault('reads', id, `read revision ${operation.revision} after ${acknowledged} was acknowledged`)
+        }
+      } else if (draw < 0.85) {
+        const pipeline = random.pick(options.pipelines)
+        const { sort, ...filter } = random.pick(lists)
+        await read(`the list of ${pipeline}`, () => firstPage(client, { pipeline, ...filter }, sort))
+      } else {
+        await read('the counts', () => client.stats())
+      }
     }
   } finally {
-    client.close()
+    await client.close()
   }
 }
 
-async function readOperation(
-  record: OperationRecord,
-  strong: boolean,
-  get: (path: string) => Promise<Json>,
-  findings: Findings,
-): Promise<void> {
-  const acknowledged = record.acknowledged
-  const body = await get(`/v1/operations/${record.plan.id}${strong ? '?consistency=strong' : ''}`)
-  // One node answers: its memory holds what it acknowledged, so not even a plain read may step back.
-  if (isObject(body) && Number(body.revision) < acknowledged) {
-    findings.fault(
-      'reads',
-      record.plan.id,
-      `read revision ${textOf(body.revision)} after ${acknowledged} was acknowledged`,
-    )
-  }
-}
+const pageSize = 20
+const lists: readonly [List, ...List[]] = [
+  { track: 'main', status: 'enriched' },
+  { state: 'active' },
+  { state: 'succeeded', sort: '-openedAt' },
+  { sort: 'id' },
+]
 
-function listPath(pipeline: string, random: Random): string {
-  const filters = ['track=main&status=enriched', 'state=active', 'state=succeeded&sort=-openedAt', 'sort=id'] as const
-  return `/v1/operations?pipeline=${pipeline}&pageSize=20&${random.pick(filters)}`
+type List = OperationFilter & { readonly sort?: SortOrder }
+
+async function firstPage(client: WaybillClient, filter: OperationFilter, sort: SortOrder = '-updatedAt') {
+  let count = 0
+  for await (const _ of client.list(filter, { pageSize, sort })) {
+    count += 1
+    if (count === pageSize) return
+  }
 }

@@ -4,6 +4,7 @@ import { type OperationRecord, openRecord, type SentCommand } from './ledger.ts'
 import type { Policy } from './pipeline.ts'
 import { planOperation, type Role, roles } from './plan.ts'
 import type { Random } from './random.ts'
+import type { ServiceAddress } from './serviceAddress.ts'
 import { createSimulatedService, type SimulatedService } from './simulatedService.ts'
 import type { Tally } from './tally.ts'
 
@@ -22,7 +23,7 @@ const paces: Readonly<Record<Role, { readonly workers: number; readonly thinkMs:
 }
 
 export interface SimulationOptions {
-  readonly baseUrl: string
+  readonly waybill: ServiceAddress
   readonly documents: readonly [SampleDocument, ...SampleDocument[]]
   readonly operations: number
   /** Clients that share the ten roles. */
@@ -97,7 +98,7 @@ function createServices(options: SimulationOptions): ReadonlyMap<Role, readonly 
   for (let index = 0; index < options.services; index += 1) {
     const role = roles[index % roles.length] ?? 'gateway'
     const service = createSimulatedService({
-      baseUrl: options.baseUrl,
+      waybill: options.waybill,
       role,
       ...paces[role],
       random: options.random.fork(`service ${index}`),

@@ -4,12 +4,13 @@ import type { Answer } from './ledger.ts'
 export interface Tally {
   /** Commands that have their definite answer. */
   commands: number
-  /** HTTP requests that carried a command, repeats included. */
-  requests: number
+  /** Commands sent, repeats included. */
+  sendings: number
   reads: number
   operationsDone: number
   duplicatesAbsorbed: number
   hangUps: number
+  /** Attempts that failed and were made again. */
   retries: number
   readonly outcomes: Map<string, number>
   readonly statuses: Map<string, number>
@@ -20,7 +21,7 @@ export interface Tally {
 export function createTally(): Tally {
   return {
     commands: 0,
-    requests: 0,
+    sendings: 0,
     reads: 0,
     operationsDone: 0,
     duplicatesAbsorbed: 0,

@@ -30,7 +30,7 @@ export function describeRun(tally: Tally, elapsedMs: number): string {
   const outcomes = [...tally.outcomes].sort((left, right) => right[1] - left[1])
   const perSecond = thousands((tally.commands * 1000) / Math.max(1, elapsedMs))
   return [
-    `${thousands(tally.commands)} reports in ${thousands(tally.requests)} requests, ${(elapsedMs / 1000).toFixed(1)} s, ${perSecond} reports/s; ${thousands(tally.reads)} reads beside them`,
+    `${thousands(tally.commands)} reports, sent ${thousands(tally.sendings)} times, ${(elapsedMs / 1000).toFixed(1)} s, ${perSecond} reports/s; ${thousands(tally.reads)} reads beside them`,
     `  answers     ${outcomes.map(([outcome, count]) => `${outcome} ${thousands(count)}`).join(', ')}`,
     `  mishaps     ${thousands(tally.duplicatesAbsorbed)} repeats, ${thousands(tally.hangUps)} hang-ups, ${thousands(tally.retries)} retries`,
     `  latency     write ${quantiles(tally.writeLatency)}, read ${quantiles(tally.readLatency)}`,

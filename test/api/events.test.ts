@@ -30,15 +30,21 @@ describe("an operation's events", () => {
 
   test.each(['forwards', 'backwards'])('page by page, %s', async (direction) => {
     const seen: number[] = []
-    let next = ''
-    do {
-      const from = next === '' ? '' : `&fromRevision=${next}`
-      const { body } = await api.send('GET', `/v1/operations/a/events?direction=${direction}&pageSize=4${from}`)
-      if (body.events.length === 0) break
+    let from = ''
+    for (;;) {
+      const { status, body } = await api.send('GET', `/v1/operations/a/events?direction=${direction}&pageSize=4${from}`)
+      expect(status).toBe(200)
       seen.push(...revisions(body.events))
-      next = body.next
-    } while (next !== '')
+      if (body.events.length === 0 || !('next' in body)) break
+      from = `&fromRevision=${body.next}`
+    }
     expect(seen).toEqual(direction === 'forwards' ? [0, 1, 2, 3, 4, 5] : [5, 4, 3, 2, 1, 0])
+  })
+
+  test('backwards end without a next: there is nothing before revision 0', async () => {
+    const { body } = await api.send('GET', '/v1/operations/a/events?direction=backwards&fromRevision=1')
+    expect(revisions(body.events)).toEqual([1, 0])
+    expect(body).not.toHaveProperty('next')
   })
 
   test('past the end are none, and what to pass on stays', async () => {

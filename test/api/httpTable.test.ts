@@ -183,8 +183,14 @@ describe('what is not sound HTTP', () => {
     ['an unknown method', 'NONSENSE /livez HTTP/1.1\r\nHost: x\r\n\r\n'],
     ['no HTTP at all', 'hello\r\n\r\n'],
     ['a space before a colon', 'GET /livez HTTP/1.1\r\nHost : x\r\n\r\n'],
-  ])('%s is 400', async (_what, bytes) => {
-    expect((await raw(bytes)).status).toBe(400)
+  ])('%s is 400, as a problem', async (_what, bytes) => {
+    const { status, text } = await raw(bytes)
+    expect(status).toBe(400)
+    expect(text).toMatch(/^content-type: application\/problem\+json/im)
+  })
+
+  test('HTTP/1.0 needs no Host header', async () => {
+    expect((await raw('GET /livez HTTP/1.0\r\n\r\n')).status).toBe(200)
   })
 
   test('huge headers are 431, as a problem', async () => {

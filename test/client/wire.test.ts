@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
-import { createWaybillClient, type WaybillClient } from '../../src/client/client.ts'
+import { createWaybillClient, type WaybillClient, type WaybillError } from '../../src/client/client.ts'
 import type { ClientOptions } from '../../src/client/options.ts'
 import { createManualClock, settled } from './manualClock.ts'
 
@@ -96,6 +96,35 @@ describe('what is not an answer of the service', () => {
       expect(heard).toHaveLength(single.length + 1)
       expect(heard.every((one) => one.headers['idempotency-key'] === 'k')).toBe(true)
     })
+  })
+
+  test('is told of when it is tried again, and an error thrown there breaks nothing', async () => {
+    const thrown: unknown[] = []
+    const caught = (error: unknown) => thrown.push(error)
+    const outer = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException').on('uncaughtException', caught)
+    try {
+      for (const batching of [{}, false] as const) {
+        const told: WaybillError[] = []
+        const onRetry = (error: WaybillError) => {
+          told.push(error)
+          throw error
+        }
+        const body = batching === false ? receipt('k') : resultLine('k')
+        await withScript([{ status: 502 }, { status: 200, body }], { batching, onRetry }, async (client) => {
+          await client.report('op', report, { key: 'k' })
+          expect(told).toMatchObject([{ code: 'unanswered', command: 'k', attempts: 1, mayHaveLanded: true }])
+        })
+        await withScript([{ status: 503 }, { status: 200, body: '{"pipelines":{}}' }], { onRetry }, async (client) => {
+          await client.stats()
+          expect(told).toMatchObject([{ command: 'k' }, { command: undefined, mayHaveLanded: true }])
+        })
+        expect(thrown.splice(0)).toEqual(told)
+      }
+    } finally {
+      process.removeListener('uncaughtException', caught)
+      for (const listener of outer) process.on('uncaughtException', listener)
+    }
   })
 
   test('is tried again when it may pass, and never when it will not', async () => {

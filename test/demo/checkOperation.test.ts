@@ -2,6 +2,7 @@
 // that lost, doubled, altered or reordered reports would show it (with a hash chain that is right again, unless the chain
 // is what is tested), and expects the check that is there for it.
 import { describe, expect, it } from 'vitest'
+import type { Report } from '../../src/client/client.ts'
 import type { JsonObject } from '../../src/demo/json.ts'
 import type { Answer, OperationRecord } from '../../src/demo/ledger.ts'
 import { openRecord } from '../../src/demo/ledger.ts'
@@ -22,7 +23,7 @@ interface Draft {
 
 const id = 'demo-1'
 
-function report(service: Role, key: string, body: JsonObject): PlannedCommand {
+function report(service: Role, key: string, body: Omit<Report, 'service'>): PlannedCommand {
   return {
     kind: 'report',
     key,
@@ -35,11 +36,15 @@ function report(service: Role, key: string, body: JsonObject): PlannedCommand {
 }
 
 const opening: PlannedCommand = {
-  ...report('gateway', 'open', {}),
   kind: 'open',
+  key: 'open',
+  service: 'gateway',
   body: { id, pipeline: 'p', theme: 'push', data: { event: 'push', document: { n: 1.5 } } },
+  dueMs: 0,
+  mishap: 'none',
+  mayBeRefused: false,
 }
-const main = (status: string): JsonObject => ({ status, data: { [`by ${status}`]: true, progress: status } })
+const main = (status: string) => ({ status, data: { [`by ${status}`]: true, progress: status } })
 const commands = [
   opening,
   report('validator', 'k1', main('validated')),
@@ -54,13 +59,13 @@ const commands = [
 ]
 
 function applied(command: PlannedCommand, from: string, cause = command.key): Draft {
-  const { status, track, ...facts } = command.body
+  const { status, track, ...facts }: JsonObject = { ...command.body }
   const data = { track: track ?? 'main', from, to: status ?? null, ...facts }
   return { type: 'StatusChanged', key: command.key, cause, data }
 }
 
 function noted(type: 'ReportHeld' | 'ReportIgnored', command: PlannedCommand, reason: string): Draft {
-  const { track, ...facts } = command.body
+  const { track, ...facts }: JsonObject = { ...command.body }
   return { type, key: command.key, data: { track: track ?? 'main', ...facts, reason } }
 }
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { readOptions, UsageError } from '../../src/demo/options.ts'
+import { readOptions } from '../../src/demo/options.ts'
 import { bar, createPaint, createProgressView, describeProgress } from '../../src/demo/progress.ts'
 import { createFindings } from '../../src/demo/proof/findings.ts'
 import { createLatencyHistogram, createTally } from '../../src/demo/tally.ts'
+import { UsageError } from '../../src/demo/usageError.ts'
 import { describeVerdict } from '../../src/demo/verdict.ts'
 
 const plain = createPaint(process.stdout, { NO_COLOR: '1' })
@@ -22,11 +23,13 @@ function fakeStream(isTTY: boolean): NodeJS.WriteStream & { written: string } {
 
 describe('the options', () => {
   it('have defaults, and take the service to use from WAYBILL_URL', () => {
-    expect(readOptions([], {})).toMatchObject({ operations: 3_000, services: 10, url: null, json: false })
+    expect(readOptions([], {})).toMatchObject({ operations: 3_000, services: 10, waybill: null, json: false })
     expect(readOptions(['--seed', '7'], { WAYBILL_URL: 'http://localhost:8080' })).toMatchObject({
       seed: 7,
-      url: 'http://localhost:8080',
+      waybill: { baseUrl: 'http://localhost:8080' },
     })
+    const environment = { WAYBILL_URL: 'http://localhost:8080', WAYBILL_KEY: 'wb_1_2' }
+    expect(readOptions([], environment)?.waybill).toEqual({ baseUrl: 'http://localhost:8080', apiKey: 'wb_1_2' })
     expect(readOptions(['--help'], {})).toBeNull()
   })
 
@@ -35,6 +38,7 @@ describe('the options', () => {
     ['--operations', '1.5'],
     ['--services', '9'],
     ['--url', 'nowhere'],
+    ['--key-file', 'nowhere'],
     ['--unknown', '1'],
   ])('refuse %s %s', (option, value) => {
     expect(() => readOptions([option, value], {})).toThrow(UsageError)

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { loadDocuments } from '../../src/demo/documents.ts'
-import { isObject, textOf } from '../../src/demo/json.ts'
+import { isObject, type JsonObject, textOf } from '../../src/demo/json.ts'
 import { type Answer, type OperationRecord, openRecord } from '../../src/demo/ledger.ts'
 import { definition, type Policy } from '../../src/demo/pipeline.ts'
 import { type PlannedCommand, planOperation } from '../../src/demo/plan.ts'
@@ -27,7 +27,8 @@ function compiled(policy: Policy): CompiledPipeline {
   return compilePipeline('p', 1, result.definition)
 }
 
-function bodyOf({ kind, body }: PlannedCommand): CommandBody {
+function bodyOf({ kind, body: sent }: PlannedCommand): CommandBody {
+  const body: JsonObject = { ...sent }
   const object = (member: string) => (isObject(body[member]) ? { [member]: body[member] } : {})
   const documents = { ...object('data'), ...object('metadata') }
   if (kind === 'open') return { type: 'OpenOperation', pipeline: 'p', theme: textOf(body.theme), ...documents }

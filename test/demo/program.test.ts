@@ -67,25 +67,84 @@ describe('the demo program', { timeout: 60_000 }, () => {
     }
   })
 
+  it('shows a key to a service that asks for one', async () => {
+    const { database: locked, ...other } = await startLockedService()
+    try {
+      const refused = await run(['--operations', '10', '--url', other.url])
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('unauthorised') })
+      const args = ['--operations', '10', '--seed', '5', '--url', other.url, '--json']
+      const { stdout, stderr, code } = await run(args, { WAYBILL_KEY: other.key })
+      expect(JSON.parse(stdout), stderr).toMatchObject({ proved: true, faults: [] })
+      expect(code).toBe(0)
+    } finally {
+      await other.stop()
+      await locked.drop()
+    }
+  })
+
   it('ends with 2 on wrong usage, and explains itself', async () => {
     expect(await run(['--operations', 'many'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage:') })
     expect(await run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--seed') })
   })
 })
 
+async function startLockedService() {
+  const database = await createTestDatabase()
+  const operatorKey = 'x'.repeat(64)
+  const environment = { DATABASE_URL: database.connectionString, WAYBILL_PORT: '0', WAYBILL_OPERATOR_KEY: operatorKey }
+  const service = await startService({ config: readConfig(environment), logger })
+  const made = await fetch(`${service.url}/v1/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operatorKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'demo', roles: ['service', 'viewer', 'auditor'] }),
+  })
+  const { key }: { key: string } = JSON.parse(await made.text())
+  return { database, key, url: service.url, stop: () => service.stop() }
+}
+
+const isDropped = (operation: string | undefined, key: unknown) =>
+  /^demo-\w+-7$/.test(operation ?? '') && String(key).startsWith('archivist/')
+const lieOf = (operation: unknown, command: unknown) => ({
+  operation,
+  command,
+  outcome: 'applied',
+  revision: 9,
+  position: 'nowhere',
+})
+
 /** Passes everything on, but for the archivist's reports of one operation: it says they were applied and drops them. */
 async function startLyingProxy(target: string) {
+  const answerBulk = async (question: IncomingMessage, reply: ServerResponse): Promise<void> => {
+    const lines = (await text(question)).split('\n').filter((line) => line !== '')
+    const commands = lines.map((line) => JSON.parse(line))
+    const passed = lines.filter((_, index) => !isDropped(commands[index].operation, commands[index].command))
+    const found = await fetch(new URL('/v1/commands', target), {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: passed.map((line) => `${line}\n`).join(''),
+    })
+    const results = (await found.text()).split('\n').filter((line) => line !== '')
+    reply.writeHead(found.status, { 'content-type': 'application/x-ndjson' })
+    for (const { operation, command } of commands) {
+      const lie = { ...lieOf(operation, command), httpStatus: 200 }
+      reply.write(`${isDropped(operation, command) ? JSON.stringify(lie) : results.shift()}\n`)
+    }
+    reply.end()
+  }
   const answer = (question: IncomingMessage, reply: ServerResponse): void => {
-    const operation = /\/operations\/(demo-\w+-7)\/reports$/.exec(question.url ?? '')?.[1]
-    const key = question.headers['idempotency-key']
-    if (operation !== undefined && String(key).startsWith('archivist/')) {
-      question.resume()
-      const lie = { operation, command: key, outcome: 'applied', revision: 9, position: 'nowhere' }
-      reply.setHeader('content-type', 'application/json')
-      reply.end(JSON.stringify(lie))
+    const { method, headers } = question
+    if (question.url === '/v1/commands') {
+      answerBulk(question, reply).catch(() => reply.destroy())
       return
     }
-    const { method, headers } = question
+    const operation = /\/operations\/([^/]+)\/reports$/.exec(question.url ?? '')?.[1]
+    const key = headers['idempotency-key']
+    if (isDropped(operation, key)) {
+      question.resume()
+      reply.setHeader('content-type', 'application/json')
+      reply.end(JSON.stringify(lieOf(operation, key)))
+      return
+    }
     const passed = request(new URL(question.url ?? '/', target), { method, headers }, (found) => {
       reply.writeHead(found.statusCode ?? 502, found.headers)
       found.pipe(reply)

@@ -1,16 +1,15 @@
 // The demo against a real service, small; then the same proof against a log that was tampered with behind its back.
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createWaybillClient } from '../../src/client/client.ts'
 import { readConfig } from '../../src/config.ts'
 import { loadDocuments } from '../../src/demo/documents.ts'
 import { type Follower, follow } from '../../src/demo/follower.ts'
-import { createHttpClient } from '../../src/demo/httpClient.ts'
 import { definition } from '../../src/demo/pipeline.ts'
 import { createFindings, type Findings } from '../../src/demo/proof/findings.ts'
 import { prove } from '../../src/demo/proof/prove.ts'
 import { createRandom } from '../../src/demo/random.ts'
 import { startReaders } from '../../src/demo/readers.ts'
-import { definePipeline } from '../../src/demo/serviceApi.ts'
 import { createSimulation, type Simulation } from '../../src/demo/simulation.ts'
 import { createTally } from '../../src/demo/tally.ts'
 import { type Service, startService } from '../../src/service.ts'
@@ -31,7 +30,15 @@ describe('the proof, over HTTP', () => {
 
   const proveAgain = async (into: Findings): Promise<void> => {
     const records = simulation.records
-    const checked = { baseUrl: service.url, records, idPrefix, pipelines, follower, findings: into, onChecked: quiet }
+    const checked = {
+      waybill: { baseUrl: service.url },
+      records,
+      idPrefix,
+      pipelines,
+      follower,
+      findings: into,
+      onChecked: quiet,
+    }
     await prove(checked)
   }
   const tamper = async (sql: string): Promise<void> => {
@@ -55,20 +62,20 @@ describe('the proof, over HTTP', () => {
     database = await createTestDatabase()
     const config = readConfig({ DATABASE_URL: database.connectionString, WAYBILL_PORT: '0' })
     service = await startService({ config, logger })
-    const client = createHttpClient(service.url, 1)
+    const client = createWaybillClient({ baseUrl: service.url })
     for (const policy of ['advance', 'hold'] as const) {
-      await definePipeline(client, pipelineOf[policy], definition(policy))
+      await client.definePipeline(pipelineOf[policy], definition(policy))
     }
-    client.close()
+    await client.close()
     const random = createRandom(11)
     const tally = createTally()
-    const baseUrl = service.url
+    const waybill = { baseUrl: service.url }
     const documents = await loadDocuments()
     const plan = { operations: 40, services: 10, window: 40, idPrefix, pipelineOf }
-    simulation = createSimulation({ ...plan, baseUrl, documents, random, tally })
-    follower = await follow(baseUrl, (operation) => operation.startsWith(idPrefix))
+    simulation = createSimulation({ ...plan, waybill, documents, random, tally })
+    follower = await follow(waybill, (operation) => operation.startsWith(idPrefix))
     const records = () => simulation.opened
-    const readers = startReaders({ baseUrl, count: 2, pipelines, records, random, tally, findings })
+    const readers = startReaders({ waybill, count: 2, pipelines, records, random, tally, findings })
     await simulation.run()
     await readers.stop()
   })

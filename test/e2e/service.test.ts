@@ -118,30 +118,37 @@ describe('with DATABASE_URL', () => {
     await database.drop()
   }, 30_000)
 
-  test('a shutdown answers what was taken, and a second signal ends it at once', async () => {
-    const database = await createTestDatabase()
-    const service = startService(program, { DATABASE_URL: database.connectionString })
-    const url = new URL(await service.url)
-    const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
-    expect(new Set(await taken)).toEqual(new Set([201]))
-    // A request that never ends is what an orderly shutdown waits for.
-    const holder = connect(Number(url.port), url.hostname)
-    holder.on('error', () => undefined)
-    await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
-    holder.write(
-      'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-    )
-    await report(url.origin, 'taken-0', 'b')
-    service.child.kill('SIGTERM')
-    while (!service.output().includes('Stopping'))
-      await new Promise((resolve) => service.child.stdout?.once('data', resolve))
-    const began = Date.now()
-    service.child.kill('SIGTERM')
-    expect((await service.ended).code).toBe(1)
-    expect(Date.now() - began).toBeLessThan(2_000)
-    holder.destroy()
-    await database.drop()
-  }, 30_000)
+  test.each([
+    ['SIGTERM', 'SIGTERM'],
+    ['SIGTERM', 'SIGINT'],
+  ] as const)(
+    'a shutdown by %s answers what was taken, and %s after it ends it at once',
+    async (first, second) => {
+      const database = await createTestDatabase()
+      const service = startService(program, { DATABASE_URL: database.connectionString })
+      const url = new URL(await service.url)
+      const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
+      expect(new Set(await taken)).toEqual(new Set([201]))
+      // A request that never ends is what an orderly shutdown waits for.
+      const holder = connect(Number(url.port), url.hostname)
+      holder.on('error', () => undefined)
+      await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
+      holder.write(
+        'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+      )
+      await report(url.origin, 'taken-0', 'b')
+      service.child.kill(first)
+      while (!service.output().includes('Stopping'))
+        await new Promise((resolve) => service.child.stdout?.once('data', resolve))
+      const began = Date.now()
+      service.child.kill(second)
+      expect((await service.ended).code).toBe(1)
+      expect(Date.now() - began).toBeLessThan(2_000)
+      holder.destroy()
+      await database.drop()
+    },
+    30_000,
+  )
 })
 
 describe('what is foreseen to go wrong is said in a line', () => {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { CommandGroup, CommandResult } from '../../commands/commandService.ts'
+import { unauthorised } from '../accessControl.ts'
 import type { ApiContext } from '../context.ts'
 import { failureProblem, type Problem, problemStatus, problemText } from '../problem.ts'
 import { acceptedLine } from '../receiptText.ts'
@@ -7,6 +8,11 @@ import { commandProblem } from '../submission.ts'
 import type { BulkShare } from './bulkShare.ts'
 import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line } from './lineSplitter.ts'
+
+export interface BulkSender extends LineSender {
+  /** Asked before each piece of the upload: its key may have been revoked since it began. */
+  isAllowed(): boolean
+}
 
 type Failed = Extract<CommandResult, { kind: 'failed' }>
 
@@ -25,14 +31,14 @@ const path = '/v1/commands'
 /**
  * Reads commands from an upload and yields their results, in the order of the lines. What is in hand is bounded both
  * ways: lines are read no faster than results are taken, and nothing is yielded for a line that nobody waits for.
- * Ends before the upload does when the service shuts down, the upload stands still or the log is gone: a line without
- * a result was not tried, or its outcome is unknown.
+ * Ends before the upload does when the service shuts down, the upload stands still, its key is revoked or the log is
+ * gone: a line without a result was not tried, or its outcome is unknown.
  */
 export async function* bulkResults(
   context: ApiContext,
   share: BulkShare,
   upload: IncomingMessage,
-  sender: LineSender,
+  sender: BulkSender,
 ): AsyncGenerator<string, void, undefined> {
   const { limits, draining } = context
   const group: CommandGroup = { failed: new Set() }
@@ -47,10 +53,15 @@ export async function* bulkResults(
   let waitingFor = 'bytes' as 'bytes' | 'commands' | 'reader'
   let wake: () => void = () => undefined
 
-  function submit(line: Line): void {
+  function placeOf(line: Line): Place {
     const place: Place = { number: line.number, bytes: 'text' in line ? line.text.length : 0, result: null }
     places.push(place)
     bytesInHand += place.bytes
+    return place
+  }
+
+  function submit(line: Line): void {
+    const place = placeOf(line)
     const parsed = parseCommandLine(line, limits, sender)
     if (!parsed.ok) {
       place.result = problemLine(parsed.problem, line.number)
@@ -131,11 +142,18 @@ export async function* bulkResults(
         wake = resolve
       })
       let hungry = false
+      const isAllowed = sender.isAllowed()
       while (places.length - first < share.commandsMax() && bytesInHand < limits.bulkBytesMax && state !== 'cut') {
         const line = splitter.next()
         hungry = line === null
         if (line === null) break
-        submit(line)
+        if (isAllowed) {
+          submit(line)
+        } else {
+          // One line is told; the rest of the upload is nobody's.
+          placeOf(line).result = problemLine(unauthorised, line.number)
+          cut()
+        }
       }
       if (group.failed.size > failedOperationsMax) cut()
       const settled = takeSettled()

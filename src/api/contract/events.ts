@@ -33,9 +33,13 @@ export const eventStreamQuery = z.strictObject({
 export const eventPage = z
   .strictObject({
     events: z.array(recordedEvent),
-    next: z.string().meta({
-      description:
-        'What to pass on as `after` (or `fromRevision`), also when the list is empty. Backwards, past revision 0: empty.',
-    }),
+    next: z
+      .string()
+      .exactOptional()
+      .meta({
+        description:
+          'What to pass on as `after` (or `fromRevision`), also when the list is empty. Absent when revision 0 was reached ' +
+          'backwards: nothing is before it.',
+      }),
   })
   .meta({ id: 'EventPage' })

@@ -22,7 +22,7 @@ export interface StreamAnswer {
   readonly response: ServerResponse
   /** Called once, at the last moment at which the request can still be refused. */
   begin(position: bigint): void
-  /** Asked now and then: a stream whose key was revoked is ended. */
+  /** Asked every second: a stream whose key was revoked is ended. */
   isAllowed(): boolean
 }
 
@@ -236,11 +236,11 @@ export class Live {
     this.#ticks += 1
     const slot = this.#ticks % beatTicks
     for (const [stream, { slot: own, leave, isAllowed }] of this.#streams) {
-      if (own !== slot) continue
-      if (isAllowed()) stream.beat(this.#context.tokens.encode(stream.cursor))
-      else {
+      if (!isAllowed()) {
         stream.end(sseFarewell(Math.random()))
         leave()
+      } else if (own === slot) {
+        stream.beat(this.#context.tokens.encode(stream.cursor))
       }
     }
     this.#ticksUnused = this.#users > 0 ? 0 : this.#ticksUnused + 1

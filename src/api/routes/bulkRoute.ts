@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { actorOf } from '../accessControl.ts'
+import { actorOf, isAllowed } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { bulkResults } from '../bulk/bulkResults.ts'
 import { createBulkShare } from '../bulk/bulkShare.ts'
@@ -29,7 +29,8 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
           'Streamed both ways with back-pressure: read results while you send. A bad line fails alone, blank ones are ' +
           'passed over. Lines of one operation are carried out in their order; when the outcome of one is open (503), ' +
           'the later ones are 424 `not_tried`. A line without a result (the answer ended early) was not tried, or its ' +
-          'outcome is not known: send it again with the same key.',
+          'outcome is not known: send it again with the same key. Once the access key is revoked, the next line is 401 ' +
+          'and the answer ends.',
         tags: ['commands'],
         headers: bulkRequestHeaders,
         querystring: noQuery,
@@ -43,9 +44,11 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
       },
     },
     (request, reply) => {
+      const { authorization } = request.headers
       const results = bulkResults(context, share, request.raw, {
         actor: actorOf(request),
         traceparent: traceparentOf(request.headers),
+        isAllowed: () => isAllowed(context.access, authorization, 'service'),
       })
       lingerAfterAnswer(request.raw, reply.raw)
       return reply

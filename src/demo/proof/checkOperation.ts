@@ -116,11 +116,12 @@ function checkRecordedOnce(id: string, sent: SentCommand, own: readonly LoggedEv
 }
 
 function checkFaithful(id: string, sent: SentCommand, event: LoggedEvent, findings: Findings): void {
-  const { body, key, kind } = sent.command
+  const { key, kind } = sent.command
+  const body: Readonly<Record<string, Json>> = { ...sent.command.body }
   const differs = (member: string): void =>
     findings.fault('faithful', id, `${key}: ${member} at revision ${event.revision} is not what was sent`)
   if (event.type === 'OperationOpened') {
-    const expected = kind === 'open' ? body : {}
+    const expected: Readonly<Record<string, Json>> = kind === 'open' ? body : {}
     if (!sameJson(event.data.data, expected.data ?? {})) differs('data')
     if (!sameJson(event.data.metadata, expected.metadata ?? {})) differs('metadata')
     if (event.data.theme !== (expected.theme ?? null)) differs('theme')

@@ -26,8 +26,6 @@ export function causeOf(event: LoggedEvent): string {
 
 export interface EventPage {
   readonly events: readonly LoggedEvent[]
-  /** What to pass on for the next page. */
-  readonly next: string
 }
 
 export function readEventPage(text: string): EventPage {
@@ -49,5 +47,5 @@ export function readEventPage(text: string): EventPage {
       metadataText: members.get('metadata') ?? '',
     }
   })
-  return { events, next: textOf(page.next) }
+  return { events }
 }

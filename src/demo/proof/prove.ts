@@ -3,6 +3,7 @@ import type { Follower } from '../follower.ts'
 import { createHttpClient, type HttpClient } from '../httpClient.ts'
 import { isObject, type JsonObject, sameJson, textOf } from '../json.ts'
 import type { OperationRecord } from '../ledger.ts'
+import type { ServiceAddress } from '../serviceAddress.ts'
 import { getJson, mustGet } from '../serviceApi.ts'
 import { checkOperation } from './checkOperation.ts'
 import type { Findings } from './findings.ts'
@@ -10,7 +11,7 @@ import type { FoldedOperation } from './foldEvents.ts'
 import { type LoggedEvent, readEventPage } from './loggedEvent.ts'
 
 export interface ProofOptions {
-  readonly baseUrl: string
+  readonly waybill: ServiceAddress
   readonly records: readonly OperationRecord[]
   /** Prefix of the ids of this run's operations. */
   readonly idPrefix: string
@@ -30,8 +31,8 @@ const settleMs = 30_000
 
 /** Reads everything back over HTTP and compares it, operation by operation, with what was sent and answered. */
 export async function prove(options: ProofOptions): Promise<void> {
-  const { records, findings, baseUrl } = options
-  const client = createHttpClient(baseUrl, parallelReads)
+  const { records, findings, waybill } = options
+  const client = createHttpClient(waybill)
   try {
     await waitUntilListed(client, options)
     const listed = await readList(client, options.idPrefix)
