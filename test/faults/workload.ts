@@ -27,7 +27,7 @@ export interface ClientRun {
   readonly random: Random
   /** Mean of the pauses between calls; 0: none. */
   readonly pauseMs: number
-  /** What is under way is given up, and stays open. */
+  /** What is under way is brought to its end; nothing new is begun. */
   readonly signal: AbortSignal
 }
 
@@ -69,7 +69,8 @@ class Session {
   }
 
   step(): Promise<void> {
-    const { random, world } = this.#run
+    const { random, world, client } = this.#run
+    if (random.chance(0.1)) client.goToNextNode()
     const dice = random.next()
     if (dice < 0.5) return this.#report()
     if (dice < 0.6) return this.#bulk()
@@ -90,12 +91,12 @@ class Session {
 
   /** Lines on few operations, so that they form chains. */
   async #bulk(): Promise<void> {
-    const { random, client, signal } = this.#run
+    const { random, client } = this.#run
     const operations = [this.#operation(), this.#operation()] as const
     let open: readonly OutgoingCommand[] = Array.from({ length: random.integer(2, 12) }, () =>
       this.#command(random.pick(operations)),
     )
-    for (let attempt = 1; open.length > 0 && !signal.aborted && attempt < attemptsMax; attempt += 1) {
+    for (let attempt = 1; open.length > 0 && attempt < attemptsMax; attempt += 1) {
       const answers = await client.sendBulk(open)
       for (const [index, answer] of answers.entries()) this.#learn(open[index]?.operation ?? '', answer)
       open = open.filter((_, index) => !isDefinite(answers[index]))
@@ -142,9 +143,8 @@ class Session {
   }
 
   async #persist(command: OutgoingCommand): Promise<void> {
-    const { client, signal } = this.#run
-    for (let attempt = 1; !signal.aborted && attempt < attemptsMax; attempt += 1) {
-      const answer = await client.send(command)
+    for (let attempt = 1; attempt < attemptsMax; attempt += 1) {
+      const answer = await this.#run.client.send(command)
       this.#learn(command.operation, answer)
       if (isDefinite(answer)) return
       await this.#backOff()
