@@ -27,6 +27,8 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 const complain = (text: string) => process.stderr.write(`${text}\n`)
 
 const parentCheckMs = 250
+/** What was under way when the database ended comes to no good end by waiting: a supervisor shall start us again soon. */
+const failedStopMsMax = 500
 
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2)
@@ -76,13 +78,17 @@ async function main(): Promise<void> {
   const failure = reason instanceof Error ? reason : null
   if (failure !== null) logger.fatal({ err: failure }, 'the service cannot go on')
   else say('Stopping')
-  const late = setTimeout(() => {
-    complain('The orderly shutdown took too long; what was left is cut off.')
-    process.exit(1)
-  }, config.shutdownMsMax)
+  const failureText = failure === null ? null : `Waybill stopped: ${failure.message}`
+  const late = setTimeout(
+    () => {
+      complain(failureText ?? 'The orderly shutdown took too long; what was left is cut off.')
+      process.exit(1)
+    },
+    failureText === null ? config.shutdownMsMax : failedStopMsMax,
+  )
   await service.stop()
   clearTimeout(late)
-  if (failure !== null) return giveUp(1, `Waybill stopped: ${failure.message}`)
+  if (failureText !== null) return giveUp(1, failureText)
   say('Stopped')
   process.exit(0)
 }

@@ -1,9 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../nodes/support/until.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { type BuiltService, buildService, type ServiceProcess, startService } from './serviceProcess.ts'
 
@@ -89,7 +91,43 @@ describe('with its own PostgreSQL', () => {
     await stop(after, 'SIGINT')
     expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false)
   }, 60_000)
+
+  test('when its PostgreSQL is killed with a report under way it ends at once, for a supervisor to start it again', async () => {
+    const service = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    const url = await service.url
+    const { postmaster, connectionString } = ownServer(dataDir)
+    const [holder, observer] = [new pg.Client({ connectionString }), new pg.Client({ connectionString })]
+    for (const client of [holder, observer]) {
+      client.on('error', () => undefined)
+      await client.connect()
+    }
+    // The report's append waits behind this lock: nobody knows what became of it when the connection breaks.
+    await holder.query('BEGIN; SELECT FROM waybill_log.log_head FOR UPDATE')
+    const answer = report(url, 'under-way', 'a').catch(() => 'no answer')
+    await until('the append waits', 5_000, async () => {
+      const { rowCount } = await observer.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+      return rowCount !== 0
+    })
+    const began = performance.now()
+    process.kill(postmaster, 'SIGKILL')
+    expect((await service.ended).code).toBe(1)
+    expect(performance.now() - began).toBeLessThan(3_000)
+    expect(['no answer', 503]).toContain(await answer)
+    expect(service.output()).toMatch(/Waybill stopped: The embedded PostgreSQL has ended\n$/)
+    await Promise.allSettled([holder.end(), observer.end()])
+
+    const again = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    expect(await report(await again.url, 'under-way', 'b')).toBe(201)
+    await stop(again)
+  }, 60_000)
 })
+
+/** The embedded server that works in a data directory now. */
+function ownServer(dataDir: string): { readonly postmaster: number; readonly connectionString: string } {
+  const [pid, , , port] = readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'latin1').split('\n')
+  const password = readFileSync(join(dataDir, 'postgres-password'), 'utf8').trim()
+  return { postmaster: Number(pid), connectionString: `postgres://waybill:${password}@127.0.0.1:${port}/waybill` }
+}
 
 describe('with DATABASE_URL', () => {
   test('it uses that database, and neither uses nor locks the folder', async () => {

@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { dumpStructure } from '../../scripts/sqlDump.mjs'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
-import { startedForTest } from './support/nodeProcess.ts'
+import { startedForTest } from './support/startedForTest.ts'
 import { expectSoundLog, foldAll, readWholeLog } from './support/wholeLog.ts'
 
 const folder = new URL('schemas/', import.meta.url)

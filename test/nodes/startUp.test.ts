@@ -4,8 +4,9 @@ import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService, copyOfBuild } from './support/builtService.ts'
-import { type NodeStarter, startedForTest } from './support/nodeProcess.ts'
+import type { NodeStarter } from './support/nodeProcess.ts'
 import { sendUntilDefinite } from './support/racingClients.ts'
+import { startedForTest } from './support/startedForTest.ts'
 import { expectOnce, expectSoundLog, readWholeLog } from './support/wholeLog.ts'
 
 const nodeCount = 5

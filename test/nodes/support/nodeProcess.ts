@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { onTestFinished } from 'vitest'
 import type { BuiltService } from './builtService.ts'
 import { until } from './until.ts'
 import { WaybillHttp } from './waybillHttp.ts'
@@ -133,10 +132,3 @@ export function nodeStarter(service: BuiltService, environment: Readonly<Record<
 }
 
 export type NodeStarter = ReturnType<typeof nodeStarter>
-
-/** For tests that start nodes of their own. */
-export function startedForTest(service: BuiltService, environment: Readonly<Record<string, string>>): NodeStarter {
-  const starter = nodeStarter(service, environment)
-  onTestFinished(() => starter.end())
-  return starter
-}

@@ -16,10 +16,13 @@ export class BrokenConnectionError extends Error {
    * others had been answered on it.
    */
   readonly connection: 'refused' | 'new' | 'kept'
+  /** What of the answer had come. */
+  readonly received: string
 
-  constructor(cause: Error, connection: 'refused' | 'new' | 'kept') {
+  constructor(cause: Error, connection: 'refused' | 'new' | 'kept', received = '') {
     super(`${cause.message} (${connection} connection)`, { cause })
     this.connection = connection
+    this.received = received
   }
 }
 
@@ -54,6 +57,17 @@ export class WaybillHttp {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<HttpAnswer> {
     const text = body === null ? null : JSON.stringify(body)
+    return this.sendText(method, path, text, { 'content-type': 'application/json', ...headers })
+  }
+
+  /** `text` null: no body, and no headers of one. */
+  sendText(
+    method: string,
+    path: string,
+    text: string | null,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<HttpAnswer> {
+    const { 'content-type': contentType, ...others } = headers
     return new Promise((resolve, reject) => {
       const outgoing = request(
         {
@@ -66,14 +80,16 @@ export class WaybillHttp {
           headers: {
             ...(text === null
               ? {}
-              : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
-            ...headers,
+              : { 'content-type': contentType, 'content-length': String(Buffer.byteLength(text)) }),
+            ...others,
           },
         },
         (incoming) => {
           const chunks: Buffer[] = []
           incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-          incoming.on('error', (error) => reject(new BrokenConnectionError(error, 'kept')))
+          incoming.on('error', (error) => {
+            reject(new BrokenConnectionError(error, 'kept', Buffer.concat(chunks).toString()))
+          })
           incoming.on('end', () => {
             const answer = Buffer.concat(chunks).toString()
             resolve({
