@@ -5,8 +5,9 @@ import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventL
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
-import { type NodeProcess, startedForTest } from './support/nodeProcess.ts'
+import type { NodeProcess } from './support/nodeProcess.ts'
 import { projectingNode } from './support/projectingNode.ts'
+import { startedForTest } from './support/startedForTest.ts'
 import { until } from './support/until.ts'
 
 const base = '/v1/projections/operations'

@@ -3,8 +3,9 @@ import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import { CheckpointAudit } from './support/checkpointAudit.ts'
-import { type NodeProcess, type NodeStarter, startedForTest } from './support/nodeProcess.ts'
+import type { NodeProcess, NodeStarter } from './support/nodeProcess.ts'
 import { projectorDetail } from './support/projectingNode.ts'
+import { startedForTest } from './support/startedForTest.ts'
 import { until } from './support/until.ts'
 import { foldAll, readWholeLog } from './support/wholeLog.ts'
 

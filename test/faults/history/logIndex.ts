@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '../../../src/eventlog/eventLog.ts'
 import { receiptOutcome } from '../../../src/operation/decision.ts'
 import { type DecodedEvent, decode } from '../../../src/operation/envelope.ts'
+import { isOperationEvent } from '../../../src/operation/eventSchemas.ts'
 import type { OperationEvent } from '../../../src/operation/events.ts'
 import { verifyStream } from '../../../src/operation/verifyStream.ts'
 import type { Faults } from './faults.ts'
@@ -139,7 +140,7 @@ export function receiptOf(append: Append): LoggedReceipt {
   }
   const own: OperationEvent[] = []
   for (const { decoded } of append.events) {
-    if (decoded.type !== 'PipelineDefined' && decoded.metadata.command === append.key) own.push(decoded)
+    if (isOperationEvent(decoded) && decoded.metadata.command === append.key) own.push(decoded)
   }
   const { outcome, reason, opened } = receiptOutcome(own)
   return { outcome, reason, created: opened, revision, position }

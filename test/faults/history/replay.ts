@@ -1,6 +1,7 @@
 import type { Command, CommandBody } from '../../../src/operation/commands.ts'
 import { decide } from '../../../src/operation/decide.ts'
 import type { Decision } from '../../../src/operation/decision.ts'
+import { isOperationEvent } from '../../../src/operation/eventSchemas.ts'
 import { evolve } from '../../../src/operation/evolve.ts'
 import { defaultLimits } from '../../../src/operation/limits.ts'
 import type { CompiledPipeline } from '../../../src/operation/pipeline.ts'
@@ -57,7 +58,7 @@ function foldAppend(
 ): OperationState {
   let state = before
   for (const [index, { decoded, position }] of append.events.entries()) {
-    if (decoded.type === 'PipelineDefined') throw new Error('a pipeline is defined in an operation')
+    if (!isOperationEvent(decoded)) throw new Error(`${decoded.type} in an operation`)
     if (state !== null && decoded.meta.recordedAt < state.updatedAt) throw new Error('recordedAt goes back')
     const pipeline = state?.pipeline ?? opensWith
     state = evolve(state, decoded, decoded.meta, () => pipeline ?? none())

@@ -3,6 +3,7 @@ import type { CommandBody, ReportStatus } from '../../../../src/operation/comman
 import { decide } from '../../../../src/operation/decide.ts'
 import type { DecidedEvent } from '../../../../src/operation/decision.ts'
 import { decode, encode, type StoredEvent } from '../../../../src/operation/envelope.ts'
+import { isOperationEvent } from '../../../../src/operation/eventSchemas.ts'
 import { evolve } from '../../../../src/operation/evolve.ts'
 import { defaultLimits } from '../../../../src/operation/limits.ts'
 import {
@@ -77,7 +78,7 @@ export function stateOf(events: readonly StoredEvent[]): OperationState {
   let state: OperationState | null = null
   for (const event of events) {
     const decoded = decode(event)
-    if (decoded.type === 'PipelineDefined') throw new Error('no operation')
+    if (!isOperationEvent(decoded)) throw new Error('no operation')
     state = evolve(state, decoded, decoded.meta, pipelineNamed)
   }
   if (state === null) throw new Error('no events')
