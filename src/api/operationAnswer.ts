@@ -35,8 +35,9 @@ export async function findOperation(
     const { value: row, position: checkpoint } = await context.readModel.operation(id)
     const cached = context.commands.cached(id)
     if (cached !== null && (row === null || (row.parked === null && cached.state.revision >= row.revision))) {
-      // Nothing of this operation lies between its last event in memory and the checkpoint the row was read at.
-      const position = later(cached.position, checkpoint)
+      // Nothing of this operation lies between its last event in memory and the checkpoint the row was read at. Where there
+      // is no row, it may be parked from its first event on: then the checkpoint says nothing of it.
+      const position = row === null ? cached.position : later(cached.position, checkpoint)
       if (position >= min) return fromState(context, cached, position, row)
     }
     if (row === null || row.parked !== null) return fromLog(context, id, min, row)

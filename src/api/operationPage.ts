@@ -38,8 +38,8 @@ export async function listOperations(
       pageSize: step + 1,
       ...(after === undefined ? {} : { after }),
     })
-    // The rows of several steps are folded up to the first step's position at least.
-    position ??= read.position
+    // Of several steps the first one's, or a later one's after everything was begun anew.
+    if (position === null || read.position < position) position = read.position
     more = read.value.length > step
     for (const row of read.value.slice(0, step)) {
       const text = rowText(context, row)

@@ -52,25 +52,30 @@ export function visible(context: ApiContext, position: bigint, timeoutMs: number
 }
 
 /** What is asked for is written (or may be): it only cannot be seen yet (correctness.md row 16). */
-export function notYetVisible(context: ApiContext): ProblemError {
+export function notYetVisible(context: ApiContext, seen = context.readModel.position()): ProblemError {
   return new ProblemError({
     code: 'not_yet_visible',
     detail: 'What was asked for is not in the read model yet. This says nothing against its being written.',
     retryAfterS: 1,
-    position: context.tokens.encode(context.readModel.position()),
+    position: context.tokens.encode(seen),
   })
 }
 
-/** For reads of the read model as a whole: waits until what the query asks for is folded. Throws ProblemError. */
-export async function awaitVisibility(
+/** A read of the read model as a whole, once what the query asks for is folded. Throws ProblemError. */
+export async function readVisible<T extends { readonly position: bigint }>(
   context: ApiContext,
   query: { readonly minPosition?: string; readonly consistency?: 'strong' },
   headers: IncomingHttpHeaders,
-): Promise<void> {
+  read: () => Promise<T>,
+): Promise<T> {
   let target = query.minPosition === undefined ? 0n : positionOf(context, query.minPosition, 'minPosition')
   if (query.consistency === 'strong') {
     const head = await context.log.head()
     if (head > target) target = head
   }
   if (target > 0n && !(await visible(context, target, waitMs(context, headers)))) throw notYetVisible(context)
+  const found = await read()
+  // What this node has heard may be of before another one began to fold everything anew.
+  if (found.position < target) throw notYetVisible(context, found.position)
+  return found
 }

@@ -1,4 +1,4 @@
-import { type Answer, exchange, isObject, parseJson } from './answers.ts'
+import { type Answer, exchange } from './answers.ts'
 import { bulkCarrier, singleCarrier } from './carriers.ts'
 import { type CommandLine, openLine, reportLine } from './commandLine.ts'
 import { createCommandQueue } from './commandQueue.ts'
@@ -15,7 +15,17 @@ import type {
   SortOrder,
   Stats,
 } from './contract.ts'
-import { WaybillClosed, WaybillUnanswered } from './errors.ts'
+import {
+  documentOf,
+  isDefinedPipeline,
+  isEvent,
+  isLeft,
+  isOperation,
+  isOperationOrNull,
+  isPipeline,
+  isStats,
+} from './documents.ts'
+import { WaybillClosed } from './errors.ts'
 import { liveStream } from './liveStream.ts'
 import { type ClientOptions, settingsOf } from './options.ts'
 import { filterQuery, isEventPage, isOperationPage, isPipelinePage, queryOf, throughPages } from './pages.ts'
@@ -298,32 +308,3 @@ const unsent = { attempts: 0, mayHaveLanded: false } as const
 function keyOf({ key }: CommandOptions): string {
   return key ?? crypto.randomUUID()
 }
-
-const isOperation = (value: unknown): value is Operation =>
-  isObject(value) && typeof value.id === 'string' && isObject(value.tracks)
-
-const isOperationOrNull = (value: unknown): value is Operation | null => value === null || isOperation(value)
-
-const isPipeline = (value: unknown): value is Pipeline =>
-  isObject(value) && typeof value.name === 'string' && isObject(value.definition)
-
-const isDefinedPipeline = (value: unknown): value is DefinedPipeline =>
-  isObject(value) && isPipeline(value) && 'outcome' in value
-
-const isEvent = (value: unknown): value is RecordedEvent =>
-  isObject(value) && typeof value.stream === 'string' && typeof value.position === 'string'
-
-const isLeft = (value: unknown): value is { id: string; revision: number } =>
-  isObject(value) && typeof value.id === 'string' && typeof value.revision === 'number'
-
-/** A message that is whole and yet not what was asked for comes again with every attempt: an error, at once. */
-function documentOf<T>(text: string, isDocument: (value: unknown) => value is T): T {
-  const value = parseJson(text)
-  if (isDocument(value)) return value
-  throw new WaybillUnanswered("a message of the live stream is not one of Waybill's", {
-    attempts: 1,
-    mayHaveLanded: false,
-  })
-}
-
-const isStats = (value: unknown): value is Stats => isObject(value) && isObject(value.pipelines)

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
+import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Access } from '../../src/access/access.ts'
@@ -24,6 +25,8 @@ export interface ApiHarness {
   readonly commands: CommandService
   readonly projections: Projections
   readonly drain: AbortController
+  /** Does to the database what no part of the service under test would. */
+  sql(text: string): Promise<void>
   /** Routes as they were registered, `GET /v1/stats`. */
   readonly routes: readonly string[]
   readonly errors: readonly unknown[]
@@ -126,6 +129,15 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     commands,
     projections,
     drain,
+    async sql(text) {
+      const client = new pg.Client({ connectionString })
+      await client.connect()
+      try {
+        await client.query(text)
+      } finally {
+        await client.end()
+      }
+    },
     routes,
     errors,
     requests,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createCommandService } from '../../src/commands/groupCommit.ts'
 import { type ApiHarness, eventually, linear, startApi } from './apiHarness.ts'
 
 let api: ApiHarness
@@ -74,6 +75,29 @@ describe('one operation', () => {
     }
   })
 
+  test('that is parked from its first event on is not said to be folded beyond what memory has of it', async () => {
+    const refusing = await startApi()
+    try {
+      await refusing.sql("ALTER TABLE waybill_read.operations ADD CONSTRAINT refused CHECK (id <> 'bad-2')")
+      await refusing.send('POST', '/v1/operations', { id: 'bad-2', pipeline: 'any' })
+      await eventually(
+        () => refusing.send('GET', '/v1/stats'),
+        (answer) => answer.body.parked === 1,
+      )
+      const other = createCommandService({ log: refusing.log, clock: Date.now })
+      const body = { type: 'ReportStatus', service: 'elsewhere', status: 'on' } as const
+      const command = { operation: 'bad-2', key: 'k', requestHash: 'h', actor: 'anonymous', body }
+      expect(await other.submit(command)).toMatchObject({ kind: 'accepted', revision: 1n })
+      await refusing.projections.readModel.waitFor(await refusing.log.head(), 10_000)
+      const { body: stats } = await refusing.send('GET', '/v1/stats')
+      const answer = await refusing.send('GET', `/v1/operations/bad-2?minPosition=${stats.position}`)
+      expect(answer.body).toMatchObject({ revision: 1, tracks: { main: { status: 'on' } } })
+      await other.drain()
+    } finally {
+      await refusing.close()
+    }
+  })
+
   test('that is not there is 404', async () => {
     const answer = await api.send('GET', '/v1/operations/nobody')
     expect(answer.body).toMatchObject({ code: 'not_found', status: 404, instance: '/v1/operations/nobody' })
@@ -94,7 +118,6 @@ describe('what is written by another node', () => {
     const slow = await startApi({ projecting: false })
     try {
       await slow.send('POST', '/v1/operations/far-1/reports', { service: 's', status: 'a', pipeline: 'any' })
-      const { createCommandService } = await import('../../src/commands/groupCommit.ts')
       const other = createCommandService({ log: slow.log, clock: Date.now })
       const command = { operation: 'far-2', key: 'k', requestHash: 'h', actor: 'anonymous' }
       await other.submit({ ...command, body: { type: 'ReportStatus', service: 's', status: 'a', pipeline: 'any' } })
@@ -120,6 +143,28 @@ describe('minPosition', () => {
     const list = await api.send('GET', `/v1/operations?idPrefix=min-1&minPosition=${receipt.body.position}`)
     expect(list.body.operations).toHaveLength(1)
     expect((await api.send('GET', `/v1/stats?minPosition=${receipt.body.position}`)).status).toBe(200)
+  })
+
+  test('is not taken for visible when another node has begun to fold everything anew', async () => {
+    const here = await startApi()
+    try {
+      const receipt = await here.send('POST', '/v1/operations/min-3/reports', {
+        service: 's',
+        status: 'a',
+        pipeline: 'any',
+      })
+      const paths = ['/v1/operations', '/v1/stats', '/v1/pipelines']
+      const ask = (path: string) => here.send('GET', `${path}?minPosition=${receipt.body.position}`)
+      for (const path of paths) expect((await ask(path)).status).toBe(200)
+      // As it stands after the other node's first transaction, of which nobody has told this one.
+      await here.projections.projector.stop()
+      await here.sql(`TRUNCATE waybill_read.operations, waybill_read.shapes, waybill_read.pipelines;
+                      UPDATE waybill_read.checkpoints SET position = 0, epoch = epoch + 1`)
+      for (const path of paths) expect((await ask(path)).body, path).toMatchObject({ code: 'not_yet_visible' })
+      expect((await here.send('GET', '/v1/operations')).body.operations).toEqual([])
+    } finally {
+      await here.close()
+    }
   })
 
   test('that is not visible in time is 503 not_yet_visible, and says nothing against its being written', async () => {

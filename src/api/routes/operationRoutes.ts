@@ -15,7 +15,7 @@ import type { Live } from '../live/live.ts'
 import { findOperation } from '../operationAnswer.ts'
 import { listOperations } from '../operationPage.ts'
 import { awaitOperation } from '../operationWait.ts'
-import { awaitVisibility } from '../visibility.ts'
+import { readVisible } from '../visibility.ts'
 
 export function operationRoutes(app: ApiServer, context: ApiContext, live: Live): void {
   app.get(
@@ -67,8 +67,8 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
       },
     },
     async (request, reply) => {
-      await awaitVisibility(context, request.query, request.headers)
-      const page = await listOperations(context, request.query)
+      const { query, headers } = request
+      const page = await readVisible(context, query, headers, () => listOperations(context, query))
       reply.header('waybill-position', context.tokens.encode(page.position))
       return sendJson(reply, 200, page.text)
     },

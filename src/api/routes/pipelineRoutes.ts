@@ -23,7 +23,7 @@ import { encodePageToken } from '../pageToken.ts'
 import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
 import { eventsSince } from '../submission.ts'
 import { documentOnly } from '../validation.ts'
-import { awaitVisibility } from '../visibility.ts'
+import { readVisible } from '../visibility.ts'
 
 export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
   definitionRoute(app, context)
@@ -149,9 +149,8 @@ function listRoute(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { pageSize = Math.min(pageSizeDefault, pageSizeMax), pageToken } = request.query
-      await awaitVisibility(context, request.query, request.headers)
       const [after = ''] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
-      const read = await context.readModel.pipelines()
+      const read = await readVisible(context, request.query, request.headers, () => context.readModel.pipelines())
       const rows = [builtIn, ...read.value.filter(({ name }) => name !== builtIn.name)]
         .sort((one, other) => (one.name < other.name ? -1 : 1))
         .filter(({ name }) => name > after)

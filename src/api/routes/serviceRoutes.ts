@@ -9,7 +9,7 @@ import { alive, readinessQuery, ready, stats, statsQuery } from '../contract/ser
 import type { Metrics } from '../metrics.ts'
 import { ProblemError } from '../problem.ts'
 import { checkReadiness } from '../readiness.ts'
-import { awaitVisibility } from '../visibility.ts'
+import { readVisible } from '../visibility.ts'
 
 export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metrics): void {
   app.get(
@@ -26,8 +26,10 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
       },
     },
     async (request, reply) => {
-      await awaitVisibility(context, request.query, request.headers)
-      const [read, head] = await Promise.all([context.readModel.stats(), context.log.head()])
+      const { query, headers } = request
+      const read = await readVisible(context, query, headers, () => context.readModel.stats())
+      // Asked for afterwards: never the older of the two.
+      const head = await context.log.head()
       const position = context.tokens.encode(read.position)
       reply.header('waybill-position', position)
       return sendJson(
@@ -36,8 +38,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
         JSON.stringify({
           pipelines: read.value.pipelines,
           position,
-          // Asked for at the same time, so it may be the older of the two.
-          head: context.tokens.encode(head > read.position ? head : read.position),
+          head: context.tokens.encode(head),
           lagMs: context.projector.lagMs(),
           parked: read.value.parked,
         }),
