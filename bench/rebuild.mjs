@@ -62,9 +62,17 @@ const server = dataDir === null ? null : await startEmbeddedPostgres({ dataDir }
 const connectionString = process.env.DATABASE_URL ?? server.connectionString
 const { role } = await migrateEventLog(connectionString)
 await migrateReadModel(connectionString)
-const quiet = () => undefined
-const logger = { info: quiet, warn: console.warn, error: console.error }
-const log = await openPostgresEventLog({ connectionString, role, logger })
+/** Of the last rebuild: how long the projection stood still for the swap. */
+let stoodStillMs = null
+const info = (fields) => {
+  stoodStillMs = fields.stoodStillMs ?? stoodStillMs
+}
+const logger = { info, warn: console.warn, error: console.error }
+const log = await openPostgresEventLog({
+  connectionString,
+  role,
+  logger: { ...logger, info: () => undefined },
+})
 const { readModel, projector, close } = createProjections({ connectionString, role, log, logger })
 try {
   projector.start()
@@ -106,7 +114,8 @@ async function timed(head) {
 function say(name, { head, seconds, nodeUs, rssMax }) {
   process.stdout.write(
     `${name.padEnd(22)} ${head} events in ${seconds.toFixed(1)} s, ${Math.round(Number(head) / seconds)}/s, ` +
-      `node ${nodeUs.toFixed(1)} us an event, rss up to ${Math.round(rssMax / 2 ** 20)} MiB\n`,
+      `node ${nodeUs.toFixed(1)} us an event, rss up to ${Math.round(rssMax / 2 ** 20)} MiB, ` +
+      `stood still for ${stoodStillMs} ms\n`,
   )
 }
 

@@ -117,7 +117,8 @@ describe('a rebuild', () => {
     const future = { id: crypto.randomUUID(), type: 'FromTheFuture', data: '{}', metadata: '{"schemaVersion":99}' }
     await journal.append([{ stream: 'operation-later', expectedRevision: 'noStream', events: [future] }])
     // The projection itself has not come to it yet.
-    const projections = start({ ...journal.log, subscribe: truncatedLog(journal.log, before).subscribe })
+    const ended = truncatedLog(journal.log, before)
+    const projections = start({ ...journal.log, subscribe: (options) => ended.subscribe(options) })
     await caughtUp(projections, before)
     const rows = await allRows(bench.database.admin)
     await expect(projections.projector.rebuild()).rejects.toThrow(/schema/)

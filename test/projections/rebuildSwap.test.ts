@@ -98,8 +98,10 @@ describe('the swap', () => {
     const vacuum = await stranger('LOCK TABLE waybill_read.operations IN SHARE UPDATE EXCLUSIVE MODE')
     const rebuilt = projections.projector.rebuild()
     await eventually('it waits', async () => {
+      // A lock that hinders neither readers nor writers.
       const { rowCount } = await bench.database.admin.query(
-        "SELECT FROM pg_stat_activity WHERE application_name = 'waybill rebuild' AND wait_event_type = 'Lock' AND datname = current_database()",
+        `SELECT FROM pg_locks WHERE mode = 'ShareUpdateExclusiveLock' AND NOT granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
       )
       return rowCount === 1 ? true : undefined
     })

@@ -12,12 +12,12 @@ export interface RebuildBench {
   /** The test's own. */
   readonly database: ReadModelDatabase
   /** Closed with the test; not started. */
-  node(log: EventLog, settings?: Partial<ProjectionsSettings>): Projections
-  start(log: EventLog, settings?: Partial<ProjectionsSettings>): Projections
-  shadowTables(): Promise<readonly string[]>
-  shadowPosition(): Promise<bigint>
+  readonly node: (log: EventLog, settings?: Partial<ProjectionsSettings>) => Projections
+  readonly start: (log: EventLog, settings?: Partial<ProjectionsSettings>) => Projections
+  readonly shadowTables: () => Promise<readonly string[]>
+  readonly shadowPosition: () => Promise<bigint>
   /** Ends the one session of this application name. */
-  terminate(application: string): Promise<void>
+  readonly terminate: (application: string) => Promise<void>
 }
 
 /** A database for each test, and what tests of rebuilds do with it. */
