@@ -83,7 +83,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     batches,
     desk,
     limits,
-    reportUnreadable: unreadable.report,
+    reportUnreadable: (stream, error) => unreadable.report(stream, error),
   })
   /** Lanes that had commands waiting when last looked at. */
   const busy = new Set<Lane>()
