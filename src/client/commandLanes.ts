@@ -39,9 +39,9 @@ export interface CommandLanes {
 
 export interface LaneListener {
   /** The lane has something that may be sent now. */
-  onReady(lane: Lane): void
+  readonly onReady: (lane: Lane) => void
   /** It has not, any more. */
-  onIdle(lane: Lane): void
+  readonly onIdle: (lane: Lane) => void
 }
 
 export function createCommandLanes(

@@ -77,7 +77,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     reportBug: (bug) => logger?.error({ err: bug }, 'the log rejected a batch instead of answering it'),
   })
   const now = isoClock(clock)
-  const reportUnreadable = unreadable.report
+  const reportUnreadable = (stream: string, error: unknown): void => unreadable.report(stream, error)
   const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, reportUnreadable })
   const intervener = createIntervener({ log, now, batches, desk, limits, reportUnreadable })
   /** Lanes that had commands waiting when last looked at. */

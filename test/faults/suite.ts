@@ -20,7 +20,7 @@ export interface SuiteContext {
   /** Keep what the run was judged by, also where no fault was found. */
   readonly keep: boolean
   /** A line for who waits. */
-  progress(line: string): void
+  readonly progress: (line: string) => void
   /** Where the built service is. */
   readonly service: { readonly directory: string; readonly program: string }
 }

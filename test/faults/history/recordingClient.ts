@@ -135,7 +135,7 @@ export class RecordingClient {
     const { http, ...timed } = this.#begin()
     const from: Record<string, string> = after === 0n || this.#log === null ? {} : { after: this.#token(after) }
     const query = new URLSearchParams({ ...from, pageSize: String(pageSize) })
-    const found = await this.#answered(http.get(`/v1/events?${query}`))
+    const found = await this.#answered(http.get(`/v1/events?${query.toString()}`))
     const answer = 'kind' in found ? readInVain(found) : feedAnswer(found)
     const known = 'after' in from ? after : 0n
     this.#record({ kind: 'feed', after: String(known), ...this.#ended(timed), answer })
@@ -194,7 +194,7 @@ export class RecordingClient {
     const query = new URLSearchParams(parameters)
     if (kind === 'strong') query.set('consistency', 'strong')
     if (minPosition !== undefined) query.set('minPosition', this.#token(BigInt(minPosition)))
-    return query.size === 0 ? '' : `?${query}`
+    return query.size === 0 ? '' : `?${query.toString()}`
   }
 
   #token(position: bigint): string {

@@ -15,7 +15,7 @@ export interface SpoiltCopy {
   /** As its owner, to whom the log's own protection does not apply. */
   readonly admin: pg.Client
   /** Through the log's own door, as a node would. Fails when it is not taken. */
-  append(request: AppendRequest): Promise<{ readonly revision: bigint; readonly position: bigint }>
+  readonly append: (request: AppendRequest) => Promise<{ readonly revision: bigint; readonly position: bigint }>
 }
 
 /** What besides the log is to be looked at; what is left out is the clean history's. */
