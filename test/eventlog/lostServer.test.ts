@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type EventLog, LogUnavailableError, type RecordedEvent } from '../../src/eventlog/eventLog.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
@@ -36,6 +37,25 @@ describe('a log whose server is not to be had', () => {
     await database.owner.query('SELECT pg_terminate_backend($1)', [pid])
     await until(works, 'appends work again')
     expect(await database.writerPids()).not.toContain(pid)
+  })
+
+  it('takes appends again after its connection was cut while it was being made', async () => {
+    const waiting = async () => {
+      const { rowCount } = await database.owner.query(
+        `SELECT FROM pg_stat_activity WHERE datname = $1 AND application_name = 'waybill append' AND wait_event_type = 'Lock'`,
+        [database.name],
+      )
+      return rowCount !== 0
+    }
+    // A new connection looks at the head before it is used.
+    const holder = new pg.Client({ connectionString: database.connectionString })
+    await holder.connect()
+    await holder.query('BEGIN; LOCK TABLE waybill_log.log_head IN ACCESS EXCLUSIVE MODE')
+    network.cut()
+    await until(waiting, 'the new connection waits')
+    network.cut()
+    await holder.end()
+    await until(works, 'appends work again')
   })
 
   it('says unavailable: patiently at first, then at once; reads throw; both come back', async () => {

@@ -29,6 +29,8 @@ export interface ClientRun {
   readonly pauseMs: number
   /** What is under way is brought to its end; nothing new is begun. */
   readonly signal: AbortSignal
+  /** What is under way stays open. */
+  readonly giveUp: AbortSignal
 }
 
 export async function defineKinds(client: RecordingClient): Promise<void> {
@@ -91,12 +93,12 @@ class Session {
 
   /** Lines on few operations, so that they form chains. */
   async #bulk(): Promise<void> {
-    const { random, client } = this.#run
+    const { random, client, giveUp } = this.#run
     const operations = [this.#operation(), this.#operation()] as const
     let open: readonly OutgoingCommand[] = Array.from({ length: random.integer(2, 12) }, () =>
       this.#command(random.pick(operations)),
     )
-    for (let attempt = 1; open.length > 0 && attempt < attemptsMax; attempt += 1) {
+    for (let attempt = 1; open.length > 0 && !giveUp.aborted && attempt < attemptsMax; attempt += 1) {
       const answers = await client.sendBulk(open)
       for (const [index, answer] of answers.entries()) this.#learn(open[index]?.operation ?? '', answer)
       open = open.filter((_, index) => !isDefinite(answers[index]))
@@ -143,7 +145,7 @@ class Session {
   }
 
   async #persist(command: OutgoingCommand): Promise<void> {
-    for (let attempt = 1; attempt < attemptsMax; attempt += 1) {
+    for (let attempt = 1; !this.#run.giveUp.aborted && attempt < attemptsMax; attempt += 1) {
       const answer = await this.#run.client.send(command)
       this.#learn(command.operation, answer)
       if (isDefinite(answer)) return

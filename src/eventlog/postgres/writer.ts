@@ -177,10 +177,12 @@ export class Writer {
   }
 
   async #newSession(): Promise<WriterSession> {
-    const session: WriterSession = await WriterSession.open({
+    let opened: WriterSession | null = null
+    opened = await WriterSession.open({
       ...this.#options,
-      onLost: (error) => this.#lost(session, error),
+      // One that is lost while it is being opened is nobody's yet: open() throws.
+      onLost: (error) => opened !== null && this.#lost(opened, error),
     })
-    return session
+    return opened
   }
 }

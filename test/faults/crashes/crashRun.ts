@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createRandom, type Random } from '../../../src/demo/random.ts'
 import { until } from '../../nodes/support/until.ts'
@@ -51,10 +52,11 @@ export async function crashRun(
   const [first] = clients
   if (first !== undefined) await defineKinds(first)
   const world = newWorld()
-  const ending = new AbortController()
+  const [ending, givingUp] = [new AbortController(), new AbortController()]
+  const signals = { signal: ending.signal, giveUp: givingUp.signal }
   const running = Promise.all(
     clients.map((client, n) =>
-      runClient({ name: `c${n}`, client, world, random: random.fork(`c${n}`), pauseMs, signal: ending.signal }),
+      runClient({ ...signals, name: `c${n}`, client, world, random: random.fork(`c${n}`), pauseMs }),
     ),
   )
   const crashes: Crash[] = []
@@ -63,6 +65,9 @@ export async function crashRun(
       const crash = await Promise.race([crashOnce(topology, watch, random), running.then(noClients)])
       crashes.push(crash)
       progress(`${topology.title}, kill ${round} of ${rounds}: ${crashText(crash)}; ${watch.accepted} writes accepted`)
+      if (crash.everywhereMs !== null) continue
+      givingUp.abort()
+      throw new NotBackError(topology, crash)
     }
   } finally {
     ending.abort()
@@ -115,6 +120,19 @@ async function crashOnce(topology: Topology, watch: AcceptedWatch, random: Rando
 
 async function comesTrue(condition: () => boolean): Promise<boolean> {
   return until('it is replaced', patienceMs, condition).catch(() => false)
+}
+
+const serverLogMax = 20_000
+
+/** Somebody's hand is needed: there is nothing to go on with. */
+class NotBackError extends Error {
+  override readonly name = 'NotBackError'
+
+  constructor({ title, nodes, serverLog }: Topology, { kinds }: Crash) {
+    const said = nodes.map(({ name, output, restarts }) => `${name}, started again ${restarts} times:\n${output}`)
+    said.push(`PostgreSQL:\n${readFileSync(serverLog, 'utf8').slice(-serverLogMax)}`)
+    super(`${title}: not back within ${patienceMs} ms after ${kinds.join(', then ')}\n${said.join('\n')}`)
+  }
 }
 
 function noClients(): never {

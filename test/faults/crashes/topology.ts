@@ -11,6 +11,8 @@ export interface Topology {
   readonly nodes: readonly SupervisedNode[]
   /** Where the cluster's `postmaster.pid` is. */
   readonly clusterDirectory: string
+  /** What PostgreSQL has written. */
+  readonly serverLog: string
   /** Stops the nodes in order; then does what is to be done with the database, and stops that as well. */
   finish<T>(work: (connectionString: string) => Promise<T>): Promise<T>
 }
@@ -26,6 +28,7 @@ export async function oneNode(service: BuiltService, folder: string): Promise<To
     title: '1 node, its own PostgreSQL',
     nodes: [node],
     clusterDirectory: join(dataDir, 'postgres'),
+    serverLog: join(dataDir, 'postgres.log'),
     async finish(work) {
       await node.stop()
       const server = await startEmbeddedPostgres({ dataDir })
@@ -51,6 +54,7 @@ export async function severalNodes(service: BuiltService, folder: string, count:
     title: `${count} nodes, one PostgreSQL`,
     nodes,
     clusterDirectory: join(dataDir, 'postgres'),
+    serverLog: join(dataDir, 'postgres.log'),
     async finish(work) {
       await Promise.all(nodes.map((node) => node.stop()))
       try {

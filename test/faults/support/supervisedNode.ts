@@ -2,6 +2,8 @@ import type { BuiltService } from '../../nodes/support/builtService.ts'
 import { NodeProcess } from '../../nodes/support/nodeProcess.ts'
 import { freePort } from './ports.ts'
 
+const outputMax = 3_000
+
 /** A node that is started again whenever it ends, at the same address, as any supervisor would. */
 export class SupervisedNode {
   readonly name: string
@@ -9,6 +11,7 @@ export class SupervisedNode {
   readonly #start: () => NodeProcess
   #process: NodeProcess
   #starts = 0
+  #before = ''
   #stopping = false
   #running: Promise<void>
 
@@ -35,9 +38,9 @@ export class SupervisedNode {
     return this.#starts
   }
 
-  /** What the process that now runs has written. */
+  /** The end of what this process and the one before it have written. */
   get output(): string {
-    return this.#process.output
+    return `${this.#before}${this.#process.output.slice(-outputMax)}`
   }
 
   ready(timeoutMs: number): Promise<NodeProcess> {
@@ -58,8 +61,9 @@ export class SupervisedNode {
 
   async #supervise(): Promise<void> {
     while (!this.#stopping) {
-      await this.#process.ended
+      const { code, signal } = await this.#process.ended
       if (this.#stopping) return
+      this.#before = `${this.#process.output.slice(-outputMax)}\n(ended with ${code ?? signal})\n`
       this.#starts += 1
       this.#process = this.#start()
     }

@@ -72,7 +72,15 @@ async function runClients(
   const random = createRandom(seed)
   const ending = new AbortController()
   const runs = clients.map((client, n) =>
-    runClient({ name: `c${n}`, client, world, random: random.fork(`${n}`), pauseMs: 0, signal: ending.signal }),
+    runClient({
+      name: `c${n}`,
+      client,
+      world,
+      random: random.fork(`${n}`),
+      pauseMs: 0,
+      signal: ending.signal,
+      giveUp: new AbortController().signal,
+    }),
   )
   const running = Promise.all(runs)
   try {
