@@ -122,6 +122,35 @@ test('killed by -9, its server is stopped at the next start, with what it confir
   await late.end().catch(() => undefined)
 })
 
+// PostgreSQL 18 does this by itself when it is told to stop, fast, while it recovers from the death of a session.
+test('killed by -9, its server that neither serves nor ends is ended at the next start, within seconds', async () => {
+  const first = launch(installation, dataDir)
+  const old = await first.ready()
+  const lingering = new pg.Client({ connectionString: old.connectionString })
+  lingering.on('error', () => undefined)
+  await lingering.connect()
+  await lingering.query('UPDATE kept SET n = 4')
+  first.signal('SIGKILL')
+  await first.exited
+  // It waits for its clients to leave, and lets nobody in.
+  process.kill(old.pid, 'SIGTERM')
+  await becomesTrue(() =>
+    query(old.connectionString, 'SELECT').then(
+      () => false,
+      () => true,
+    ),
+  )
+
+  const began = performance.now()
+  const second = launch(installation, dataDir)
+  const { connectionString } = await second.ready()
+  expect(performance.now() - began).toBeLessThan(10_000)
+  expect(processIdentity(old.pid)).toBeNull()
+  expect(await query(connectionString, 'UPDATE kept SET n = 1 RETURNING old.n')).toEqual([{ n: 4 }])
+  await second.stop()
+  await lingering.end().catch(() => undefined)
+})
+
 test('of four started at once on a directory whose holder was killed by -9, one gets it', async () => {
   const first = launch(installation, dataDir)
   await first.ready()

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { chown, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,6 +25,8 @@ const NOBODY = 2_147_483_647
 const ANSWER_TIMEOUT_MS = 60_000
 const SILENCE_TIMEOUT_MS = 5_000
 const STOP_TIMEOUT_MS = 30_000
+/** A server that lets nobody in recovers, ends or hangs; what it would still do, the recovery of the next start does too. */
+const BUSY_PATIENCE_MS = 2_000
 
 /**
  * A Waybill killed by -9 leaves its server running. Under the directory's lock, such a server is stopped, so that the next
@@ -38,10 +41,11 @@ export async function stopOrphan(search: OrphanSearch): Promise<void> {
   if (file === null) return
   // PostgreSQL itself knows what to do about the file of a dead process.
   if (processIdentity(file.pid) === null) return
-  if (await isOurServer(search, file)) {
+  const found = await identify(search, file)
+  if (found !== 'another') {
     log(`Stopping the PostgreSQL that an earlier Waybill left behind (process ${file.pid})`)
     const gone = () => processIdentity(file.pid) === null
-    await stopServer(binaries, file.pid, STOP_TIMEOUT_MS, gone)
+    await stopServer(binaries, file.pid, STOP_TIMEOUT_MS, gone, found === 'ours' ? 'SIGINT' : 'SIGQUIT')
     if (gone()) return
     throw new EmbeddedPostgresError(
       `PostgreSQL, process ${file.pid}, left behind by an earlier Waybill in ${clusterDirectory}, cannot be stopped. Stop it by hand.`,
@@ -73,11 +77,12 @@ async function readSettledFile(clusterDirectory: string): Promise<PostmasterFile
 
 /**
  * Asks the server at the port that postmaster.pid names to read a file that was written to this directory just now. Its
- * system identifier or its password would not do: a copy of the directory has them too.
+ * system identifier or its password would not do: a copy of the directory has them too. `stuck`: it is ours, and does not
+ * answer. (PostgreSQL 18 hangs for ever when it is told to stop, fast, while it recovers from the death of a session.)
  */
-async function isOurServer(search: OrphanSearch, file: PostmasterFile): Promise<boolean> {
+async function identify(search: OrphanSearch, file: PostmasterFile): Promise<'ours' | 'stuck' | 'another'> {
   const name = processName(file.pid)
-  if (name !== null && !name.startsWith('postgres')) return false
+  if (name !== null && !name.startsWith('postgres')) return 'another'
   const nonce = randomBytes(16).toString('hex')
   const nonceFile = join(search.clusterDirectory, 'waybill.nonce')
   await rm(nonceFile, { force: true })
@@ -87,16 +92,27 @@ async function isOurServer(search: OrphanSearch, file: PostmasterFile): Promise<
     const start = performance.now()
     let silent = true
     while (performance.now() - start < (silent ? SILENCE_TIMEOUT_MS : ANSWER_TIMEOUT_MS)) {
-      if (processIdentity(file.pid) === null) return false
+      if (processIdentity(file.pid) === null) return 'another'
       const answer = await ask(file.port, search.password)
-      if (answer !== 'silent' && answer !== 'busy') return answer.text === nonce
+      if (answer !== 'silent' && answer !== 'busy') return answer.text === nonce ? 'ours' : 'another'
       if (answer === 'busy') silent = false
+      if (performance.now() - start > BUSY_PATIENCE_MS && worksIn(file.pid, search.clusterDirectory)) return 'stuck'
       await delay(100)
     }
     // Nobody at the port. PostgreSQL's shared memory still guards the directory against a second server (see disown).
-    return false
+    return 'another'
   } finally {
     await rm(nonceFile, { force: true })
+  }
+}
+
+/** A PostgreSQL's first process works in the folder of its cluster. False where the system does not tell (not Linux). */
+function worksIn(pid: number, clusterDirectory: string): boolean {
+  try {
+    const [its, ours] = [statSync(`/proc/${pid}/cwd`), statSync(clusterDirectory)]
+    return its.dev === ours.dev && its.ino === ours.ino
+  } catch {
+    return false
   }
 }
 

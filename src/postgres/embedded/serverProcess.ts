@@ -98,20 +98,22 @@ export function signalServer(binaries: Binaries, pid: number, signal: 'SIGINT' |
 
 /**
  * Stops a server: fast, with a checkpoint, its clients cut off; and if that takes longer than `timeoutMs`, at once (the next
- * start then recovers from the WAL). Returns when `ended` says so, or some seconds after the last resort.
+ * start then recovers from the WAL). Returns when `ended` says so, or some seconds after the last resort. `first`: SIGQUIT
+ * for at once.
  */
 export async function stopServer(
   binaries: Binaries,
   pid: number,
   timeoutMs: number,
   ended: () => boolean,
+  first: 'SIGINT' | 'SIGQUIT' = 'SIGINT',
 ): Promise<void> {
   const steps = [
     ['SIGINT', timeoutMs],
     ['SIGQUIT', 5_000],
     ['SIGKILL', 5_000],
   ] as const
-  for (const [signal, waitMs] of steps) {
+  for (const [signal, waitMs] of first === 'SIGINT' ? steps : steps.slice(1)) {
     if (ended()) return
     signalServer(binaries, pid, signal)
     const deadline = performance.now() + waitMs
