@@ -247,7 +247,8 @@ describe('a planted bug in the log', { timeout: 30_000 }, () => {
       })
       return { calls: calls.filter((call) => call.kind !== 'feed') }
     })
-    expectFound(verdict, 'real_time_order', later.stream)
+    // Writes between the two are out of order as well, and not every fault of a kind is listed.
+    expectFound(verdict, 'real_time_order')
   })
 
   /** Last events of two streams, the second sent after the first was answered. */
@@ -256,14 +257,18 @@ describe('a planted bug in the log', { timeout: 30_000 }, () => {
     const answered = history.calls.find(
       (call) => isWrite(call) && call.answer.kind === 'accepted' && call.answer.position === String(earlier.position),
     )
-    const sentAfter = new Set(
-      history.calls.flatMap((call) => (isWrite(call) && call.startUs > (answered?.endUs ?? 0) ? [call.key] : [])),
-    )
+    /** Of a key that was sent again, only the first sending says when its write began. */
+    const firstSent = new Map<string, number>()
+    for (const call of history.calls) {
+      if (isWrite(call)) firstSent.set(call.key, Math.min(call.startUs, firstSent.get(call.key) ?? call.startUs))
+    }
+    const answeredUs = answered?.endUs ?? Number.POSITIVE_INFINITY
+    const sentAfter = (key: string): boolean => (firstSent.get(key) ?? 0) > answeredUs
     const later = lastAccepted(
       (event) =>
         ofOperation(event) &&
         event.stream !== earlier.stream &&
-        sentAfter.has((JSON.parse(event.metadata) as { command: string }).command),
+        sentAfter((JSON.parse(event.metadata) as { command: string }).command),
     )
     return [earlier, later]
   }
