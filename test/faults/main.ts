@@ -20,6 +20,9 @@ const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }
 
+/** Of each kind of fault run; all are in the JSON. */
+const faultsShownMax = 20
+
 interface Options {
   readonly short?: boolean
   readonly seed: number
@@ -104,7 +107,7 @@ function reportText(
   for (const { name, report } of reports) {
     lines.push('', `## ${name}`, '', report.markdown, '')
     lines.push(report.faults.length === 0 ? 'No fault.' : `${report.faults.length} faults:`)
-    for (const fault of report.faults) lines.push('', '```', fault, '```')
+    for (const fault of report.faults.slice(0, faultsShownMax)) lines.push('', '```', fault, '```')
   }
   return `${lines.join('\n')}\n`
 }

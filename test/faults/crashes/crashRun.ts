@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createRandom, type Random } from '../../../src/demo/random.ts'
 import { until } from '../../nodes/support/until.ts'
-import { WaybillHttp } from '../../nodes/support/waybillHttp.ts'
 import type { Call } from '../history/call.ts'
-import { checkHistory, type Verdict } from '../history/checkHistory.ts'
-import { readReadModel } from '../history/readModelRows.ts'
-import { rebuildReadModel } from '../history/rebuild.ts'
-import { readLogFromDatabase } from '../history/recordedLog.ts'
-import { MemoryRecorder, monotonicUs } from '../history/recorder.ts'
-import { RecordingClient } from '../history/recordingClient.ts'
-import { AcceptedWatch } from '../support/acceptedWatch.ts'
-import { defineKinds, newWorld, runClient } from '../workload.ts'
+import type { Verdict } from '../history/checkHistory.ts'
+import { monotonicUs } from '../history/recorder.ts'
+import type { AcceptedWatch } from '../support/acceptedWatch.ts'
+import { ClientLoad } from '../support/clientLoad.ts'
+import { caughtUp, judge } from '../support/judge.ts'
 import { type Killed, type KillKind, kill, killKinds } from './kills.ts'
 import type { Topology } from './topology.ts'
 
@@ -21,6 +18,8 @@ export interface Crash {
   /** From the last kill to the first write accepted anywhere, and to that through the last node; null: not in time. */
   readonly firstMs: number | null
   readonly everywhereMs: number | null
+  /** 1 on a machine that keeps up; where more work waits than it can do, everything takes as much longer. */
+  readonly load: number
 }
 
 export interface CrashRun {
@@ -31,8 +30,6 @@ export interface CrashRun {
   readonly seconds: number
 }
 
-const clientCount = 12
-const pauseMs = 8
 /** Who is not back by then is taken to need a hand. */
 const patienceMs = 30_000
 
@@ -45,52 +42,32 @@ export async function crashRun(
 ): Promise<CrashRun> {
   const startedMs = performance.now()
   const random = createRandom(seed).fork(topology.title)
-  const recorder = new MemoryRecorder()
-  const watch = new AcceptedWatch(recorder)
   const urls = topology.nodes.map(({ url }) => url)
-  const clients = Array.from({ length: clientCount }, (_, n) => new RecordingClient(`c${n}`, urls, watch, n))
-  const [first] = clients
-  if (first !== undefined) await defineKinds(first)
-  const world = newWorld()
-  const [ending, givingUp] = [new AbortController(), new AbortController()]
-  const signals = { signal: ending.signal, giveUp: givingUp.signal }
-  const running = Promise.all(
-    clients.map((client, n) =>
-      runClient({ ...signals, name: `c${n}`, client, world, random: random.fork(`c${n}`), pauseMs }),
-    ),
-  )
+  const load = await ClientLoad.start({ urls, random })
   const crashes: Crash[] = []
   try {
     for (let round = 1; round <= rounds; round += 1) {
-      const crash = await Promise.race([crashOnce(topology, watch, random), running.then(noClients)])
+      const times = await load.while(crashOnce(topology, load.watch, random))
+      const crash = { ...times, load: Math.max(1, (loadavg()[0] ?? 0) / (2 * availableParallelism())) }
       crashes.push(crash)
-      progress(`${topology.title}, kill ${round} of ${rounds}: ${crashText(crash)}; ${watch.accepted} writes accepted`)
-      if (crash.everywhereMs !== null) continue
-      givingUp.abort()
-      throw new NotBackError(topology, crash)
+      progress(`${topology.title}, kill ${round} of ${rounds}: ${crashText(crash)}; ${load.watch.accepted} accepted`)
+      if (crash.everywhereMs === null) throw new NotBackError(topology, crash)
     }
   } finally {
-    ending.abort()
-    await running
-    for (const client of clients) client.close()
+    await load.finish()
   }
-  await Promise.all(urls.map(caughtUp))
-  const verdict = await topology.finish(async (connectionString) => {
-    const log = await readLogFromDatabase(connectionString)
-    const readModel = await readReadModel(connectionString)
-    await rebuildReadModel(connectionString)
-    return checkHistory({ calls: recorder.calls, log, readModel, rebuilt: await readReadModel(connectionString) })
-  })
+  await Promise.all(urls.map((url) => caughtUp(url, patienceMs)))
+  const verdict = await topology.finish((connectionString) => judge(connectionString, load.calls))
   return {
     title: topology.title,
     crashes,
     verdict,
-    calls: recorder.calls,
+    calls: load.calls,
     seconds: (performance.now() - startedMs) / 1_000,
   }
 }
 
-async function crashOnce(topology: Topology, watch: AcceptedWatch, random: Random): Promise<Crash> {
+async function crashOnce(topology: Topology, watch: AcceptedWatch, random: Random): Promise<Omit<Crash, 'load'>> {
   await watch.more(random.integer(1, 300), 2_000)
   await delay(random.next() * 20)
   const killed: Killed[] = []
@@ -98,7 +75,7 @@ async function crashOnce(topology: Topology, watch: AcceptedWatch, random: Rando
     const one = kill(random.pick(killKinds(topology)), topology, random)
     if (one !== null) killed.push(one)
   }
-  while (killed.length === 0) strike()
+  for (strike(); killed.length === 0; strike()) await delay(20)
   if (random.chance(0.2)) {
     await delay(random.next() * 600)
     strike()
@@ -135,26 +112,10 @@ class NotBackError extends Error {
   }
 }
 
-function noClients(): never {
-  throw new Error('the clients have ended')
-}
-
 function crashText({ kinds, firstMs, everywhereMs }: Crash): string {
   return `${kinds.join(', then ')}; a write after ${msText(firstMs)}, through every node after ${msText(everywhereMs)}`
 }
 
 export function msText(ms: number | null): string {
   return ms === null ? `more than ${patienceMs} ms` : `${Math.round(ms)} ms`
-}
-
-async function caughtUp(url: string): Promise<void> {
-  const http = new WaybillHttp(url)
-  try {
-    await until(`${url} has caught up`, patienceMs, async () => {
-      const { status, body } = await http.get('/v1/stats')
-      return status === 200 && body.position === body.head
-    })
-  } finally {
-    http.close()
-  }
 }

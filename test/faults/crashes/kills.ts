@@ -49,7 +49,8 @@ export function kill(kind: KillKind, { nodes, clusterDirectory }: Topology, rand
       const victim = backends[random.integer(0, backends.length - 1)]
       const signal = kind === 'backend' ? 'SIGKILL' : 'SIGTERM'
       if (victim === undefined || !signalProcess(victim, signal)) return null
-      return { kind, isReplaced: () => !isAlive(victim) }
+      const ending = kind === 'backend' ? backends : [victim]
+      return { kind, isReplaced: () => !ending.some(isAlive) }
     }
     default:
       return kind satisfies never
