@@ -4,7 +4,7 @@ import { DurabilityOffError } from '../../src/eventlog/postgres/identity.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
 import { createLogDatabase, type LogDatabase, newEvent, newStream, until } from './logDatabase.ts'
 
-describe('append() on PostgreSQL', () => {
+describe('append_chains() on PostgreSQL', () => {
   let database: LogDatabase
   let log: EventLog
 
@@ -19,8 +19,8 @@ describe('append() on PostgreSQL', () => {
 
   const appendAs = (session: LogDatabase['owner'], stream: string, expected: number) =>
     session.query(
-      `SELECT head_before, conflicts FROM waybill_log.append($1, $2, ARRAY[$3]::bigint[], '{1}', '{0}', '{1}', '{1}',
-         ARRAY[gen_random_uuid()], 'Happened', '{}', '{}')`,
+      `SELECT head_before, conflicts FROM waybill_log.append_chains($1, 1, -1, $2, '{0}', ARRAY[$3]::bigint[], '{1}', '{0}', '{1}',
+         '{1}', ARRAY[gen_random_uuid()], 'Happened', '{}', '{}')`,
       [log.logId, stream, expected],
     )
 

@@ -6,7 +6,7 @@ import { OwnAppends } from '../../src/eventlog/postgres/ownAppends.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
 import { createLogDatabase, type LogDatabase, newEvent, newStream } from './logDatabase.ts'
 
-/** One call of append(), by this process or another: how many events each chain has, and which chains conflict. */
+/** One call of append_chains(), by this process or another: how many events each chain has, and which chains conflict. */
 const call = fc.record({
   own: fc.boolean(),
   chains: fc.array(fc.record({ events: fc.integer({ min: 0, max: 4 }), conflicts: fc.boolean() }), { maxLength: 5 }),

@@ -120,7 +120,7 @@ function setAll(chain: Chain, outcomes: AppendOutcome[], outcome: AppendOutcome)
 function refusal(result: CallResult & { kind: 'refused' }): AppendOutcome {
   if (result.code !== uniqueViolation) return { kind: 'rejected', reason: 'invalid' }
   if (result.constraint === 'events_id_key') return { kind: 'duplicate' }
-  // Someone wrote past append(), without the head's lock: an append tried again sees what is there now.
+  // Someone wrote past append_chains(), without the head's lock: an append tried again sees what is there now.
   return { kind: 'unavailable' }
 }
 

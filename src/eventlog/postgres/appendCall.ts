@@ -1,19 +1,28 @@
 import type { Chain } from '../chains.ts'
 import { textSeparator } from '../checkRequest.ts'
 
-export const appendQuery =
-  'SELECT head_before::text, conflicts FROM waybill_log.append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)'
+export const appendQuery = `
+  SELECT head_before::text, conflicts, turn::text, numbers
+  FROM waybill_log.append_chains($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`
+
+export interface Caller {
+  readonly logId: string
+  /** The session's own number. */
+  readonly session: bigint
+  readonly turn: bigint
+}
 
 /** Parameters of a call that appends nothing: prepares the statement and everything behind it. */
-export function emptyCall(logId: string): string[] {
-  return [logId, '', '{}', '{}', '{}', '{}', '{}', '{}', '', '', '']
+export function emptyCall({ logId, session, turn }: Caller): string[] {
+  return [logId, `${session}`, `${turn}`, '', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '', '', '']
 }
 
 /**
- * Parameters of append() for these chains, one text per column. Building text this way costs 2.3 us an event; arrays of
+ * Parameters of append_chains() for these chains, one text per column; `numbers` are the chains' streams', as far as they
+ * are known. Building text this way costs 2.3 us an event; arrays of
  * JavaScript values, which the driver quotes one by one, 6.3 us.
  */
-export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
+export function encodeCall(caller: Caller, chains: readonly Chain[], numbers: readonly number[]): string[] {
   const streams: string[] = []
   const expected: bigint[] = []
   const counts: number[] = []
@@ -43,8 +52,11 @@ export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
     }
   }
   return [
-    logId,
+    caller.logId,
+    `${caller.session}`,
+    `${caller.turn}`,
     streams.join(textSeparator),
+    `{${numbers.join(',')}}`,
     `{${expected.join(',')}}`,
     `{${counts.join(',')}}`,
     `{${bases.join(',')}}`,
@@ -57,7 +69,7 @@ export function encodeCall(logId: string, chains: readonly Chain[]): string[] {
   ]
 }
 
-/** What append() answered, for each chain in order. */
+/** What append_chains() answered, for each chain in order. */
 export type ChainAnswer =
   /** Its events have the positions after `base`. */
   | { readonly kind: 'appended'; readonly base: bigint }

@@ -23,7 +23,7 @@ export class OwnAppends {
   /** Position of the last event held. */
   #end = 0n
 
-  /** A confirmed call of append(): its chains, what became of each, and the head it found. */
+  /** A confirmed call of append_chains(): its chains, what became of each, and the head it found. */
   appended(headBefore: bigint, chains: readonly Chain[], answers: readonly ChainAnswer[]): void {
     if (headBefore !== this.#end) this.#startAt(headBefore)
     let position = headBefore

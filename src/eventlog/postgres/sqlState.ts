@@ -14,7 +14,7 @@ export function serverError(error: unknown): ServerError | null {
   return { code: error.code, constraint: error.constraint ?? null, fatal: severity !== 'ERROR' }
 }
 
-/** Raised by append() when the log is not the one that was opened. */
+/** Raised by append_chains() when the log is not the one that was opened. */
 export const anotherLogState = 'WB001'
 
 /** Data exception, integrity constraint violation, program limit exceeded: something in the call itself is at fault. */

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Chain } from '../chains.ts'
 import type { EventLogLogger } from '../eventLog.ts'
 import { WakeUp } from '../wakeUp.ts'
-import { type ChainAnswer, decodeAnswer, encodeCall } from './appendCall.ts'
+import type { ChainAnswer } from './appendCall.ts'
 import { backOffMs } from './backOff.ts'
 import type { OwnAppends } from './ownAppends.ts'
 import type { Reader } from './reader.ts'
@@ -21,7 +21,7 @@ export interface WriterOptions extends Omit<WriterSessionOptions, 'onLost'> {
   readonly onAppended: (position: bigint) => void
 }
 
-/** What became of one call of append(). */
+/** What became of one call of append_chains(). */
 export type CallResult =
   | { readonly kind: 'done'; readonly answers: readonly ChainAnswer[] }
   /** Something in the call is at fault (SQLSTATE class 22, 23 or 54); nothing of it was appended. */
@@ -62,13 +62,11 @@ export class Writer {
   async call(chains: readonly Chain[]): Promise<CallResult> {
     const session = this.#usable() ?? (await this.#waitForSession())
     if (session === null) return { kind: 'unavailable' }
-    const answer = await session.append(encodeCall(this.#options.guard.logId, chains))
+    const answer = await session.append(chains)
     switch (answer.kind) {
-      case 'row': {
-        const answers = decodeAnswer(chains, answer.headBefore, answer.conflicts)
-        this.#saw(BigInt(answer.headBefore), chains, answers)
-        return { kind: 'done', answers }
-      }
+      case 'answers':
+        this.#saw(answer.headBefore, chains, answer.answers)
+        return { kind: 'done', answers: answer.answers }
       case 'error':
         return this.#explain(answer.error.code, answer.error.constraint)
       case 'lost': {

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { clientConfig } from '../../postgres/connection.ts'
-import { appendQuery, emptyCall } from './appendCall.ts'
+import type { Chain } from '../chains.ts'
+import { appendQuery, type Caller, type ChainAnswer, decodeAnswer, emptyCall, encodeCall } from './appendCall.ts'
 import type { IdentityGuard } from './identity.ts'
+import { KnownStreams } from './knownStreams.ts'
 import { type ServerError, serverError } from './sqlState.ts'
 
 export interface WriterSessionOptions {
@@ -20,7 +22,7 @@ export interface WriterSessionOptions {
 }
 
 export type SessionAnswer =
-  | { readonly kind: 'row'; readonly headBefore: string; readonly conflicts: string }
+  | { readonly kind: 'answers'; readonly headBefore: bigint; readonly answers: readonly ChainAnswer[] }
   /** The server refused the call: nothing of it was appended. */
   | { readonly kind: 'error'; readonly error: ServerError }
   /** The session ended before the answer: the call may have been appended, or still be about to. */
@@ -38,6 +40,8 @@ export class WriterSession {
   readonly lockKey: bigint
   readonly #client: pg.Client
   readonly #socket: Socket
+  readonly #guard: IdentityGuard
+  readonly #known = new KnownStreams()
   readonly #deadlineMs: number
   readonly #onLost: (error: Error) => void
   #inFlight = 0
@@ -65,10 +69,10 @@ export class WriterSession {
       await client.connect()
       await options.guard.admit(client)
       await client.query('SELECT pg_advisory_lock($1)', [session.lockKey])
-      // append() refuses any other, and a database may have another default.
+      // append_chains() refuses any other, and a database may have another default.
       await client.query("SET default_transaction_isolation = 'read committed'")
       await limitSilence(client, options.statementTimeoutMs)
-      await client.query({ ...call, values: emptyCall(options.guard.logId) })
+      await client.query({ ...call, values: emptyCall(session.#caller) })
     } catch (error) {
       session.destroy(error instanceof Error ? error : new Error(String(error)), false)
       throw error
@@ -80,6 +84,7 @@ export class WriterSession {
     this.lockKey = randomBytes(8).readBigInt64BE()
     this.#client = client
     this.#socket = socket
+    this.#guard = options.guard
     this.#deadlineMs = options.deadlineMs
     this.#onLost = options.onLost
     client.on('error', (error) => this.destroy(error, true))
@@ -95,16 +100,27 @@ export class WriterSession {
     return this.#inFlight
   }
 
-  async append(values: string[]): Promise<SessionAnswer> {
+  get #caller(): Caller {
+    return { logId: this.#guard.logId, session: this.lockKey, turn: this.#known.turn }
+  }
+
+  async append(chains: readonly Chain[]): Promise<SessionAnswer> {
+    const known = chains.map((chain) => this.#known.numberFor(chain))
+    const values = encodeCall(this.#caller, chains, known)
     this.#inFlight += 1
     if (this.#inFlight === 1) this.#awaitAnswer()
     try {
       const { rows } = await this.#client.query<string[]>({ ...call, values })
-      const [headBefore, conflicts] = rows[0] ?? []
-      if (headBefore === undefined || conflicts === undefined) throw new Error('append() answered without a row')
-      return { kind: 'row', headBefore, conflicts }
+      const [headBefore, conflicts, turn, numbers] = rows[0] ?? []
+      if (headBefore === undefined || conflicts === undefined || turn === undefined || numbers === undefined) {
+        throw new Error('append_chains() answered without a row')
+      }
+      const answers = decodeAnswer(chains, headBefore, conflicts)
+      this.#known.learn(BigInt(turn), chains, answers, numbers === '' ? known : numbers.split(',').map(Number))
+      return { kind: 'answers', headBefore: BigInt(headBefore), answers }
     } catch (error) {
       const refused = serverError(error)
+      this.#known.forget()
       if (refused !== null && !refused.fatal) return { kind: 'error', error: refused }
       this.destroy(error instanceof Error ? error : new Error(String(error)), true)
       return { kind: 'lost' }
