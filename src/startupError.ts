@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import { DurabilityOffError, IndirectConnectionError } from './eventlog/postgres/identity.ts'
+import { LogNotOpenError } from './eventlog/eventLog.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'
 
@@ -8,6 +9,7 @@ export function startupError(error: unknown, config: Config): string | null {
   if (
     error instanceof EmbeddedPostgresError ||
     error instanceof MigrationError ||
+    error instanceof LogNotOpenError ||
     error instanceof DurabilityOffError ||
     error instanceof IndirectConnectionError
   ) {

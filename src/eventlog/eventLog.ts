@@ -119,6 +119,11 @@ export class LogUnavailableError extends Error {
   override readonly name = 'LogUnavailableError'
 }
 
+/** The log has moved to another store, or is a copy that is not finished: it takes no appends. Thrown when it is opened. */
+export class LogNotOpenError extends Error {
+  override readonly name = 'LogNotOpenError'
+}
+
 /** The store holds another log than the one opened: every position, checkpoint and cache is void. */
 export class AnotherLogError extends Error {
   override readonly name = 'AnotherLogError'

@@ -5,6 +5,7 @@ import {
   type AppendRequest,
   type EventLog,
   type EventLogLogger,
+  LogNotOpenError,
   LogUnavailableError,
   type ReadAllOptions,
   type ReadStreamOptions,
@@ -46,6 +47,8 @@ export interface PostgresEventLogOptions {
   readonly pollIntervalMs?: number
   /** Serve although fsync, full_page_writes or synchronous_commit is off. Default false. */
   readonly allowUnsafeDurability?: boolean
+  /** Open it although it takes no appends, because it has been copied or is being copied. Default false. */
+  readonly whateverState?: boolean
   /** Told once, when the database turns out to hold another log (AnotherLogError): nothing will be served any more. */
   readonly onAnotherLog?: (error: AnotherLogError) => void
   readonly logger?: EventLogLogger
@@ -66,7 +69,7 @@ export interface PostgresLog extends EventLog {
 
 /**
  * Opens the log in a PostgreSQL database. Throws when the server cannot be reached, is a standby, or turns out not to keep
- * what it confirms (DurabilityOffError).
+ * what it confirms (DurabilityOffError), or when the log takes no appends any more (LogNotOpenError).
  */
 export async function openPostgresEventLog(options: PostgresEventLogOptions): Promise<PostgresLog> {
   const { connectionString, logger = silent, connectTimeoutMs = 5_000 } = options
@@ -106,12 +109,25 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
   })
   try {
     await writer.open()
+    if (options.whateverState !== true) await refuseUnlessOpen(reader)
   } catch (error) {
+    await writer.close()
     await reader.close()
     throw error
   }
   const pollIntervalMs = options.pollIntervalMs ?? 500
   return new PostgresEventLog({ guard, reader, writer, ownAppends, notifications, pollIntervalMs })
+}
+
+async function refuseUnlessOpen(reader: Reader): Promise<void> {
+  const state = await reader.state()
+  if (state === 'closed') {
+    throw new LogNotOpenError(
+      'This log was closed because it has been copied, or is being copied, to another store: use that one. ' +
+        'If the copy was given up: waybill copy-log --reopen.',
+    )
+  }
+  if (state !== 'open') throw new LogNotOpenError('This log is an unfinished copy. Run waybill copy-log again.')
 }
 
 interface Parts {

@@ -112,6 +112,12 @@ export class Reader {
     return position
   }
 
+  /** `open`, `importing` or `closed`: migrations/0005_copying.sql. */
+  async state(): Promise<string> {
+    const rows = await this.query('waybill_state', 'SELECT state FROM waybill_log.log_head', [])
+    return rows[0]?.[0] ?? ''
+  }
+
   async findEvents(ids: readonly string[]): Promise<FoundEvents> {
     const rows = await this.query(
       'waybill_find_events',

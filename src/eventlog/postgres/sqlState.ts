@@ -17,6 +17,9 @@ export function serverError(error: unknown): ServerError | null {
 /** Raised by append_chains() when the log is not the one that was opened. */
 export const anotherLogState = 'WB001'
 
+/** Raised by every append to a log that has been closed for a copy, or is one under way. */
+export const logNotOpenState = 'WB002'
+
 /** Data exception, integrity constraint violation, program limit exceeded: something in the call itself is at fault. */
 export function blamesTheCall(code: string): boolean {
   return code.startsWith('22') || code.startsWith('23') || code.startsWith('54')

@@ -6,7 +6,7 @@ import type { ChainAnswer } from './appendCall.ts'
 import { backOffMs } from './backOff.ts'
 import type { OwnAppends } from './ownAppends.ts'
 import type { Reader } from './reader.ts'
-import { anotherLogState, blamesTheCall, isUnavailability } from './sqlState.ts'
+import { anotherLogState, blamesTheCall, isUnavailability, logNotOpenState } from './sqlState.ts'
 import { type FoundEvents, findLanded } from './unknownOutcome.ts'
 import { WriterSession, type WriterSessionOptions } from './writerSession.ts'
 
@@ -99,6 +99,11 @@ export class Writer {
     if (blamesTheCall(code)) return { kind: 'refused', code, constraint }
     if (code === anotherLogState) {
       this.#options.guard.breakWith('The database holds another log than the one opened')
+    } else if (code === logNotOpenState) {
+      this.#options.logger.error(
+        { code },
+        'The event log was closed: it has been copied, or is being copied, to another store',
+      )
     } else if (isUnavailability(code)) {
       this.#options.logger.warn({ code }, 'The event log refused a batch for now')
     } else {
