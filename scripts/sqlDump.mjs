@@ -35,8 +35,8 @@ async function dumpTables(client, which) {
     SELECT c.oid, c.oid::regclass::text AS name, k.columns AS key,
       (SELECT array_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
        WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns,
-      -- 16: on UPDATE. Such tables only grow.
-      EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 16 > 0) AS grows
+      -- 16: on UPDATE; 1: for each row. Tables with one for the whole statement only grow.
+      EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 16 > 0 AND tgtype & 1 = 0) AS grows
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (
       SELECT array_agg(quote_ident(a.attname) ORDER BY a.attnum) AS columns

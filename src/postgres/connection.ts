@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { BoundedClient } from './boundedClient.ts'
 
 /** How a session is set up. Every wait has a bound; 0 turns a server-side one off. */
 export interface ConnectionSettings {
@@ -60,7 +61,7 @@ function parseInt8Array(text: string): (bigint | null)[] {
 }
 
 /**
- * Configuration of one client: `new pg.Client(clientConfig({ connectionString }))`. Give the client an `error` listener:
+ * Configuration of one client: `new BoundedClient(clientConfig({ connectionString }))`. Give the client an `error` listener:
  * without one, a connection lost while idle ends the process.
  *
  * The bounds are sent as `options` in the start-up packet, so they hold from the first statement on. `options` of the
@@ -101,6 +102,7 @@ export function createPool(settings: PoolSettings): pg.Pool {
   const { admit } = settings
   const pool = new pg.Pool({
     ...clientConfig(settings),
+    Client: BoundedClient,
     max: settings.max,
     idleTimeoutMillis: settings.idleTimeoutMs ?? 30_000,
     ...(admit === undefined

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import pg from 'pg'
+import type pg from 'pg'
+import { BoundedClient } from './boundedClient.ts'
 import { clientConfig } from './connection.ts'
 import { ensureServiceRole, SERVICE_ROLE, type ServiceRole, sqlState } from './serviceRole.ts'
 
@@ -87,7 +88,7 @@ const BOOTSTRAP = `
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const { room } = options
   const migrations = await readMigrations(options.directory)
-  const client = new pg.Client(
+  const client = new BoundedClient(
     clientConfig({
       connectionString: options.connectionString,
       applicationName: 'waybill migrate',

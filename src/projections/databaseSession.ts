@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { BoundedClient } from '../postgres/boundedClient.ts'
 import { clientConfig } from '../postgres/connection.ts'
 
 export interface SessionSettings {
@@ -38,7 +39,7 @@ export class DatabaseSession {
   }
 
   static async connect(settings: SessionSettings, { applicationName, schema }: SessionKind): Promise<DatabaseSession> {
-    const client = new pg.Client(
+    const client = new BoundedClient(
       clientConfig({
         connectionString: settings.connectionString,
         applicationName,

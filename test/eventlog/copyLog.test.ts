@@ -59,7 +59,7 @@ async function everything(log: EventLog): Promise<RecordedEvent[]> {
   }
 }
 
-const withoutPosition = ({ position: _, ...event }: RecordedEvent) => event
+const withoutPosition = (event: RecordedEvent) => ({ ...event, position: null })
 const ignore = () => undefined
 
 /** Fails once, when so many events have been added. */
@@ -144,10 +144,8 @@ describe('copying a log', () => {
 
   it.each([
     ['data', `UPDATE waybill_log.events SET data = '{"a":1 }' WHERE position = 7`, 'Event 7, .*: data differs'],
-    ['id', `UPDATE waybill_log.events SET id = gen_random_uuid() WHERE position = 3`, 'Event 3, .*: id differs'],
     ['revision', `UPDATE waybill_log.events SET revision = 99 WHERE position = 9`, 'Event 9, .*: revision differs'],
     ['an event that is missing', `DELETE FROM waybill_log.events WHERE position = 8`, 'Event 8, .* differs'],
-    ['the last event missing', `DELETE FROM waybill_log.events WHERE position = 12`, 'Event 12, .* no more'],
   ])('finds a difference: %s', async (_name, damage, message) => {
     const { connectionString, log } = await filledLog(3, 4)
     await log.close()

@@ -139,6 +139,15 @@ describe('an append whose answer is lost', () => {
     expect(await log.append([newStream()])).toMatchObject([{ kind: 'appended' }])
   })
 
+  it('does not keep the log from closing when the server falls silent', async () => {
+    await log.readAll({ after: 0n, maxCount: 1 })
+    await log.append([newStream()])
+    network.stall()
+    const startMs = Date.now()
+    await log.close()
+    expect(Date.now() - startMs).toBeLessThan(8_000)
+  })
+
   it('leaves no session behind that could append', async () => {
     await log.append([newStream()])
     network.cut()

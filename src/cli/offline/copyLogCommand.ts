@@ -70,7 +70,7 @@ async function run(options: Options): Promise<void> {
 async function reopen({ from, to, json }: Options, terminal: Terminal): Promise<void> {
   if (to !== undefined) throw new WrongUsage('--reopen and --to exclude each other')
   await foreseen(async () => {
-    const source = await openSource(from, terminal.progress)
+    const source = await openSource(from, (text) => terminal.progress(text))
     try {
       await source.reopen()
     } finally {
@@ -83,9 +83,9 @@ async function reopen({ from, to, json }: Options, terminal: Terminal): Promise<
 
 function copy(from: string, to: string, terminal: Terminal): Promise<Copied> {
   return foreseen(async () => {
-    const source = await openSource(from, terminal.progress)
+    const source = await openSource(from, (text) => terminal.progress(text))
     try {
-      const target = await openTarget(to, terminal.progress)
+      const target = await openTarget(to, (text) => terminal.progress(text))
       try {
         return await copyLog(source, target, shower(terminal))
       } finally {

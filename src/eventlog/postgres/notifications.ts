@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { BoundedClient } from '../../postgres/boundedClient.ts'
 import { clientConfig } from '../../postgres/connection.ts'
 import type { EventLogLogger } from '../eventLog.ts'
 import { pause, WakeUp } from '../wakeUp.ts'
@@ -86,7 +86,7 @@ export class Notifications {
   /** Settles when the connection is lost or this is closed; never rejects. */
   async #listenOnce(): Promise<void> {
     const { connectionString, role, connectTimeoutMs, logger } = this.#options
-    const client = new pg.Client(
+    const client = new BoundedClient(
       clientConfig({ connectionString, role, connectTimeoutMs, applicationName: 'waybill listen' }),
     )
     const over = new AbortController()

@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { BoundedClient } from '../../postgres/boundedClient.ts'
 import { clientConfig } from '../../postgres/connection.ts'
 import { CopyError, type CopySource, type CopyTarget } from '../copy/copyLog.ts'
 import type { RecordedEvent } from '../eventLog.ts'
@@ -128,7 +129,7 @@ class PostgresTarget implements CopyTarget {
 }
 
 async function connectOwner(connectionString: string): Promise<pg.Client> {
-  const client = new pg.Client(
+  const client = new BoundedClient(
     clientConfig({
       connectionString,
       applicationName: 'waybill copy-log',

@@ -15,6 +15,12 @@ export interface ReaderOptions {
   readonly logger: EventLogLogger
 }
 
+/**
+ * For questions that are asked again until they are answered, and for what may be lost: a connection that has fallen silent
+ * must not take all the time there is.
+ */
+const shortMs = 1_000
+
 const columns = 's.name, e.revision, e.position, e.id, e.type, e.data, e.metadata'
 
 // Every read is a walk along an index from a known place. The planner is told so, because a plan made while the log was
@@ -124,6 +130,7 @@ export class Reader {
       `SELECT id, revision, position, encode(sha256(convert_to(data::text || metadata::text, 'UTF8')), 'hex')
        FROM waybill_log.events WHERE id = ANY($1::uuid[])`,
       [ids],
+      shortMs,
     )
     return new Map(
       rows.map(([id = '', revision = '', position = '', digest = '']) => [
@@ -135,12 +142,17 @@ export class Reader {
 
   /** Whether no session holds this advisory lock. */
   async isLockFree(key: bigint): Promise<boolean> {
-    const rows = await this.query('waybill_lock_free', 'SELECT pg_try_advisory_xact_lock($1::bigint)', [String(key)])
+    const rows = await this.query(
+      'waybill_lock_free',
+      'SELECT pg_try_advisory_xact_lock($1::bigint)',
+      [String(key)],
+      shortMs,
+    )
     return rows[0]?.[0] === 't'
   }
 
   async notify(channel: string, payload: string): Promise<void> {
-    await this.query('waybill_notify', 'SELECT pg_notify($1, $2)', [channel, payload])
+    await this.query('waybill_notify', 'SELECT pg_notify($1, $2)', [channel, payload], shortMs)
   }
 
   async close(): Promise<void> {
@@ -148,11 +160,12 @@ export class Reader {
   }
 
   /** Rows of texts. Throws LogUnavailableError or AnotherLogError; anything else is a bug. */
-  async query(name: string, text: string, values: unknown[]): Promise<string[][]> {
+  async query(name: string, text: string, values: unknown[], timeoutMs?: number): Promise<string[][]> {
     this.#guard.check()
     const client = await this.#connect()
     try {
-      const result = await client.query<string[]>({ name, text, values, rowMode: 'array', types: asText })
+      const bound = timeoutMs === undefined ? {} : { query_timeout: timeoutMs }
+      const result = await client.query<string[]>({ name, text, values, rowMode: 'array', types: asText, ...bound })
       client.release()
       return result.rows
     } catch (error) {

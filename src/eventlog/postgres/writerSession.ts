@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Socket } from 'node:net'
-import pg from 'pg'
+import { BoundedClient } from '../../postgres/boundedClient.ts'
 import { clientConfig } from '../../postgres/connection.ts'
 import type { Chain } from '../chains.ts'
 import { appendQuery, type Caller, type ChainAnswer, decodeAnswer, emptyCall, encodeCall } from './appendCall.ts'
@@ -38,8 +37,7 @@ export class WriterSession {
    * after us knows that nothing of ours can land any more.
    */
   readonly lockKey: bigint
-  readonly #client: pg.Client
-  readonly #socket: Socket
+  readonly #client: BoundedClient
   readonly #guard: IdentityGuard
   readonly #known = new KnownStreams()
   readonly #deadlineMs: number
@@ -50,9 +48,8 @@ export class WriterSession {
   #closing = false
 
   static async open(options: WriterSessionOptions): Promise<WriterSession> {
-    const socket = new Socket()
-    const client = new pg.Client({
-      ...clientConfig({
+    const client = new BoundedClient(
+      clientConfig({
         connectionString: options.connectionString,
         applicationName: 'waybill append',
         role: options.role,
@@ -62,9 +59,8 @@ export class WriterSession {
         idleInTransactionTimeoutMs: options.statementTimeoutMs,
         pipeline: true,
       }),
-      stream: () => socket,
-    })
-    const session = new WriterSession(client, socket, options)
+    )
+    const session = new WriterSession(client, options)
     try {
       await client.connect()
       await options.guard.admit(client)
@@ -80,10 +76,9 @@ export class WriterSession {
     return session
   }
 
-  private constructor(client: pg.Client, socket: Socket, options: WriterSessionOptions) {
+  private constructor(client: BoundedClient, options: WriterSessionOptions) {
     this.lockKey = randomBytes(8).readBigInt64BE()
     this.#client = client
-    this.#socket = socket
     this.#guard = options.guard
     this.#deadlineMs = options.deadlineMs
     this.#onLost = options.onLost
@@ -136,8 +131,9 @@ export class WriterSession {
     this.#lost = true
     clearTimeout(this.#deadline)
     // A reset, not a close: after a close the kernel would go on delivering what it has buffered, for minutes.
-    if (this.#socket.remoteFamily === undefined) this.#socket.destroy()
-    else this.#socket.resetAndDestroy()
+    const { socket } = this.#client
+    if (socket.remoteFamily === undefined) socket.destroy()
+    else socket.resetAndDestroy()
     if (tell && !this.#closing) this.#onLost(error)
   }
 
@@ -164,7 +160,7 @@ const call = { name: 'waybill_append', text: appendQuery, rowMode: 'array' } as 
  * Has the server find out by itself, in seconds, that a client is gone without a word. Not every platform knows these
  * settings; the bounds on statements and locks hold everywhere.
  */
-async function limitSilence(client: pg.Client, timeoutMs: number): Promise<void> {
+async function limitSilence(client: BoundedClient, timeoutMs: number): Promise<void> {
   const settings = {
     tcp_user_timeout: timeoutMs,
     tcp_keepalives_idle: 5,
