@@ -137,6 +137,7 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
   }
 
   async function onRead(call: ReadCall): Promise<void> {
+    call.setMaxListeners(0)
     call.on('error', () => undefined)
     if (orders.readsAreSilent) return
     if (orders.leader !== null) return void call.emit('error', notLeader(orders.leader))

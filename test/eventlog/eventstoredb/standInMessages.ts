@@ -2,7 +2,6 @@ import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import statuses from '@eventstore/db-client/generated/status_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
-import anys from 'google-protobuf/google/protobuf/any_pb.js'
 import {
   maxAppendSize,
   type Proposed,
@@ -75,13 +74,15 @@ function responseTo(request: streams.BatchAppendReq): streams.BatchAppendResp {
   return response
 }
 
+/** By hand: the type of `details` belongs to a package that is not ours to import. */
 function status(message: string, name: string, details: Uint8Array): statuses.Status {
-  const any = new anys.Any()
-  any.pack(details, name)
-  const result = new statuses.Status()
-  result.setMessage(message)
-  result.setDetails(any)
-  return result
+  const any = Buffer.concat([member(1, Buffer.from(`type.googleapis.com/${name}`)), member(2, details)])
+  return statuses.Status.deserializeBinary(Buffer.concat([member(2, Buffer.from(message)), member(3, any)]))
+}
+
+/** A member of a protocol buffer that has a length; below 128 bytes. */
+function member(field: number, bytes: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([field * 8 + 2, bytes.length]), bytes])
 }
 
 export interface ReadWanted {
