@@ -37,7 +37,6 @@ export async function* follow(
     try {
       for (;;) {
         const events = await subscription.next(maxCount)
-        position = subscription.position
         if (events === null || signal.aborted) break
         failures = 0
         yield events
@@ -49,6 +48,7 @@ export async function* follow(
     } finally {
       subscription.close()
     }
+    position = subscription.position
     failures += 1
     await pause(backOffMs(failures), signal)
   }
@@ -77,6 +77,7 @@ class Subscription {
   /** The next events, one at least; null when the signal aborts. Throws when the subscription is lost. */
   async next(maxCount: number): Promise<readonly RecordedEvent[] | null> {
     for (;;) {
+      this.#options.identity.check()
       const events = this.#take(maxCount)
       if (events.length > 0) return events
       if (this.#signal.aborted) return null
@@ -95,6 +96,9 @@ class Subscription {
   async #open(after: bigint): Promise<void> {
     const from = { position: after === 0n ? ('start' as const) : after }
     try {
+      // Nothing of another history is handed out.
+      await this.#options.identity.admit()
+      if (this.#closed) return
       const stream = await this.#options.client.openRead({
         from,
         direction: 'forwards',

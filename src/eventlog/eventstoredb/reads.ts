@@ -1,4 +1,6 @@
+import { backOffMs } from '../backOff.ts'
 import { LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
+import { pause } from '../wakeUp.ts'
 import type { Query, ReadStream, StoreClient } from './client.ts'
 import { fromStored } from './wire.ts'
 
@@ -9,6 +11,7 @@ export interface ReadsOptions {
 
 /** Under way at once: a connection carries a hundred streams, and appends and subscriptions need theirs. */
 const readsMax = 48
+const attemptsMax = 3
 
 /** The stream that says which log this is: no part of the log. */
 export const identityStream = 'waybill-log'
@@ -47,8 +50,9 @@ export class Reads {
   async #collect(query: Omit<Query, 'timeoutMs'>): Promise<RecordedEvent[]> {
     if (this.#underWay >= readsMax) await new Promise<void>((resolve) => this.#line.push(resolve))
     this.#underWay += 1
+    const until = performance.now() + this.#options.timeoutMs
     try {
-      return await this.#read({ ...query, timeoutMs: this.#options.timeoutMs })
+      return await this.#persist(query, until)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new LogUnavailableError(`The event log cannot be read now: ${reason}`, { cause: error })
@@ -58,15 +62,28 @@ export class Reads {
     }
   }
 
+  /** A connection that was lost, or led to a node that does not lead, is replaced at the next call. */
+  async #persist(query: Omit<Query, 'timeoutMs'>, until: number): Promise<RecordedEvent[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      const leftMs = Math.max(1, Math.ceil(until - performance.now()))
+      try {
+        return await this.#read({ ...query, timeoutMs: leftMs }, leftMs)
+      } catch (error) {
+        if (attempt === attemptsMax || performance.now() >= until) throw error
+        await pause(backOffMs(attempt), AbortSignal.timeout(leftMs))
+      }
+    }
+  }
+
   /** Bounded by a timer of ours as well: finding a node to ask takes its own time. */
-  #read(query: Query): Promise<RecordedEvent[]> {
+  #read(query: Query, boundMs: number): Promise<RecordedEvent[]> {
     return new Promise((resolve, reject) => {
       let opened: ReadStream | null = null
       const events: RecordedEvent[] = []
       const timer = setTimeout(() => {
         opened?.cancel()
-        reject(new Error(`no answer in ${this.#options.timeoutMs} ms`))
-      }, this.#options.timeoutMs + 500)
+        reject(new Error(`no answer in ${boundMs} ms`))
+      }, boundMs + 100)
       const end = (error: Error | null): void => {
         clearTimeout(timer)
         if (error === null) resolve(events)

@@ -33,7 +33,7 @@ const asItShould: AppendOrder = { write: 'now', say: 'answer' }
 /** What becomes of a subscription after so many events. */
 export interface SubscriptionOrder {
   readonly afterEvents: number
-  readonly then: 'end' | 'error' | 'silence'
+  readonly how: 'end' | 'error' | 'silence'
 }
 
 /** What a stand-in is to do wrong. Each is asked once for each call; null: nothing. */
@@ -170,7 +170,7 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
         if (event === undefined) break
         looked += 1
         const matches = wanted.filter?.test(event.stream) !== false
-        if (matches && order !== null && sent === order.afterEvents) return obey(call, order.then)
+        if (matches && order !== null && sent === order.afterEvents) return obey(call, order.how)
         if (matches) await send(call, readEvent(event))
         if (matches) sent += 1
         if (looked % wanted.checkpointInterval === 0) await send(call, checkpoint(event.position))
@@ -196,9 +196,9 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
   }
 }
 
-function obey(call: ReadCall, then: SubscriptionOrder['then']): void {
-  if (then === 'end') call.end()
-  else if (then === 'error') call.emit('error', { code: grpc.status.UNAVAILABLE, details: 'as ordered' })
+function obey(call: ReadCall, how: SubscriptionOrder['how']): void {
+  if (how === 'end') call.end()
+  else if (how === 'error') call.emit('error', { code: grpc.status.UNAVAILABLE, details: 'as ordered' })
 }
 
 function find(store: StandInStore, wanted: ReadWanted): StandInStore['all'] {
