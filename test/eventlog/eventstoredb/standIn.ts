@@ -60,6 +60,8 @@ export interface StandIn {
   readonly orders: Orders
   /** Subscriptions begun, and from where. */
   readonly subscribedFrom: (bigint | 'start' | 'end')[]
+  /** Positions that subscriptions were told they had come to. */
+  readonly checkpoints: bigint[]
   /** Appends that came in, whatever became of them. */
   readonly appendsSeen: ProposedAppend[]
   /** Ends every connection at once, as if killed. */
@@ -74,6 +76,7 @@ const host = '127.0.0.1'
 export async function startStandIn(store: StandInStore = new StandInStore()): Promise<StandIn> {
   const orders: Orders = { append: null, subscription: null, readsAreSilent: false, leader: null, members: null }
   const subscribedFrom: (bigint | 'start' | 'end')[] = []
+  const checkpoints: bigint[] = []
   const appendsSeen: ProposedAppend[] = []
   let server = newServer()
   const port = await listen(server, 0)
@@ -173,7 +176,9 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
         if (matches && order !== null && sent === order.afterEvents) return obey(call, order.how)
         if (matches) await send(call, readEvent(event))
         if (matches) sent += 1
-        if (looked % wanted.checkpointInterval === 0) await send(call, checkpoint(event.position))
+        if (looked % wanted.checkpointInterval !== 0) continue
+        await send(call, checkpoint(event.position))
+        checkpoints.push(event.position)
       }
       await store.appended.wait(cancelled.signal, undefined, count)
     }
@@ -186,6 +191,7 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
     store,
     orders,
     subscribedFrom,
+    checkpoints,
     appendsSeen,
     kill: () => server.forceShutdown(),
     async revive() {
