@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { backOffMs } from '../backOff.ts'
 import {
   type AnotherLogError,
   type AppendOutcome,
@@ -15,7 +16,6 @@ import {
 import { checkMaxCount, readAllCountMax, readStreamCountMax } from '../limits.ts'
 import { pause } from '../wakeUp.ts'
 import { appendBatch } from './appendBatch.ts'
-import { backOffMs } from './backOff.ts'
 import { IdentityGuard } from './identity.ts'
 import { Notifications } from './notifications.ts'
 import { OwnAppends } from './ownAppends.ts'

@@ -1,0 +1,99 @@
+import { backOffMs } from '../backOff.ts'
+import { LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
+import { pause } from '../wakeUp.ts'
+import type { Query, ReadStream, StoreClient } from './client.ts'
+import { fromStored } from './wire.ts'
+
+export interface ReadsOptions {
+  readonly client: StoreClient
+  readonly timeoutMs: number
+}
+
+/** Under way at once: a connection carries a hundred streams, and appends and subscriptions need theirs. */
+const readsMax = 48
+const attemptsMax = 3
+
+/** The stream that says which log this is: no part of the log. */
+export const identityStream = 'waybill-log'
+
+/** Reads of the leader. They throw LogUnavailableError. */
+export class Reads {
+  readonly #options: ReadsOptions
+  #underWay = 0
+  readonly #line: (() => void)[] = []
+
+  constructor(options: ReadsOptions) {
+    this.#options = options
+  }
+
+  async stream(
+    stream: string,
+    revision: bigint | 'start' | 'end',
+    direction: Query['direction'],
+    maxCount: number,
+  ): Promise<RecordedEvent[]> {
+    return this.#collect({ from: { stream, revision }, direction, maxCount })
+  }
+
+  async all(after: bigint, maxCount: number): Promise<RecordedEvent[]> {
+    // One more, because the read begins with the event at `after`; and one for the identity.
+    const position = after === 0n ? 'start' : after
+    const events = await this.#collect({ from: { position }, direction: 'forwards', maxCount: maxCount + 2 })
+    return events.filter((event) => event.position > after && event.stream !== identityStream).slice(0, maxCount)
+  }
+
+  async head(): Promise<bigint> {
+    const events = await this.#collect({ from: { position: 'end' }, direction: 'backwards', maxCount: 2 })
+    return events.find(({ stream }) => stream !== identityStream)?.position ?? 0n
+  }
+
+  async #collect(query: Omit<Query, 'timeoutMs'>): Promise<RecordedEvent[]> {
+    if (this.#underWay >= readsMax) await new Promise<void>((resolve) => this.#line.push(resolve))
+    this.#underWay += 1
+    const until = performance.now() + this.#options.timeoutMs
+    try {
+      return await this.#persist(query, until)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new LogUnavailableError(`The event log cannot be read now: ${reason}`, { cause: error })
+    } finally {
+      this.#underWay -= 1
+      this.#line.shift()?.()
+    }
+  }
+
+  /** A connection that was lost, or led to a node that does not lead, is replaced at the next call. */
+  async #persist(query: Omit<Query, 'timeoutMs'>, until: number): Promise<RecordedEvent[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      const leftMs = Math.max(1, Math.ceil(until - performance.now()))
+      try {
+        return await this.#read({ ...query, timeoutMs: leftMs }, leftMs)
+      } catch (error) {
+        if (attempt === attemptsMax || performance.now() >= until) throw error
+        await pause(backOffMs(attempt), AbortSignal.timeout(leftMs))
+      }
+    }
+  }
+
+  /** Bounded by a timer of ours as well: finding a node to ask takes its own time. */
+  #read(query: Query, boundMs: number): Promise<RecordedEvent[]> {
+    return new Promise((resolve, reject) => {
+      let opened: ReadStream | null = null
+      const events: RecordedEvent[] = []
+      const timer = setTimeout(() => {
+        opened?.cancel()
+        reject(new Error(`no answer in ${boundMs} ms`))
+      }, boundMs + 100)
+      const end = (error: Error | null): void => {
+        clearTimeout(timer)
+        if (error === null) resolve(events)
+        else reject(error)
+      }
+      this.#options.client.openRead(query).then((stream) => {
+        opened = stream
+        stream.onItem((item) => item.kind === 'event' && events.push(fromStored(item.event)))
+        stream.onEnd(end)
+      }, end)
+    })
+  }
+}

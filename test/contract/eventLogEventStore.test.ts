@@ -1,0 +1,26 @@
+import { openEventStoreLog } from '../../src/eventlog/eventstoredb/eventStoreLog.ts'
+import { startStandIn } from '../eventlog/eventstoredb/standIn.ts'
+import { describeEventLogContract } from './eventLogContract.ts'
+
+const lacks = { densePositions: true, idIndex: true } as const
+const real = process.env.EVENTSTORE_URL
+
+if (real === undefined) {
+  describeEventLogContract('EventStoreDB, a stand-in', async () => {
+    const standIn = await startStandIn()
+    const { connectionString } = standIn
+    return {
+      open: () => openEventStoreLog({ connectionString }),
+      disturb: null,
+      lacks,
+      close: () => standIn.close(),
+    }
+  })
+} else {
+  describeEventLogContract('EventStoreDB', async () => ({
+    open: () => openEventStoreLog({ connectionString: real }),
+    disturb: null,
+    lacks,
+    close: async () => undefined,
+  }))
+}

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto'
+import type { AppendRequest, EventLog, EventToAppend, RecordedEvent } from '../../../src/eventlog/eventLog.ts'
+import type { EventStoreLogOptions } from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'
+
+/** Bounds as the service has them, but shorter. */
+export const quick = {
+  deadlineMs: 1_500,
+  silenceMs: 300,
+  patienceMs: 600,
+  readTimeoutMs: 500,
+  quietMs: 150,
+  missingMsMax: 500,
+} satisfies Partial<EventStoreLogOptions>
+
+export const newEvent = (): EventToAppend => ({
+  id: randomUUID(),
+  type: 'Happened',
+  data: '{"value":1}',
+  metadata: '{"$correlationId":"a"}',
+})
+
+export function newStream(count = 1): AppendRequest {
+  return {
+    stream: `stream-${randomUUID()}`,
+    expectedRevision: 'noStream',
+    events: Array.from({ length: count }, newEvent),
+  }
+}
+
+export const written = { kind: 'appended', revision: 0n }
+
+/** Ids of a stream's events, as the log gives them. */
+export async function idsOf(log: EventLog, stream: string): Promise<string[]> {
+  return (await log.readStream(stream, { maxCount: 1_000 })).map(({ id }) => id)
+}
+
+export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const end = Date.now() + 10_000
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** Follows until so many events were seen. */
+export async function followFor(log: EventLog, after: bigint, count: number, maxCount = 100): Promise<RecordedEvent[]> {
+  const seen: RecordedEvent[] = []
+  const end = AbortSignal.timeout(10_000)
+  for await (const events of log.subscribe({ after, maxCount, signal: end })) {
+    seen.push(...events)
+    if (seen.length >= count) break
+  }
+  return seen
+}
