@@ -122,6 +122,15 @@ export class LogUnavailableError extends Error {
 /** The log has moved to another store, or is a copy that is not finished: it takes no appends. Thrown when it is opened. */
 export class LogNotOpenError extends Error {
   override readonly name = 'LogNotOpenError'
+
+  constructor(state: 'importing' | 'closed') {
+    super(
+      state === 'closed'
+        ? 'This log was closed because it has been copied, or is being copied, to another store: use that one. ' +
+            'If the copy was given up: waybill copy-log --reopen.'
+        : 'This log is an unfinished copy. Run waybill copy-log again.',
+    )
+  }
 }
 
 /** The store holds another log than the one opened: every position, checkpoint and cache is void. */

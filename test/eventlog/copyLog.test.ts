@@ -2,9 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type CopySource, type CopyTarget, copyLog } from '../../src/eventlog/copy/copyLog.ts'
 import type { EventLog, RecordedEvent } from '../../src/eventlog/eventLog.ts'
+import { openEventStoreSource, openEventStoreTarget } from '../../src/eventlog/eventstoredb/eventStoreCopy.ts'
+import { openEventStoreLog } from '../../src/eventlog/eventstoredb/eventStoreLog.ts'
 import { openPostgresSource, openPostgresTarget } from '../../src/eventlog/postgres/postgresCopy.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { startStandIn } from './eventstoredb/standIn.ts'
 import { createLogDatabase, newEvent, newStream } from './logDatabase.ts'
 
 const closers: (() => Promise<unknown>)[] = []
@@ -62,20 +65,32 @@ async function everything(log: EventLog): Promise<RecordedEvent[]> {
 const withoutPosition = (event: RecordedEvent) => ({ ...event, position: null })
 const ignore = () => undefined
 
-/** Fails once, when so many events have been added. */
-function failingAfter(target: CopyTarget, calls: number): CopyTarget {
-  let left = calls
+/** The target, with some of its methods replaced. */
+function altered(target: CopyTarget, methods: Partial<CopyTarget>): CopyTarget {
   return {
     log: target.log,
     begin: (id) => target.begin(id),
     last: () => target.last(),
-    add: (events) => {
-      left -= 1
-      return left < 0 ? Promise.reject(new Error('cut')) : target.add(events)
-    },
+    add: (events) => target.add(events),
     finish: () => target.finish(),
     end: () => target.end(),
+    ...methods,
   }
+}
+
+function failingAfter(target: CopyTarget, calls: number): CopyTarget {
+  let left = calls
+  const add: CopyTarget['add'] = (events) => {
+    left -= 1
+    return left < 0 ? Promise.reject(new Error('cut')) : target.add(events)
+  }
+  return altered(target, { add })
+}
+
+async function eventStore(): Promise<string> {
+  const standIn = await startStandIn()
+  closers.push(() => standIn.close())
+  return standIn.connectionString
 }
 
 describe('copying a log', () => {
@@ -152,10 +167,7 @@ describe('copying a log', () => {
     const to = await createLogDatabase()
     closers.push(() => to.drop())
     const { source, target } = await open(connectionString, to.connectionString)
-    const damaged: CopyTarget = {
-      log: target.log,
-      begin: (id) => target.begin(id),
-      last: () => target.last(),
+    const damaged = altered(target, {
       async add(events) {
         await target.add(events)
         await to.owner.query(
@@ -163,9 +175,7 @@ describe('copying a log', () => {
         )
         await to.owner.query(damage)
       },
-      finish: () => target.finish(),
-      end: () => target.end(),
-    }
+    })
     await expect(copyLog(source, damaged, ignore)).rejects.toThrow(new RegExp(message))
     await expect(openPostgresEventLog({ connectionString: to.connectionString })).rejects.toThrow('unfinished copy')
   })
@@ -187,6 +197,49 @@ describe('copying a log', () => {
     await expect(openPostgresSource(await database())).rejects.toThrow('holds no log')
   })
 
+  it('goes to EventStoreDB and back', async () => {
+    const { connectionString, log, events } = await filledLog(12, 10)
+    await log.close()
+    const store = await eventStore()
+    const source = await openPostgresSource(connectionString)
+    closers.push(() => source.end())
+    const there = await openEventStoreTarget(store)
+    closers.push(() => there.end())
+    await expect(copyLog(source, failingAfter(there, 0), ignore)).rejects.toThrow('cut')
+    await expect(openEventStoreLog({ connectionString: store })).rejects.toThrow('unfinished copy')
+    const copied = await copyLog(source, there, ignore)
+    expect(copied).toMatchObject({ events: 120, resumedAfter: 0 })
+    const copy = await openEventStoreLog({ connectionString: store })
+    expect([copy.logId, (await everything(copy)).map(withoutPosition)]).toEqual([
+      copied.logId,
+      events.map(withoutPosition),
+    ])
+    const stream = events[0]?.stream ?? ''
+    expect(await copy.append([{ stream, expectedRevision: 9n, events: [newEvent()] }])).toMatchObject([
+      { kind: 'appended', revision: 10n },
+    ])
+
+    const from = await openEventStoreSource(store)
+    closers.push(() => from.end())
+    const back = await openPostgresTarget(await database())
+    closers.push(() => back.end())
+    // A node that was not stopped: nothing can keep it from appending.
+    const meddled = altered(back, {
+      async add(page) {
+        await copy.append([newStream()])
+        await back.add(page)
+      },
+    })
+    await expect(copyLog(from, meddled, ignore)).rejects.toThrow('Something was appended to the source')
+    const all = await everything(copy)
+    await copy.close()
+    await expect(openEventStoreLog({ connectionString: store })).rejects.toThrow('This log was closed')
+    expect(await copyLog(from, back, ignore)).toMatchObject({ events: all.length })
+    expect((await everything(back.log)).map(withoutPosition)).toEqual(all.map(withoutPosition))
+    await from.reopen()
+    await (await openEventStoreLog({ connectionString: store })).close()
+  })
+
   it('says so when the source was opened again meanwhile', async () => {
     const { connectionString, log } = await filledLog(2, 2)
     await log.close()
@@ -195,9 +248,9 @@ describe('copying a log', () => {
       log: source.log,
       close: () => source.close(),
       reopen: () => source.reopen(),
-      async checkUnmoved() {
+      async checkUnmoved(end) {
         await source.reopen()
-        await source.checkUnmoved()
+        await source.checkUnmoved(end)
       },
       end: () => source.end(),
     }

@@ -21,7 +21,10 @@ interface Options {
 export function copyLogCommand(): Command {
   return new Command('copy-log')
     .description('Move the log to another store, event by event, and prove that all of it arrived')
-    .requiredOption('--from <store>', 'the log to be moved: postgres://..., or the data directory of an embedded one')
+    .requiredOption(
+      '--from <store>',
+      'the log to be moved: postgres://..., esdb://..., or the data directory of an embedded one',
+    )
     .option(
       '--to <store>',
       'where to: an empty store, a new data directory, or what an earlier run was copying the same log to',
@@ -35,12 +38,14 @@ export function copyLogCommand(): Command {
       `
 The log of --from is closed first: services on it go on answering queries, and refuse reports with 503 until they are started
 on the copy. Order, ids, revisions, times, hashes and bytes stay; positions and the log's id are new, and the read model is
-built anew at the first start. A run that was interrupted is gone on with by the same command.
+built anew at the first start. A run that was interrupted is gone on with by the same command. EventStoreDB cannot keep
+running services from writing to a log that is being copied: stop them first, or the command fails when one has written.
 
 Passwords are better left out of the URL: PGPASSWORD or ~/.pgpass are read.
 
 Examples
   $ waybill copy-log --from .waybill --to postgres://waybill@db.internal/waybill
+  $ waybill copy-log --from postgres://waybill@db.internal/waybill --to 'esdb://es.internal:2113?tls=true'
   $ waybill copy-log --from postgres://waybill@db.internal/waybill --reopen`,
     )
     .action(run)

@@ -1,35 +1,41 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CopySource, CopyTarget } from '../../eventlog/copy/copyLog.ts'
+import { openEventStoreSource, openEventStoreTarget } from '../../eventlog/eventstoredb/eventStoreCopy.ts'
 import { openPostgresSource, openPostgresTarget } from '../../eventlog/postgres/postgresCopy.ts'
 import { startEmbeddedPostgres } from '../../postgres/embedded.ts'
 import { WrongUsage } from '../outcome.ts'
 
 /** A store by the word for it: a database's or cluster's URL, or the data directory of an embedded PostgreSQL. */
 type Store =
-  | { readonly kind: 'postgres'; readonly url: string }
+  | { readonly kind: 'postgres' | 'eventstore'; readonly url: string }
   | { readonly kind: 'embedded'; readonly dataDir: string }
 
 export function openSource(word: string, progress: (text: string) => void): Promise<CopySource> {
-  return openStore(parseStore(word, 'there'), progress, { postgres: openPostgresSource })
+  return openStore(parseStore(word, 'there'), progress, {
+    postgres: openPostgresSource,
+    eventstore: openEventStoreSource,
+  })
 }
 
 export function openTarget(word: string, progress: (text: string) => void): Promise<CopyTarget> {
-  return openStore(parseStore(word, 'there or new'), progress, { postgres: openPostgresTarget })
+  return openStore(parseStore(word, 'there or new'), progress, {
+    postgres: openPostgresTarget,
+    eventstore: openEventStoreTarget,
+  })
 }
 
 /** Without the password. Throws WrongUsage when it is no store. */
 export function storeText(word: string, directory: DirectoryIs): string {
   const store = parseStore(word, directory)
   if (store.kind === 'embedded') return store.dataDir
-  const url = new URL(store.url)
-  url.password = ''
-  return url.href
+  return store.url.replace(/^([^:]+:\/\/[^:@/]*):[^@/]*@/, '$1@')
 }
 
 /** What each kind of store is opened by. */
 interface Openers<T> {
   readonly postgres: (connectionString: string) => Promise<T>
+  readonly eventstore: (connectionString: string) => Promise<T>
 }
 
 async function openStore<T extends { end(): Promise<void> }>(
@@ -37,7 +43,7 @@ async function openStore<T extends { end(): Promise<void> }>(
   progress: (text: string) => void,
   openers: Openers<T>,
 ): Promise<T> {
-  if (store.kind === 'postgres') return openers.postgres(store.url)
+  if (store.kind !== 'embedded') return openers[store.kind](store.url)
   const server = await startEmbeddedPostgres({ dataDir: store.dataDir, log: progress })
   try {
     const opened = await openers.postgres(server.connectionString)
@@ -66,9 +72,10 @@ type DirectoryIs = 'there' | 'there or new'
 /** Throws WrongUsage. */
 function parseStore(word: string, directory: DirectoryIs): Store {
   if (/^postgres(ql)?:\/\//.test(word) && URL.canParse(word)) return { kind: 'postgres', url: word }
+  if (/^esdb(\+discover)?:\/\//.test(word)) return { kind: 'eventstore', url: word }
   if (/^[a-z+]+:\/\//.test(word)) throw new WrongUsage(`${word.split(':')[0]}:// is no store that can be copied`)
   if (directory === 'there' && !existsSync(join(word, 'postgres'))) {
-    throw new WrongUsage(`${word} is neither a URL (postgres://...) nor a data directory of Waybill's`)
+    throw new WrongUsage(`${word} is neither a URL (postgres://..., esdb://...) nor a data directory of Waybill's`)
   }
   return { kind: 'embedded', dataDir: word }
 }

@@ -7,8 +7,11 @@ export interface CopySource {
   close(): Promise<void>
   /** Takes appends again: the copy is given up. */
   reopen(): Promise<void>
-  /** Throws a CopyError when anything was appended after `close`, where the store could not prevent that. */
-  checkUnmoved(): Promise<void>
+  /**
+   * Throws a CopyError when the log ends elsewhere than where it ended right after `close`: not every store can keep nodes that
+   * are running from appending.
+   */
+  checkUnmoved(end: bigint): Promise<void>
   /** Gives the connections back. */
   end(): Promise<void>
 }
@@ -71,21 +74,23 @@ export async function copyLog(
   const last = await target.last()
   let after = last === null ? 0n : await positionInSource(source.log, last)
   let added = 0
-  for (;;) {
+  while (after < end) {
     const events = await source.log.readAll({ after, maxCount: pageEvents })
     const newest = events.at(-1)
-    if (newest === undefined) break
+    if (newest === undefined) throw new CopyError(`The source ends before ${end}, where it ended a moment ago`)
+    if (newest.position > end) await source.checkUnmoved(end)
     await target.add(events)
     after = newest.position
     added += events.length
     onProgress({ stage: 'copying', events: added, share: share(after) })
   }
 
+  await source.checkUnmoved(end)
   const events = await compareLogs(source.log, target.log, (count, position) =>
     onProgress({ stage: 'comparing', events: count, share: share(position) }),
   )
   onProgress({ stage: 'comparing', events, share: 1 })
-  await source.checkUnmoved()
+  await source.checkUnmoved(end)
   await target.finish()
   return { sourceLogId: source.log.logId, logId: target.log.logId, events, resumedAfter: events - added }
 }

@@ -16,6 +16,7 @@ import { Appends } from './appends.ts'
 import { StoreClient } from './client.ts'
 import { follow } from './follow.ts'
 import { Identity } from './identity.ts'
+import { refuseUnlessOpen } from './logState.ts'
 import { Reads } from './reads.ts'
 
 export interface EventStoreLogOptions {
@@ -35,6 +36,8 @@ export interface EventStoreLogOptions {
   readonly quietMs?: number
   /** How long the end of the log may be missing, after a change of leader, before it counts as lost. Default 30,000. */
   readonly missingMsMax?: number
+  /** Open it although it takes no appends, because it has been copied or is being copied. Default false. */
+  readonly whateverState?: boolean
   /** Told once, when the server turns out to hold another log (AnotherLogError): nothing will be served any more. */
   readonly onAnotherLog?: (error: AnotherLogError) => void
   readonly logger?: EventLogLogger
@@ -49,7 +52,7 @@ const silent: EventLogLogger = { info: () => undefined, warn: () => undefined, e
 
 /**
  * Opens the log in EventStoreDB, and creates it where there is none. Throws LogUnavailableError when the server cannot be
- * reached.
+ * reached, or LogNotOpenError when the log takes no appends any more.
  *
  * Unlike PostgreSQL's, an append whose outcome is `unknown` may still land, until the next event of its stream; positions
  * have gaps; and an event id that is in the log already is found only within one append: whoever decides has asked
@@ -77,6 +80,7 @@ export async function openEventStoreLog(options: EventStoreLogOptions): Promise<
   const creation = new Appends({ ...settings, admit: async () => undefined })
   try {
     await identity.open(creation)
+    if (options.whateverState !== true) await refuseUnlessOpen(reads)
   } catch (error) {
     await client.close()
     throw error

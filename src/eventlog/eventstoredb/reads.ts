@@ -43,8 +43,13 @@ export class Reads {
   }
 
   async head(): Promise<bigint> {
+    return (await this.last())?.position ?? 0n
+  }
+
+  /** The log's last event. */
+  async last(): Promise<RecordedEvent | null> {
     const events = await this.#collect({ from: { position: 'end' }, direction: 'backwards', maxCount: 2 })
-    return events.find(({ stream }) => stream !== identityStream)?.position ?? 0n
+    return events.find(({ stream }) => stream !== identityStream) ?? null
   }
 
   async #collect(query: Omit<Query, 'timeoutMs'>): Promise<RecordedEvent[]> {

@@ -121,13 +121,7 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
 
 async function refuseUnlessOpen(reader: Reader): Promise<void> {
   const state = await reader.state()
-  if (state === 'closed') {
-    throw new LogNotOpenError(
-      'This log was closed because it has been copied, or is being copied, to another store: use that one. ' +
-        'If the copy was given up: waybill copy-log --reopen.',
-    )
-  }
-  if (state !== 'open') throw new LogNotOpenError('This log is an unfinished copy. Run waybill copy-log again.')
+  if (state !== 'open') throw new LogNotOpenError(state)
 }
 
 interface Parts {

@@ -118,10 +118,11 @@ export class Reader {
     return position
   }
 
-  /** `open`, `importing` or `closed`: migrations/0005_copying.sql. */
-  async state(): Promise<string> {
+  /** migrations/0005_copying.sql */
+  async state(): Promise<'open' | 'importing' | 'closed'> {
     const rows = await this.query('waybill_state', 'SELECT state FROM waybill_log.log_head', [])
-    return rows[0]?.[0] ?? ''
+    const state = rows[0]?.[0]
+    return state === 'open' || state === 'importing' ? state : 'closed'
   }
 
   async findEvents(ids: readonly string[]): Promise<FoundEvents> {
