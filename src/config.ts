@@ -67,6 +67,16 @@ export const environmentSchema = z.object({
         'of a file that holds it, in DATABASE_URL_FILE.',
       range: '`postgres://user:password@host:port/database`',
     }),
+  EVENTSTORE_URL: z
+    .string()
+    .regex(/^esdb(\+discover)?:\/\//, 'must begin with esdb:// or esdb+discover://')
+    .optional()
+    .meta({
+      description:
+        'An EventStoreDB cluster that keeps the log; the read model and the access keys stay in PostgreSQL ' +
+        '(docs/operations.md). Or the name of a file that holds it, in EVENTSTORE_URL_FILE.',
+      range: '`esdb://user:password@host:port?tls=true`',
+    }),
   WAYBILL_ALLOW_UNSAFE_DURABILITY: flag(
     'Serve although fsync, full_page_writes or synchronous_commit is off: what was accepted may be lost.',
   ),
@@ -169,6 +179,8 @@ export interface Config {
   readonly operatorKey: string | null
   /** Null: the embedded PostgreSQL in `dataDir`. Holds a password: never log it. */
   readonly databaseUrl: string | null
+  /** Null: the log is in PostgreSQL. Holds a password: never log it. */
+  readonly eventStoreUrl: string | null
   readonly dataDir: string
   readonly allowUnsafeDurability: boolean
   readonly logLevel: string
@@ -222,6 +234,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     anonymousAllowed: isLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
     operatorKey: values.WAYBILL_OPERATOR_KEY ?? null,
     databaseUrl: values.DATABASE_URL ?? null,
+    eventStoreUrl: values.EVENTSTORE_URL ?? null,
     dataDir: values.WAYBILL_DATA_DIR,
     allowUnsafeDurability: values.WAYBILL_ALLOW_UNSAFE_DURABILITY,
     logLevel: values.WAYBILL_LOG_LEVEL,

@@ -13,7 +13,7 @@ Usage: node dist/main.js
   -v, --version   the version
 
 Environment (docs/configuration.md has all of it):
-${(['WAYBILL_HOST', 'WAYBILL_PORT', 'WAYBILL_DATA_DIR', 'DATABASE_URL'] as const).map(describe).join('\n')}
+${(['WAYBILL_HOST', 'WAYBILL_PORT', 'WAYBILL_DATA_DIR', 'DATABASE_URL', 'EVENTSTORE_URL'] as const).map(describe).join('\n')}
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong usage or configuration.
 `

@@ -8,7 +8,7 @@ import { type CommandLogger, createCommandService } from './commands/groupCommit
 import { type Config, ConfigError } from './config.ts'
 import type { EventLogLogger } from './eventlog/eventLog.ts'
 import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
-import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
+import { openLog } from './openLog.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
@@ -73,19 +73,14 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     await migrateReadModel(connectionString)
     await migrateAccess(connectionString)
 
-    const log = await openPostgresEventLog({
-      connectionString,
-      role,
-      allowUnsafeDurability: config.allowUnsafeDurability,
-      // It stays, and refuses: a supervisor would start it again, on the other history, and nobody would be asked.
-      onAnotherLog: () => anotherHistory.abort(),
-      logger,
-    })
+    // It stays, and refuses: a supervisor would start it again, on the other history, and nobody would be asked.
+    const onAnotherLog = () => anotherHistory.abort()
+    const { log, ...opened } = await openLog(config, { connectionString, role, onAnotherLog, logger })
     closers.push(() => log.close())
     const access = await openAccess({
       connectionString,
       role,
-      admit: (client) => log.admit(client),
+      ...opened.admit,
       operatorKey: config.operatorKey,
       anonymousAllowed: config.anonymousAllowed,
       logger,
@@ -103,7 +98,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       connectionString,
       role,
       log,
-      admit: (client) => log.admit(client),
+      ...opened.admit,
       confirmed: (operation) => commands.cached(operation)?.state ?? null,
       onCheckpoint: (position) => log.saw(position),
       logger,
@@ -147,7 +142,8 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       selfAudit.start()
       closers.push(() => selfAudit.stop())
     }
-    return { url, storage: database.storage, keysNeeded: access.authenticate(undefined) === null, failed, stop }
+    const storage = opened.place === null ? database.storage : `${opened.place}; read model: ${database.storage}`
+    return { url, storage, keysNeeded: access.authenticate(undefined) === null, failed, stop }
   } catch (error) {
     await stop()
     throw error

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
-import { LogNotOpenError } from './eventlog/eventLog.ts'
+import { LogNotOpenError, LogUnavailableError } from './eventlog/eventLog.ts'
+import { ConnectionStringError } from './eventlog/eventstoredb/client.ts'
 import { DurabilityOffError, IndirectConnectionError } from './eventlog/postgres/identity.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'
@@ -14,6 +15,12 @@ export function startupError(error: unknown, config: Config): string | null {
     error instanceof IndirectConnectionError
   ) {
     return error.message
+  }
+  if (error instanceof ConnectionStringError) {
+    return 'EVENTSTORE_URL is no connection string that EventStoreDB knows; docs/operations.md shows some.'
+  }
+  if (error instanceof LogUnavailableError && config.eventStoreUrl !== null) {
+    return `EventStoreDB of EVENTSTORE_URL cannot be used. ${error.message}.`
   }
   switch (errorCode(error)) {
     case 'EADDRINUSE':

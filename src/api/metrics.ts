@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { roughEventCount } from '../eventlog/roughEventCount.ts'
 import type { ApiContext } from './context.ts'
 import type { Live } from './live/live.ts'
 
@@ -108,12 +109,12 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
   })
   new Gauge({
     name: 'waybill_projection_lag_events',
-    help: 'Positions between the read model and the head of the log; -1 when the log does not answer.',
+    help: 'Events between the read model and the head of the log; -1 when the log does not answer.',
     registers,
     async collect() {
       try {
         const lag = (await log.head()) - readModel.position()
-        this.set(Number(lag > 0n ? lag : 0n))
+        this.set(lag > 0n ? roughEventCount(log, lag) : 0)
       } catch {
         this.set(-1)
       }

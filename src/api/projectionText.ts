@@ -1,3 +1,4 @@
+import { roughEventCount } from '../eventlog/roughEventCount.ts'
 import type { ProjectionState, RebuildRecord } from '../projections/control/control.ts'
 import type { ParkedStream } from '../projections/readModel.ts'
 import type { ApiContext } from './context.ts'
@@ -16,7 +17,7 @@ export async function projectionText(context: ApiContext, known?: ProjectionStat
     state: paused !== null ? 'paused' : rebuilding ? 'rebuilding' : 'running',
     position: tokens.encode(state.position),
     head: tokens.encode(head),
-    lagEvents: Number(head - state.position),
+    lagEvents: roughEventCount(log, head - state.position),
     lagMs: projector.lagMs(),
     parked: state.parked,
     epoch: Number(state.epoch),

@@ -61,9 +61,10 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
     // A definition that was found valid is an object; null only serves the type.
     const sent = isJsonObject(command.definition) ? command.definition : null
     const requestHash = definitionRequestHash(name, command.expectedRevision, sent)
+    // In this order: what comes after it changes the revision, and EventStoreDB would append an id once more.
+    const newest = await catalog.newest(name)
     const first = await log.readEvent(stream, eventId(stream, key, 0))
     if (first !== null) return again(command, first, requestHash)
-    const newest = await catalog.newest(name)
     if (command.expectedRevision !== undefined && command.expectedRevision !== newest?.revision) {
       return { kind: 'refused', refusal: atAnotherRevision(newest), key }
     }

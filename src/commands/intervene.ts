@@ -61,9 +61,10 @@ export function createIntervener(options: IntervenerOptions): Intervener {
     const { projection, event, key, check } = command
     const stream = projectionStream(projection)
     const requestHash = projectionRequestHash(event.type, projection, { ...event.data })
+    // In this order: what comes after it changes the revision, and EventStoreDB would append an id once more.
+    const [last] = await log.readStream(stream, { direction: 'backwards', maxCount: 1 })
     const first = await log.readEvent(stream, eventId(stream, key, 0))
     if (first !== null) return receipt(command, first, requestHash)
-    const [last] = await log.readStream(stream, { direction: 'backwards', maxCount: 1 })
     // Whatever comes between this and the append changes the stream's revision: then it is asked again.
     await check(last?.position ?? 0n).catch((reason: unknown) => {
       throw new RefusedByCheck(reason)

@@ -26,13 +26,10 @@ export function takeKnown(
       errors.push(`${name}_FILE: the file cannot be read`)
     }
   }
-  if ((environment.EVENTSTORE_URL ?? '') !== '') {
-    errors.push('EVENTSTORE_URL: this version keeps its log in PostgreSQL only')
-  }
   return given
 }
 
-const secrets = ['DATABASE_URL', 'WAYBILL_OPERATOR_KEY'] as const
+const secrets = ['DATABASE_URL', 'EVENTSTORE_URL', 'WAYBILL_OPERATOR_KEY'] as const
 
 /** A secret in a file. */
 const secretFiles: ReadonlySet<string> = new Set(secrets.map((name) => `${name}_FILE`))

@@ -6,6 +6,9 @@ export interface EventLog {
   /** UUID of this log. Changes after a restore, a copy or an accepted loss: positions of another log mean nothing here. */
   readonly logId: string
 
+  /** About how many positions one event takes up. Default 1: they are counted. */
+  readonly positionsPerEvent?: number
+
   /**
    * Appends a batch and settles once every outcome is final: durable, refused, or unknown for good.
    *
@@ -40,7 +43,7 @@ export interface EventLog {
 }
 
 export interface EventToAppend {
-  /** UUID, unique in the log. */
+  /** UUID, unique in the log: who appends sees to it that two streams never share one. */
   readonly id: string
   readonly type: string
   /** JSON text; stored byte for byte. */
@@ -61,7 +64,10 @@ export type AppendOutcome =
   | { readonly kind: 'appended'; readonly revision: bigint; readonly position: bigint }
   /** Not appended: the stream stands elsewhere. `actualRevision` is null when there is no stream. */
   | { readonly kind: 'conflict'; readonly actualRevision: bigint | null }
-  /** Not appended: an event of that id is in the log already. */
+  /**
+   * Not appended: an event of that id is in the log already. A store without an index of ids (EventStoreDB) finds those of
+   * the request's own chain only: who decides has asked `readEvent`, after learning the revision it expects.
+   */
   | { readonly kind: 'duplicate' }
   /** Not appended: an earlier link of the chain was not. */
   | { readonly kind: 'untried' }

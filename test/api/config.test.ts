@@ -91,8 +91,13 @@ describe('the configuration', () => {
     }
   })
 
-  test('a store this version does not have is refused, not passed over', () => {
-    expect(errorsOf({ EVENTSTORE_URL: 'esdb://x' })).toContain('EVENTSTORE_URL')
+  test('EVENTSTORE_URL is a connection string of EventStoreDB', () => {
+    expect(readConfig({}).eventStoreUrl).toBeNull()
+    for (const url of ['esdb://a:2113?tls=false', 'esdb+discover://u:p@cluster.example:2113']) {
+      expect(readConfig({ EVENTSTORE_URL: url }).eventStoreUrl).toBe(url)
+    }
+    expect(errorsOf({ EVENTSTORE_URL: 'http://u:secret@x' })).toContain('EVENTSTORE_URL')
+    expect(errorsOf({ EVENTSTORE_URL: 'http://u:secret@x' })).not.toContain('secret')
   })
 
   test('what is wrong is said without the secret', () => {

@@ -70,7 +70,7 @@ export const projection = z
     state: z.enum(['running', 'rebuilding', 'paused']),
     position: positionToken.meta({ description: 'Up to where the log is folded.' }),
     head: positionToken.meta({ description: "The log's last position." }),
-    lagEvents: count.meta({ description: 'Positions between them.' }),
+    lagEvents: count.meta({ description: 'Events between them; about, where the log is in EventStoreDB.' }),
     lagMs: z.number().min(0).meta({ description: 'Age of the oldest event not folded, as this node knows it.' }),
     parked: count.meta({ description: 'Streams set aside.' }),
     epoch: count.meta({ description: 'Raised by each take-over and each pause.' }),

@@ -15,7 +15,7 @@ import streams from '@eventstore/db-client/generated/streams_pb.js'
 export class StoreClient extends EventStoreDBClient {
   /** Throws when the connection string is not one. Connects at first use. */
   constructor(connectionString: string) {
-    const options = connectionStrings.parseConnectionString(connectionString)
+    const options = parse(connectionString)
     const settings = {
       // One keep-alive unanswered for five seconds ends a connection that carries something: a silent network is noticed.
       keepAliveInterval: options.keepAliveInterval ?? 10_000,
@@ -30,7 +30,7 @@ export class StoreClient extends EventStoreDBClient {
       maxDiscoverAttempts: options.maxDiscoverAttempts ?? 3,
     }
     const [first] = options.hosts
-    if (first === undefined) throw new Error('The connection string names no host')
+    if (first === undefined) throw new ConnectionStringError('The connection string of EventStoreDB names no host')
     const credentials = {
       insecure: options.tls === false,
       ...(options.tlsCAFile === undefined ? null : { rootCertificate: readFileSync(options.tlsCAFile) }),
@@ -93,6 +93,19 @@ export class StoreClient extends EventStoreDBClient {
   /** Has the next call connect anew, to the leader where the error names one. */
   #failed(grpc: Parameters<typeof this.handleError>[0], error: Error): void {
     this.handleError(grpc, error).catch(() => undefined)
+  }
+}
+
+/** It may hold a password: what is wrong with it is not said. */
+export class ConnectionStringError extends Error {
+  override readonly name = 'ConnectionStringError'
+}
+
+function parse(connectionString: string): ReturnType<typeof connectionStrings.parseConnectionString> {
+  try {
+    return connectionStrings.parseConnectionString(connectionString)
+  } catch {
+    throw new ConnectionStringError('The connection string of EventStoreDB is not valid')
   }
 }
 

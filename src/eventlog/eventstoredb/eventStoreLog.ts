@@ -101,6 +101,8 @@ interface Parts {
 }
 
 class Log implements EventStoreLog {
+  /** Measured: an event of some 300 bytes of data, with its metadata and the store's own. */
+  readonly positionsPerEvent = 1_200
   readonly #parts: Parts
   readonly #closed = new AbortController()
 

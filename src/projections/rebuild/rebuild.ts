@@ -1,4 +1,5 @@
 import type { EventLog } from '../../eventlog/eventLog.ts'
+import { roughEventCount } from '../../eventlog/roughEventCount.ts'
 import { pause } from '../../eventlog/wakeUp.ts'
 import { NewerSchemaError } from '../../operation/eventSchemas.ts'
 import type { SessionSettings } from '../databaseSession.ts'
@@ -48,7 +49,7 @@ const retryMsMin = 100
 const retryMsMax = 5_000
 const swapRetryMsMax = 10_000
 /** So near to the log's end, the rest is folded while the live projection stands still. */
-const nearPositions = 1_000n
+const nearEvents = 1_000
 
 /** Where the live projection stands still, until it is told whether it may go on (false) or the rows are others (true). */
 interface Standstill {
@@ -170,10 +171,13 @@ export class Rebuild {
   }
 
   async #foldNearHead(fold: ShadowFold): Promise<void> {
+    const { log } = this.#settings
+    let head: bigint
     do {
       this.#tell({ head: await this.#head() })
       await fold.foldTo(this.#progress.head)
-    } while (fold.position + nearPositions < (await this.#head()))
+      head = await this.#head()
+    } while (roughEventCount(log, head - fold.position) > nearEvents)
   }
 
   #head(): Promise<bigint> {
