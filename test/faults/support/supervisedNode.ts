@@ -52,6 +52,11 @@ export class SupervisedNode {
     this.#process.signal('SIGKILL')
   }
 
+  /** To the process that runs now: SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process.signal(signal)
+  }
+
   /** In order, for good. */
   async stop(): Promise<void> {
     this.#stopping = true
