@@ -1,14 +1,11 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createRandom } from '../../../src/demo/random.ts'
 import { until } from '../../nodes/support/until.ts'
 import { checkHistory } from '../history/checkHistory.ts'
 import { readLogFromDatabase } from '../history/recordedLog.ts'
 import { ClientLoad } from '../support/clientLoad.ts'
 import { SupervisedNode } from '../support/supervisedNode.ts'
-import { PowerDisk } from './powerDisk.ts'
+import { startOnCopy, startTimeoutMs } from './powerBase.ts'
 import { cutPower, type PowerPlan } from './powerRun.ts'
-import { PowerServer } from './powerServer.ts'
 
 /** What of PostgreSQL's promises is switched off. */
 export type ControlSetting = 'fsync' | 'synchronous_commit'
@@ -24,7 +21,6 @@ export interface PowerControl {
   readonly noticed: boolean | null
 }
 
-const startTimeoutMs = 60_000
 const noticeMsMax = 15_000
 
 /**
@@ -35,15 +31,8 @@ export async function powerControl(
   plan: Omit<PowerPlan, 'disk' | 'cuts'>,
   setting: ControlSetting,
 ): Promise<PowerControl> {
-  const { service, folder, progress } = plan
-  await mkdir(folder, { mode: 0o711 })
-  const disk = await PowerDisk.make(join(folder, 'disk'), 'writeThrough')
-  const server = await PowerServer.start(join(disk.mountPoint, 'data'), join(folder, 'postgres.log'))
-  // Its tables are made while nothing is off: only what is reported is to be lost.
-  const maker = await SupervisedNode.start(service, 'maker', { DATABASE_URL: server.connectionString })
-  await maker.ready(startTimeoutMs)
-  await maker.stop()
-  await server.restartWith({ [setting]: 'off' })
+  const { service, base, progress } = plan
+  const { disk, server } = await startOnCopy(base, 'writeThrough', { [setting]: 'off' })
   const environment = { DATABASE_URL: server.connectionString, WAYBILL_ALLOW_UNSAFE_DURABILITY: 'true' }
   const node = await SupervisedNode.start(service, 'node', environment)
   await node.ready(startTimeoutMs)
@@ -67,10 +56,10 @@ export async function powerControl(
       control = { setting, accepted, lost, cluster, noticed: await refuses(node) }
     }
   } finally {
-    node.signal('SIGCONT')
+    // It has said what it had to say; its clients have nobody to wait for.
+    await node.end()
     await load.abandon()
   }
-  await node.stop()
   await server.stop()
   await disk.remove()
   const { lost, accepted, noticed } = control

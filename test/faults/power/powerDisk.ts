@@ -31,14 +31,16 @@ export class PowerDisk {
   readonly #kind: DiskKind
   #generation = 0
 
-  static async make(folder: string, kind: DiskKind): Promise<PowerDisk> {
-    await mkdir(folder, { mode: 0o711 })
+  /** With a copy of a file system that makeImage has made. */
+  static async copyOf(image: string, folder: string, kind: DiskKind): Promise<PowerDisk> {
+    await mkdir(folder, { recursive: true, mode: 0o711 })
     const disk = new PowerDisk(folder, kind)
     if (kind === 'writeBack') {
-      await makeFileSystem(disk.#image, outerMiB)
+      await makeImage(disk.#image, outerMiB)
       await mountImage(disk.#image, disk.#outer)
     }
-    await makeFileSystem(disk.#innerImage, imageMiB)
+    await run('cp', ['--sparse=always', image, disk.#innerImage])
+    await settle(disk.#innerImage)
     await mountImage(disk.#innerImage, disk.mountPoint)
     return disk
   }
@@ -46,7 +48,7 @@ export class PowerDisk {
   private constructor(folder: string, kind: DiskKind) {
     this.#folder = folder
     this.#kind = kind
-    this.mountPoint = join(folder, 'mounted')
+    this.mountPoint = mountPointIn(folder)
   }
 
   /** From now on nothing gets to the disk any more. */
@@ -90,11 +92,20 @@ export class PowerDisk {
   }
 }
 
-async function makeFileSystem(image: string, sizeMiB: number): Promise<void> {
+/** An empty file system. */
+export async function makeImage(image: string, sizeMiB = imageMiB): Promise<void> {
   await run('truncate', [`--size=${sizeMiB}M`, image])
   await run('mkfs.ext4', ['-q', '-F', '-N', '8192', '-E', 'lazy_itable_init=0', image])
-  // What a disk is before it is used is on it for good.
-  await run('sync', [image])
+}
+
+/** Where a disk in this folder is mounted. */
+export function mountPointIn(folder: string): string {
+  return join(folder, 'mounted')
+}
+
+/** What is on a disk before it is used is on it for good. */
+function settle(file: string): Promise<string> {
+  return run('sync', [file])
 }
 
 function shutDown(mountPoint: string): Promise<string> {

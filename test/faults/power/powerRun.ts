@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createRandom } from '../../../src/demo/random.ts'
 import type { BuiltService } from '../../nodes/support/builtService.ts'
@@ -12,8 +10,9 @@ import { monotonicUs } from '../history/recorder.ts'
 import { ClientLoad } from '../support/clientLoad.ts'
 import { caughtUp, judge } from '../support/judge.ts'
 import { SupervisedNode } from '../support/supervisedNode.ts'
-import { type DiskKind, PowerDisk } from './powerDisk.ts'
-import { PowerServer } from './powerServer.ts'
+import { type PowerBase, startOnCopy, startTimeoutMs } from './powerBase.ts'
+import type { DiskKind, PowerDisk } from './powerDisk.ts'
+import type { PowerServer } from './powerServer.ts'
 
 /** Whose power it was: that of the database's machine alone, or that of the node as well. */
 export type CutOf = 'database' | 'everything'
@@ -38,7 +37,7 @@ export interface PowerRun {
 
 export interface PowerPlan {
   readonly service: BuiltService
-  readonly folder: string
+  readonly base: PowerBase
   readonly disk: DiskKind
   readonly cuts: number
   readonly seed: number
@@ -50,7 +49,6 @@ export const diskTitles: Readonly<Record<DiskKind, string>> = {
   writeBack: 'a disk that keeps only what it was told to flush',
 }
 
-const startTimeoutMs = 60_000
 const patienceMs = 30_000
 /** For so long the service may go on, and promise, after the cut: what it promises then counts as well. */
 const afterCutMs = 100
@@ -70,13 +68,11 @@ const atOnce: ReadonlySet<FaultType> = new Set([
 
 /** Power cuts under load; after each, and at the end, holds what the clients were told against what the disk has kept. */
 export async function powerRun(plan: PowerPlan): Promise<PowerRun> {
-  const { service, folder, cuts: count, progress } = plan
+  const { service, base, cuts: count, progress } = plan
   const startedMs = performance.now()
   const title = diskTitles[plan.disk]
   const random = createRandom(plan.seed).fork(title)
-  await mkdir(folder, { mode: 0o711 })
-  const disk = await PowerDisk.make(join(folder, 'disk'), plan.disk)
-  const server = await PowerServer.start(join(disk.mountPoint, 'data'), join(folder, 'postgres.log'))
+  const { disk, server } = await startOnCopy(base, plan.disk)
   const node = await SupervisedNode.start(service, 'node', { DATABASE_URL: server.connectionString })
   await node.ready(startTimeoutMs)
   const load = await ClientLoad.start({ urls: [node.url], random })

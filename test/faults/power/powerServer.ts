@@ -5,17 +5,15 @@ import {
   stopServer,
 } from '../../../src/postgres/embedded/serverProcess.ts'
 import { until } from '../../nodes/support/until.ts'
-import { answers, prepareServer } from '../support/preparedServer.ts'
+import { answers, type PreparedServer } from '../support/preparedServer.ts'
 import { childrenOf, isAlive, signalProcess } from '../support/serverProcesses.ts'
 
-/** A disk small enough to be copied in no time. */
-const smallWal = { min_wal_size: '80MB', max_wal_size: '256MB' }
 const recoveryMsMax = 60_000
 
 /** PostgreSQL on a disk whose power is cut: nobody starts it again but who has brought the disk back. */
 export class PowerServer {
   readonly connectionString: string
-  #start: ServerStart
+  readonly #start: ServerStart
   #server: ServerProcess
 
   private constructor(connectionString: string, start: ServerStart, server: ServerProcess) {
@@ -24,19 +22,10 @@ export class PowerServer {
     this.#server = server
   }
 
-  /** `logFile`: not on that disk. */
-  static async start(dataDir: string, logFile: string): Promise<PowerServer> {
-    const { connectionString, start } = await prepareServer(dataDir, { logFile, settings: smallWal })
+  static async start({ connectionString, start }: PreparedServer): Promise<PowerServer> {
     const server = new PowerServer(connectionString, start, await spawnServer(start))
     await server.#answers()
     return server
-  }
-
-  /** In order, and again with other settings. */
-  async restartWith(settings: Readonly<Record<string, string>>): Promise<void> {
-    await this.stop()
-    this.#start = { ...this.#start, settings: { ...this.#start.settings, ...settings } }
-    await this.startAgain()
   }
 
   /** Milliseconds until it answers. */

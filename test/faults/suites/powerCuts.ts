@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { faultText } from '../history/faults.ts'
+import { makePowerBase, type PowerBase } from '../power/powerBase.ts'
 import { type ControlSetting, type PowerControl, powerControl } from '../power/powerControl.ts'
 import { type DiskKind, powerDiskPrograms } from '../power/powerDisk.ts'
 import { type PowerCut, type PowerRun, powerRun } from '../power/powerRun.ts'
@@ -9,7 +9,7 @@ import { keepHistory } from '../support/keepHistory.ts'
 import { missing } from '../support/run.ts'
 import { spread } from '../support/spread.ts'
 
-const cutsOf = { short: 2, long: 15 }
+const cutsOf = { short: { writeThrough: 2, writeBack: 1 }, long: { writeThrough: 15, writeBack: 15 } }
 /** A control that lost nothing is tried again: with synchronous_commit off, only the last moments are lost. */
 const controlAttemptsMax = 5
 
@@ -20,28 +20,27 @@ export const powerCuts: Suite = {
     const lacking = await missing(powerDiskPrograms)
     if (lacking !== null) return { faults: [], notRun: [`power cuts: ${lacking}`], figures: {}, markdown: '' }
     const { service, seed, progress, rounds, short } = context
-    const folder = join(context.scratch, 'power-cuts')
-    await mkdir(folder, { mode: 0o711 })
-    const cuts = rounds === null ? (short ? cutsOf.short : cutsOf.long) : Math.ceil(rounds / 2)
+    const base = await makePowerBase(service, join(context.scratch, 'power-cuts'))
     const runs: PowerRun[] = []
     for (const [index, disk] of (['writeThrough', 'writeBack'] as const satisfies DiskKind[]).entries()) {
-      const own = { service, folder: join(folder, disk), seed: seed + index, progress }
+      const own = { service, base, seed: seed + index, progress }
+      const cuts = rounds === null ? cutsOf[short ? 'short' : 'long'][disk] : Math.ceil(rounds / 2)
       const run = await powerRun({ ...own, disk, cuts })
       if (context.keep || run.verdict.total > 0) await keepHistory(context.results, `power-${disk}`, run.calls)
       runs.push({ ...run, calls: [] })
     }
     const controls: PowerControl[] = []
     for (const setting of ['fsync', 'synchronous_commit'] as const)
-      controls.push(...(await control(context, folder, setting)))
+      controls.push(...(await control(context, base, setting)))
     return report(runs, controls)
   },
 }
 
-async function control(context: SuiteContext, folder: string, setting: ControlSetting): Promise<PowerControl[]> {
+async function control(context: SuiteContext, base: PowerBase, setting: ControlSetting): Promise<PowerControl[]> {
   const { service, seed, progress } = context
   const controls: PowerControl[] = []
   for (let attempt = 1; attempt <= controlAttemptsMax; attempt += 1) {
-    const own = { service, folder: join(folder, `${setting}-${attempt}`), seed: seed + attempt, progress }
+    const own = { service, base, seed: seed + attempt, progress }
     const one = await powerControl(own, setting)
     controls.push(one)
     if (one.lost > 0 && (context.short || attempt >= 3)) break

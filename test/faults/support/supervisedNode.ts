@@ -57,6 +57,13 @@ export class SupervisedNode {
     this.#process.signal(signal)
   }
 
+  /** -9, for good. */
+  async end(): Promise<void> {
+    this.#stopping = true
+    await this.#process.kill()
+    await this.#running
+  }
+
   /** In order, for good. */
   async stop(): Promise<void> {
     this.#stopping = true
