@@ -94,6 +94,11 @@ export class Writer {
     const head = headBefore + BigInt(count)
     this.#options.ownAppends.appended(headBefore, chains, answers)
     this.#options.guard.saw(head)
+    const last = chains
+      .findLast((_, index) => answers[index]?.kind === 'appended')
+      ?.links.at(-1)
+      ?.request.events.at(-1)
+    if (last !== undefined) this.#options.guard.sawEvent({ ...last, position: head })
     if (count > 0) this.#options.onAppended(head)
   }
 
@@ -118,7 +123,10 @@ export class Writer {
       logger.error({ streams: chains.length }, 'The outcome of an append stays unknown')
       return { kind: 'unknown' }
     }
-    for (const { position } of found.values()) this.#options.onAppended(position)
+    for (const { position } of found.values()) {
+      this.#options.guard.saw(position)
+      this.#options.onAppended(position)
+    }
     return { kind: 'settled', found }
   }
 
