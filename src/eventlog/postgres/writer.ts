@@ -143,7 +143,7 @@ export class Writer {
       if (usable !== null) return usable
       if (this.#closed.signal.aborted || this.#options.guard.isBroken) return null
       this.#reconnect()
-      const leftMs = (this.#downSinceMs ?? Date.now()) + this.#options.patienceMs - Date.now()
+      const leftMs = (this.#downSinceMs ?? performance.now()) + this.#options.patienceMs - performance.now()
       if (leftMs <= 0) return null
       await this.#changed.wait(this.#closed.signal, leftMs)
     }
@@ -158,7 +158,7 @@ export class Writer {
 
   #reconnect(): void {
     if (this.#connecting !== null || this.#session?.isUsable === true) return
-    this.#downSinceMs ??= Date.now()
+    this.#downSinceMs ??= performance.now()
     this.#connecting = this.#connect().finally(() => {
       this.#connecting = null
       this.#changed.wake()
@@ -173,7 +173,7 @@ export class Writer {
         const session = await this.#newSession()
         if (!session.isUsable) continue
         this.#session = session
-        logger.info({ downMs: Date.now() - (this.#downSinceMs ?? Date.now()) }, 'Connected to the event log again')
+        logger.info({ downMs: Math.round(performance.now() - (this.#downSinceMs ?? performance.now())) }, 'Connected to the event log again')
         this.#downSinceMs = null
         return
       } catch (error) {
