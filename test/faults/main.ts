@@ -13,10 +13,11 @@ import { readHistory } from './history/recorder.ts'
 import type { Suite, SuiteReport } from './suite.ts'
 import { crashes } from './suites/crashes.ts'
 import { powerCuts } from './suites/powerCuts.ts'
+import { sickStores } from './suites/sickStores.ts'
 
 // npm run faults: the service under real faults. This file is built into .faults/test/faults (scripts/buildFaults.mjs).
 
-const suites: readonly Suite[] = [crashes, powerCuts]
+const suites: readonly Suite[] = [crashes, powerCuts, sickStores]
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }
