@@ -72,7 +72,7 @@ export async function createFaultyNetwork(connectionString: string): Promise<Fau
     stall() {
       for (const pair of pairs) {
         pairs.delete(pair)
-        orphans.push(pair.server)
+        orphans.push(pair.client, pair.server)
         pair.client.removeAllListeners('data').pause()
         pair.server.removeAllListeners('data').pause()
       }
