@@ -10,6 +10,7 @@ import { mountTmpfs, unmount } from '../support/mounts.ts'
 import { SupervisedNode } from '../support/supervisedNode.ts'
 import { SupervisedPostgres } from '../support/supervisedPostgres.ts'
 import { FaultyWay } from './faultyWay.ts'
+import type { NodeClock } from './nodeClock.ts'
 
 const mebibyte = 1_048_576
 /** Small enough to be filled at once; large enough for what a run writes. */
@@ -26,18 +27,28 @@ export class SickRig {
   readonly way: FaultyWay
   readonly node: SupervisedNode
   readonly load: ClientLoad
+  /** Null: that of the machine. */
+  readonly clock: NodeClock | null
 
-  static async start(service: BuiltService, folder: string, seed: number): Promise<SickRig> {
+  static async start(
+    service: BuiltService,
+    folder: string,
+    seed: number,
+    clock: NodeClock | null = null,
+  ): Promise<SickRig> {
     await mkdir(folder, { mode: 0o711 })
     const mountPoint = join(folder, 'store')
     await mountTmpfs(mountPoint, storeBytes)
     const logFile = join(folder, 'postgres.log')
     const server = await SupervisedPostgres.start(join(mountPoint, 'data'), { settings, logFile })
     const way = await FaultyWay.to(server.connectionString)
-    const node = await SupervisedNode.start(service, 'node', { DATABASE_URL: way.connectionString })
+    const node = await SupervisedNode.start(service, 'node', {
+      ...clock?.environment,
+      DATABASE_URL: way.connectionString,
+    })
     await node.ready(startTimeoutMs)
     const load = await ClientLoad.start({ urls: [node.url], random: createRandom(seed).fork('sick') })
-    return new SickRig(mountPoint, server, way, node, load)
+    return new SickRig(mountPoint, server, way, node, load, clock)
   }
 
   private constructor(
@@ -46,12 +57,14 @@ export class SickRig {
     way: FaultyWay,
     node: SupervisedNode,
     load: ClientLoad,
+    clock: NodeClock | null,
   ) {
     this.mountPoint = mountPoint
     this.server = server
     this.way = way
     this.node = node
     this.load = load
+    this.clock = clock
   }
 
   /** A session that does not go by the way. */
