@@ -15,8 +15,8 @@ export interface PowerControl {
   readonly accepted: number
   /** Accepted, and not there after the cut. */
   readonly lost: number
-  /** `gone`: the cluster could not be brought back at all. */
-  readonly cluster: 'back' | 'gone'
+  /** Of a cluster that could not be brought back at all; null: it recovered. */
+  readonly lastWords: string | null
   /** How the node that had outlived its database took it; null: there was no database to tell it. */
   readonly noticed: boolean | null
 }
@@ -44,16 +44,16 @@ export async function powerControl(
     await cutPower('database', disk, server, node)
     const { accepted } = load.watch
     await disk.powerUp()
-    const cluster = await server.startAgain().then(
-      () => 'back' as const,
-      () => 'gone' as const,
+    const lastWords = await server.startAgain().then(
+      () => null,
+      () => server.lastWords(),
     )
-    if (cluster === 'gone') control = { setting, accepted, lost: accepted, cluster, noticed: null }
+    if (lastWords !== null) control = { setting, accepted, lost: accepted, lastWords, noticed: null }
     else {
       const log = await readLogFromDatabase(server.connectionString)
       const lost = checkHistory({ calls: load.calls.slice(), log }).counts.lost_write ?? 0
       node.signal('SIGCONT')
-      control = { setting, accepted, lost, cluster, noticed: await refuses(node) }
+      control = { setting, accepted, lost, lastWords, noticed: await refuses(node) }
     }
   } finally {
     // It has said what it had to say; its clients have nobody to wait for.
@@ -62,8 +62,9 @@ export async function powerControl(
   }
   await server.stop()
   await disk.remove()
-  const { lost, accepted, noticed } = control
-  progress(`control, ${setting}=off: ${lost} of ${accepted} lost, ${noticed === true ? 'noticed' : 'not noticed'}`)
+  const { lost, accepted, noticed, lastWords } = control
+  const then = lastWords ?? (noticed === true ? 'noticed' : 'not noticed')
+  progress(`control, ${setting}=off: ${lost} of ${accepted} lost, ${then}`)
   return control
 }
 

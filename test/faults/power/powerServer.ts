@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import {
   type ServerProcess,
   type ServerStart,
@@ -34,6 +35,12 @@ export class PowerServer {
     this.#server = await spawnServer(this.#start)
     await this.#answers()
     return performance.now() - startedMs
+  }
+
+  /** Why it could not start, in its own words. */
+  async lastWords(): Promise<string> {
+    const lines = (await readFile(this.#start.logFile, 'utf8')).split('\n')
+    return lines.findLast((line) => /PANIC|FATAL/.test(line))?.replace(/^.*(?=PANIC|FATAL)/, '') ?? 'it did not start'
   }
 
   /** All its processes, as a machine without power has none. */

@@ -47,12 +47,14 @@ const behindMs = 300
  */
 export async function failOver(
   service: BuiltService,
+  template: string,
   folder: string,
   kind: StandbyKind,
   seed: number,
 ): Promise<FailOver> {
   await mkdir(folder, { mode: 0o711 })
   const [primaryDir, standbyDir] = [join(folder, 'primary'), join(folder, 'standby')]
+  await run('cp', ['--archive', template, primaryDir])
   const prepared = await prepareServer(primaryDir, { settings: { min_wal_size: '80MB', shared_buffers: '64MB' } })
   await mkdir(standbyDir, { mode: 0o711 })
   await run('cp', ['--archive', join(primaryDir, 'postgres'), standbyDir])
@@ -88,7 +90,7 @@ export async function failOver(
   const load = await ClientLoad.start({ urls: [node.url], random: createRandom(seed).fork(kind) })
   let failedOver: Omit<FailOver, 'verdict' | 'calls'>
   try {
-    await load.while(load.watch.more(500, 10_000))
+    await load.while(load.watch.more(300, 10_000))
     if (kind === 'asynchronous') {
       stream.set('delay', behindMs)
       await load.while(load.watch.more(200, 5_000))

@@ -3,11 +3,20 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /**
  * `pass`: carries everything. `delay`: carries it late. `reset`: connections are reset, new ones too. `cutInCommit`: an append
- * reaches the server whole, and the client sees its connection reset before the answer. `halfCommit`: half of an append
+ * reaches the server whole, and both see their connection end before the answer. `cutUnheard`: the client does; the server is
+ * told nothing. `halfCommit`: half of an append
  * reaches the server, then both see a reset. `halfOpen`: what the client sends arrives, no answer comes back, and nobody is
  * told. `blackHole`: nothing arrives anywhere, and nobody is told.
  */
-export type WayMode = 'pass' | 'delay' | 'reset' | 'cutInCommit' | 'halfCommit' | 'halfOpen' | 'blackHole'
+export type WayMode =
+  | 'pass'
+  | 'delay'
+  | 'reset'
+  | 'cutInCommit'
+  | 'cutUnheard'
+  | 'halfCommit'
+  | 'halfOpen'
+  | 'blackHole'
 
 interface Pair {
   readonly client: Socket
@@ -16,8 +25,9 @@ interface Pair {
   lost: boolean
 }
 
-/** Named in every message that appends. */
+/** Named in every message that appends; a new session sends one with nothing in it, which is shorter than any other. */
 const appendStatement = Buffer.from('waybill_append')
+const appendBytesMin = 600
 
 /** The way between a node and its database server, or between two servers, to be made bad and good again. */
 export class FaultyWay {
@@ -100,11 +110,12 @@ export class FaultyWay {
         setTimeout(() => to.writable && to.write(bytes), this.#delayMs)
         return
       case 'cutInCommit':
+      case 'cutUnheard':
         to.write(bytes)
-        if (forwards && bytes.includes(appendStatement)) this.#cutClient(pair)
+        if (forwards && isAppend(bytes)) this.#cutClient(pair)
         return
       case 'halfCommit':
-        if (!forwards || !bytes.includes(appendStatement)) to.write(bytes)
+        if (!forwards || !isAppend(bytes)) to.write(bytes)
         else to.write(bytes.subarray(0, bytes.length >> 1), () => reset(pair))
         return
       case 'halfOpen':
@@ -116,12 +127,17 @@ export class FaultyWay {
     }
   }
 
-  /** The server is told nothing, goes on, and answers into the void until it notices. */
-  #cutClient(pair: Pair): void {
-    pair.client.removeAllListeners('close')
-    pair.client.resetAndDestroy()
-    pair.server.removeAllListeners('data').resume()
+  /** The server goes on, and answers into the void until it notices. */
+  #cutClient({ client, server }: Pair): void {
+    client.removeAllListeners('close')
+    client.resetAndDestroy()
+    server.removeAllListeners('data').resume()
+    if (this.#mode === 'cutInCommit') server.end()
   }
+}
+
+function isAppend(bytes: Buffer): boolean {
+  return bytes.length >= appendBytesMin && bytes.includes(appendStatement)
 }
 
 function reset({ client, server }: Pair): void {

@@ -7,10 +7,12 @@ import type { Verdict } from '../history/checkHistory.ts'
 import { ClientLoad } from '../support/clientLoad.ts'
 import { caughtUp, judge } from '../support/judge.ts'
 import { mountTmpfs, unmount } from '../support/mounts.ts'
+import { run } from '../support/run.ts'
 import { SupervisedNode } from '../support/supervisedNode.ts'
 import { SupervisedPostgres } from '../support/supervisedPostgres.ts'
 import { FaultyWay } from './faultyWay.ts'
 import type { NodeClock } from './nodeClock.ts'
+import { SteadyReader } from './reader.ts'
 
 const mebibyte = 1_048_576
 /** Small enough to be filled at once; large enough for what a run writes. */
@@ -29,9 +31,12 @@ export class SickRig {
   readonly load: ClientLoad
   /** Null: that of the machine. */
   readonly clock: NodeClock | null
+  readonly #reader: SteadyReader
 
+  /** `template`: a cluster of prepareServer's, to be copied. */
   static async start(
     service: BuiltService,
+    template: string,
     folder: string,
     seed: number,
     clock: NodeClock | null = null,
@@ -40,6 +45,7 @@ export class SickRig {
     const mountPoint = join(folder, 'store')
     await mountTmpfs(mountPoint, storeBytes)
     const logFile = join(folder, 'postgres.log')
+    await run('cp', ['--archive', template, join(mountPoint, 'data')])
     const server = await SupervisedPostgres.start(join(mountPoint, 'data'), { settings, logFile })
     const way = await FaultyWay.to(server.connectionString)
     const node = await SupervisedNode.start(service, 'node', {
@@ -47,8 +53,10 @@ export class SickRig {
       DATABASE_URL: way.connectionString,
     })
     await node.ready(startTimeoutMs)
-    const load = await ClientLoad.start({ urls: [node.url], random: createRandom(seed).fork('sick') })
-    return new SickRig(mountPoint, server, way, node, load, clock)
+    const random = createRandom(seed).fork('sick')
+    const load = await ClientLoad.start({ urls: [node.url], random })
+    const reader = new SteadyReader(node.url, load, random.fork('reader'))
+    return new SickRig(mountPoint, server, way, node, load, reader, clock)
   }
 
   private constructor(
@@ -57,6 +65,7 @@ export class SickRig {
     way: FaultyWay,
     node: SupervisedNode,
     load: ClientLoad,
+    reader: SteadyReader,
     clock: NodeClock | null,
   ) {
     this.mountPoint = mountPoint
@@ -64,6 +73,7 @@ export class SickRig {
     this.way = way
     this.node = node
     this.load = load
+    this.#reader = reader
     this.clock = clock
   }
 
@@ -79,6 +89,7 @@ export class SickRig {
 
   /** Ends the load, and holds what the clients were told against what is left. */
   async finish(): Promise<Verdict> {
+    await this.#reader.stop()
     await this.load.finish()
     await caughtUp(this.node.url, patienceMs)
     await this.node.stop()

@@ -84,6 +84,8 @@ function bad(mode: WayMode, title: string, ms: number, writes: StoreFault['write
 export const network = {
   slow: (ms: number) => bad('delay', 'every packet comes 200 ms late', ms, 'go on', 200),
   cutInCommit: (ms: number) => bad('cutInCommit', 'connections are cut in the middle of a commit', ms, 'either'),
+  cutUnheard: (ms: number) =>
+    bad('cutUnheard', 'connections are cut in the middle of a commit, and the server is not told', ms, 'either'),
   halfCommit: (ms: number) => bad('halfCommit', 'connections are cut in the middle of a message', ms, 'fail'),
   halfOpen: (ms: number) =>
     bad('halfOpen', 'connections are half open: no answer comes back', ms, ms > silenceMs ? 'fail' : 'either'),

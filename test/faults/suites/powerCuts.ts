@@ -9,7 +9,7 @@ import { keepHistory } from '../support/keepHistory.ts'
 import { missing } from '../support/run.ts'
 import { spread } from '../support/spread.ts'
 
-const cutsOf = { short: { writeThrough: 2, writeBack: 1 }, long: { writeThrough: 15, writeBack: 15 } }
+const cutsOf = { short: { writeThrough: 1, writeBack: 1 }, long: { writeThrough: 15, writeBack: 15 } }
 /** A control that lost nothing is tried again: with synchronous_commit off, only the last moments are lost. */
 const controlAttemptsMax = 5
 
@@ -103,11 +103,11 @@ function tables(figures: {
     '',
     markdownTable(
       ['control', 'accepted', 'lost', 'the cluster', 'the node has noticed'],
-      figures.controls.map(({ setting, accepted, lost, cluster, noticed }) => [
+      figures.controls.map(({ setting, accepted, lost, lastWords, noticed }) => [
         `${setting}=off`,
         accepted,
         lost,
-        cluster,
+        lastWords ?? 'recovered',
         noticed === null ? '-' : noticed ? 'yes' : 'no',
       ]),
     ),

@@ -17,6 +17,7 @@ import {
 } from '../sick/storeFaults.ts'
 import { markdownTable, type Suite, type SuiteContext, type SuiteReport } from '../suite.ts'
 import { keepHistory } from '../support/keepHistory.ts'
+import { prepareServer } from '../support/preparedServer.ts'
 import { missing } from '../support/run.ts'
 
 const programs = ['mount', 'umount', 'fallocate'] as const
@@ -32,7 +33,7 @@ const shortFaults: readonly StoreFault[] = [
 
 const longFaults: readonly StoreFault[] = [
   ...[hang(1_000), hang(10_000), diskFull(10_000)],
-  ...[network.slow(10_000), network.cutInCommit(10_000), network.halfCommit(10_000)],
+  ...[network.slow(10_000), network.cutInCommit(10_000), network.cutUnheard(10_000), network.halfCommit(10_000)],
   ...[network.halfOpen(20_000), network.blackHole(20_000), network.reset(10_000)],
   ...[connectionsTaken(10_000), readsBlocked(10_000), longTransaction(20_000)],
 ]
@@ -50,6 +51,7 @@ export const sickStores: Suite = {
     if (lacking !== null) return { faults: [], notRun: [`sick stores: ${lacking}`], figures: {}, markdown: '' }
     const folder = join(context.scratch, 'sick-stores')
     await mkdir(folder, { mode: 0o711 })
+    await prepareServer(templateIn(folder))
     const clock = await NodeClock.make(folder)
     const notRun = clock === null ? ["clocks that jump: the system lacks libfaketime (Debian's package faketime)"] : []
     const runs: SickStores = { faults: [], figures: [], verdicts: [], failOvers: [] }
@@ -58,6 +60,11 @@ export const sickStores: Suite = {
     await failOvers(context, folder, runs)
     return { ...report(runs), notRun }
   },
+}
+
+/** The cluster that all others begin as. */
+function templateIn(folder: string): string {
+  return join(folder, 'template')
 }
 
 interface SickStores {
@@ -76,7 +83,7 @@ async function runOne(
   clock: NodeClock | null,
   runs: SickStores,
 ): Promise<void> {
-  const rig = await SickRig.start(service, join(folder, `rig-${index}`), seed + index, clock)
+  const rig = await SickRig.start(service, templateIn(folder), join(folder, `rig-${index}`), seed + index, clock)
   const found: string[] = []
   for (const fault of list) {
     const one = await sickOnce(rig, fault, found)
@@ -95,10 +102,10 @@ async function failOvers(context: SuiteContext, folder: string, runs: SickStores
   for (let n = 0; n < (short ? 1 : (rounds ?? repeats)); n += 1) {
     for (const kind of ['synchronous', 'asynchronous'] as const) {
       const name = `fail-over-${kind}-${n}`
-      const one = await failOver(service, join(folder, name), kind, seed + n)
+      const one = await failOver(service, templateIn(folder), join(folder, name), kind, seed + n)
       const { accepted, lost, refuses, backMs, verdict } = one
       const end = refuses ? 'the node refuses' : `back after ${backMs ?? '-'} ms`
-      progress(`fail-over to an ${kind} standby: ${lost} of ${accepted} lost, ${end}`)
+      progress(`fail-over to the ${kind} standby: ${lost} of ${accepted} lost, ${end}`)
       const found = [...judgeFailOver(one), ...(verdict?.faults ?? []).map(faultText)]
       if (keep || found.length > 0) await keepHistory(results, name, one.calls)
       runs.faults.push(...found)
