@@ -86,6 +86,13 @@ export const environmentSchema = z.object({
   }),
   WAYBILL_LOG_REQUESTS: flag('A log line for each request. Halves what the service can take.'),
   WAYBILL_SHUTDOWN_S_MAX: integer(25, 1, 600, 'Longest orderly shutdown; then what is left is cut off.'),
+  WAYBILL_FAILED_WRITES_S_MAX: integer(
+    0,
+    0,
+    86_400,
+    'When writes have failed for so long, and none has succeeded, the node finishes what it has and exits with code 1, ' +
+      'to be started anew by its supervisor. 0: never.',
+  ),
   WAYBILL_BODY_BYTES_MAX: integer(api.bodyBytesMax, kibibyte, 900_000, 'A JSON body, and each line of a bulk request.'),
   WAYBILL_ARRIVING_BYTES_MAX: integer(
     api.arrivingBytesMax,
@@ -186,6 +193,8 @@ export interface Config {
   readonly logLevel: string
   readonly logRequests: boolean
   readonly shutdownMsMax: number
+  /** Null: a node stays, however long its writes fail. */
+  readonly failedWritesMsMax: number | null
   /** 0: no self-audit. */
   readonly auditIntervalMs: number
   readonly apiLimits: ApiLimits
@@ -241,6 +250,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     logRequests: values.WAYBILL_LOG_REQUESTS,
     auditIntervalMs: values.WAYBILL_AUDIT_INTERVAL_MS,
     shutdownMsMax: values.WAYBILL_SHUTDOWN_S_MAX * 1_000,
+    failedWritesMsMax: values.WAYBILL_FAILED_WRITES_S_MAX === 0 ? null : values.WAYBILL_FAILED_WRITES_S_MAX * 1_000,
     apiLimits: {
       bodyBytesMax: values.WAYBILL_BODY_BYTES_MAX,
       arrivingBytesMax: values.WAYBILL_ARRIVING_BYTES_MAX,

@@ -2,7 +2,7 @@
 import { pino } from 'pino'
 import pinoPretty from 'pino-pretty'
 import { type Config, ConfigError, environmentSchema, readConfig } from './config.ts'
-import { type Service, startService, version } from './service.ts'
+import { FailedWritesError, type Service, startService, version } from './service.ts'
 import { startupError } from './startupError.ts'
 
 const usage = `Waybill ${version}: tells where every JSON is.
@@ -84,7 +84,7 @@ async function main(): Promise<void> {
       complain(failureText ?? 'The orderly shutdown took too long; what was left is cut off.')
       process.exit(1)
     },
-    failureText === null ? config.shutdownMsMax : failedStopMsMax,
+    failure === null || failure instanceof FailedWritesError ? config.shutdownMsMax : failedStopMsMax,
   )
   await service.stop()
   clearTimeout(late)

@@ -40,13 +40,13 @@ export async function openLog(config: Config, database: LogDatabase): Promise<Lo
 
 /** Throws ConfigError: whoever set EVENTSTORE_URL would find all operations gone, and the read model dropped. */
 async function refuseSecondLog(database: LogDatabase): Promise<void> {
-  const inPostgres = await openPostgresEventLog({ ...database, allowUnsafeDurability: true })
+  const inPostgres = await openPostgresEventLog({ ...database, allowUnsafeDurability: true, whateverState: true })
   const head = await inPostgres.head()
   await inPostgres.close()
   if (head === 0n) return
   throw new ConfigError(
     `EVENTSTORE_URL: the log there is empty, and the one in PostgreSQL has ${head} events. Unset it to go on with those, ` +
-      'copy them (docs/operations.md), or give it a PostgreSQL database of its own.',
+      'copy them (waybill copy-log), or give it a PostgreSQL database of its own.',
   )
 }
 

@@ -6,8 +6,9 @@ import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
 import { type Config, ConfigError } from './config.ts'
-import type { EventLogLogger } from './eventlog/eventLog.ts'
+import type { EventLog, EventLogLogger } from './eventlog/eventLog.ts'
 import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
+import { watchWrites } from './eventlog/writeWatch.ts'
 import { openLog } from './openLog.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
@@ -24,7 +25,7 @@ export interface Service {
   readonly storage: string
   /** Whether requests need a key. */
   readonly keysNeeded: boolean
-  /** Rejects when the service cannot go on: its embedded database has ended. */
+  /** Rejects when the service cannot go on: its embedded database has ended, or its writes fail (FailedWritesError). */
   readonly failed: Promise<never>
   /** Says no more at `/readyz`, finishes what it has taken, and closes everything, in that order. Can be repeated. */
   stop(): Promise<void>
@@ -35,6 +36,11 @@ export interface ServiceOptions {
   readonly logger: ServiceLogger
   /** Told, in sentences, what takes time. */
   readonly progress?: (message: string) => void
+}
+
+/** Nothing could be written for as long as the configuration allows. What is under way can still be answered. */
+export class FailedWritesError extends Error {
+  override readonly name = 'FailedWritesError'
 }
 
 /** The version in package.json, which is beside `src` and `dist` alike. */
@@ -63,6 +69,18 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     return stopping
   }
 
+  /** A database with another history is an operator's affair: no node may come back by itself to serve that. */
+  const watched = (log: EventLog): EventLog =>
+    config.failedWritesMsMax === null
+      ? log
+      : watchWrites(log, {
+          failingMsMax: config.failedWritesMsMax,
+          onFailing() {
+            if (draining.signal.aborted || anotherHistory.signal.aborted) return
+            fail(new FailedWritesError('Nothing could be written for as long as WAYBILL_FAILED_WRITES_S_MAX allows'))
+          },
+        })
+
   try {
     const database = await openDatabase(config, progress, closers, (error) => {
       if (!draining.signal.aborted) fail(error)
@@ -88,7 +106,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     closers.push(() => access.close())
     refuseWithoutKeys(access, config)
     const commands = createCommandService({
-      log,
+      log: watched(log),
       clock: Date.now,
       limits: config.commandLimits,
       operationLimits: config.operationLimits,

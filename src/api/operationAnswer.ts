@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type LoadedOperation, UnreadableStreamError } from '../commands/commandService.ts'
 import { operationBody } from '../operation/view.ts'
-import type { OperationRow } from '../projections/readModel.ts'
+import { type OperationRow, type ReadAt, ReadModelUnavailableError } from '../projections/readModel.ts'
 import type { ApiContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
@@ -20,7 +20,8 @@ export interface OperationQuestion {
 }
 
 /**
- * The fresher of this node's memory and the read model. The log is asked when neither knows the operation, so that what
+ * The fresher of this node's memory and the read model; memory alone, up to the position it says, while the read model does
+ * not answer. The log is asked when neither knows the operation, so that what
  * was accepted is never 404, when the row is parked, and for `consistency=strong`. Throws ProblemError.
  */
 export async function findOperation(
@@ -32,8 +33,13 @@ export async function findOperation(
   const min = minPosition === undefined ? 0n : positionOf(context, minPosition, 'minPosition')
   if (consistency === 'strong') return fromLog(context, id, min, null)
   for (let waited = false; ; waited = true) {
-    const { value: row, position: checkpoint } = await context.readModel.operation(id)
+    const read = await rowUnlessSilent(context, id)
     const cached = context.commands.cached(id)
+    if (read instanceof ReadModelUnavailableError) {
+      if (cached === null || cached.position < min) throw read
+      return fromState(context, cached, cached.position, null)
+    }
+    const { value: row, position: checkpoint } = read
     if (cached !== null && (row === null || (row.parked === null && cached.state.revision >= row.revision))) {
       // Nothing of this operation lies between its last event in memory and the checkpoint the row was read at. Where there
       // is no row, it may be parked from its first event on: then the checkpoint says nothing of it.
@@ -43,6 +49,31 @@ export async function findOperation(
     if (row === null || row.parked !== null) return fromLog(context, id, min, row)
     if (checkpoint >= min) return fromRow(context, row, checkpoint)
     if (waited || !(await visible(context, min, waitMs(context, headers)))) throw notYetVisible(context)
+  }
+}
+
+/** With something to show in memory, nobody waits longer than this for a read model that does not answer. */
+const silenceMsMax = 1_000
+
+/** The error in place of the row where memory has something to show instead. */
+async function rowUnlessSilent(
+  { readModel, commands }: ApiContext,
+  id: string,
+): Promise<ReadAt<OperationRow | null> | ReadModelUnavailableError> {
+  const read = readModel.operation(id)
+  if (commands.cached(id) === null) return read
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<ReadModelUnavailableError>((resolve) => {
+    timer = setTimeout(() => resolve(new ReadModelUnavailableError('The read model is silent')), silenceMsMax)
+  })
+  const answer = read.catch((error: unknown) => {
+    if (error instanceof ReadModelUnavailableError) return error
+    throw error
+  })
+  try {
+    return await Promise.race([answer, silence])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

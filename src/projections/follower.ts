@@ -62,15 +62,15 @@ export class Follower {
     const stopListening = settings.signal.onChange(() => queue.wake())
     let position = from
     let committing: Promise<void> = Promise.resolve()
-    let startedAt = 0
+    let startedAt = Number.NEGATIVE_INFINITY
     try {
       while (!shouldEnd()) {
         check()
         await this.#gather(queue, startedAt)
         const events = queue.take(this.#eventsWanted, batchBytesMax)
         if (events.length === 0) continue
-        startedAt = Date.now()
-        lag.working(startedAt, events[0])
+        startedAt = performance.now()
+        lag.working(Date.now(), events[0])
         const folding = memory.folding(position)
         const newer = await memory.fold(rows, folding, events, settings.confirmed)
         const batch = folding.finish()
@@ -108,7 +108,7 @@ export class Follower {
       if (queue.length === 0) return onIdle()
     }
     for (;;) {
-      const left = startedAt + (settings.windowMs ?? 12) - Date.now()
+      const left = startedAt + (settings.windowMs ?? 12) - performance.now()
       const last = queue.lastPosition
       if (left <= 0 || queue.length >= this.#eventsMax || queue.full || shouldEnd() || last === null) return
       if (settings.signal.waitsWithin(last)) return

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { AnotherLogError, LogUnavailableError } from '../../src/eventlog/eventLog.ts'
-import { DurabilityOffError, IdentityGuard, IndirectConnectionError } from '../../src/eventlog/postgres/identity.ts'
+import {
+  DurabilityOffError,
+  IdentityGuard,
+  IndirectConnectionError,
+  type Witness,
+} from '../../src/eventlog/postgres/identity.ts'
 
 const healthy = {
   logId: '11111111-1111-4111-8111-111111111111',
@@ -13,9 +18,26 @@ const healthy = {
   pid: '42',
 }
 
+const events = [
+  { position: 6n, data: '{"n":6}', metadata: '{"hash":"f"}' },
+  { position: 7n, data: '{"n":7}', metadata: '{"hash":"0"}' },
+]
+
 /** A connection to a server that says this of itself: what takes a fail-over or a lost disk to see. */
-function connection(said: Partial<typeof healthy> = {}): Parameters<IdentityGuard['admit']>[0] {
-  return { processID: 42, query: async () => ({ rows: [Object.values({ ...healthy, ...said })] }) }
+function connection(said: Partial<typeof healthy> = {}, held = events): Parameters<IdentityGuard['admit']>[0] {
+  const rows = ({ position, data, metadata }: Witness) => [String(position), data, metadata]
+  return {
+    processID: 42,
+    async query({ text, values }) {
+      if (text.includes('log_head')) return { rows: [Object.values({ ...healthy, ...said })] }
+      const [position] = values ?? []
+      return {
+        rows: (position === undefined ? held.slice(-1) : held.filter((one) => String(one.position) === position)).map(
+          rows,
+        ),
+      }
+    },
+  }
 }
 
 function createGuard(allowUnsafeDurability = false) {
@@ -28,7 +50,7 @@ function createGuard(allowUnsafeDurability = false) {
 describe('the guard on the log’s identity', () => {
   it.each([
     ['the cluster', { systemIdentifier: '7000000000000000002' }],
-    ['the timeline', { timeline: '00000002' }],
+    ['the timeline, backwards', { timeline: '00000000' }],
     ['the log id', { logId: '22222222-2222-4222-8222-222222222222' }],
     ['the head, backwards', { position: '6' }],
   ])('refuses a connection, and all later ones, once it changes: %s', async (_, change) => {
@@ -37,6 +59,51 @@ describe('the guard on the log’s identity', () => {
     await expect(guard.admit(connection(change))).rejects.toThrow(AnotherLogError)
     await expect(guard.admit(connection())).rejects.toThrow(AnotherLogError)
     expect(() => guard.check()).toThrow(AnotherLogError)
+  })
+
+  describe('after a fail-over, when the server is on a later timeline', () => {
+    const promoted = { timeline: '00000002', position: '9' }
+    const [sixth, seventh] = events as [Witness, Witness]
+
+    it('goes on when the last event seen is there as it was, and does not go back', async () => {
+      const { guard, warnings } = createGuard()
+      await guard.admit(connection())
+      await guard.admit(connection(promoted))
+      expect(warnings).toEqual([expect.stringContaining('failed over')])
+      await guard.admit(connection(promoted, []))
+      await expect(guard.admit(connection({ position: '9' }))).rejects.toThrow(AnotherLogError)
+    })
+
+    it.each([
+      ['is not there', [sixth]],
+      ['has other data', [sixth, { ...seventh, data: '{"n":8}' }]],
+      ['was recorded anew', [sixth, { ...seventh, metadata: '{"hash":"1"}' }]],
+    ])('refuses it when the last event seen at the start %s, although the head is further on', async (_, held) => {
+      const { guard } = createGuard()
+      await guard.admit(connection())
+      await expect(guard.admit(connection(promoted, held))).rejects.toThrow(AnotherLogError)
+      expect(guard.isBroken).toBe(true)
+    })
+
+    it('holds it against the last event acknowledged or read', async () => {
+      const eighth = { position: 8n, data: '{"n":8}', metadata: '{"hash":"2"}' }
+      const { guard } = createGuard()
+      await guard.admit(connection())
+      guard.sawEvent(eighth)
+      guard.sawEvent(sixth)
+      await expect(guard.admit(connection(promoted))).rejects.toThrow(AnotherLogError)
+      const { guard: other } = createGuard()
+      await other.admit(connection())
+      other.sawEvent(eighth)
+      await other.admit(connection(promoted, [...events, eighth]))
+    })
+
+    it('refuses it when it ends before a position that was seen', async () => {
+      const { guard } = createGuard()
+      await guard.admit(connection())
+      guard.saw(10n)
+      await expect(guard.admit(connection(promoted))).rejects.toThrow(AnotherLogError)
+    })
   })
 
   it('takes a head that grows, and one that was acknowledged while the question was under way', async () => {

@@ -12,10 +12,12 @@ import { readLogFromDatabase } from './history/recordedLog.ts'
 import { readHistory } from './history/recorder.ts'
 import type { Suite, SuiteReport } from './suite.ts'
 import { crashes } from './suites/crashes.ts'
+import { powerCuts } from './suites/powerCuts.ts'
+import { sickStores } from './suites/sickStores.ts'
 
 // npm run faults: the service under real faults. This file is built into .faults/test/faults (scripts/buildFaults.mjs).
 
-const suites: readonly Suite[] = [crashes]
+const suites: readonly Suite[] = [crashes, powerCuts, sickStores]
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }
@@ -47,7 +49,7 @@ Examples:
   npm run faults -- crashes --rounds 200 --seed 7
   npm run faults -- check --history folder --database postgres://...
 
-Exit codes: 0 no fault, 1 faults or a run that failed, 2 wrong usage.`,
+Exit codes: 0 no fault, 1 faults or a run that failed, 2 wrong usage, 3 no fault, but not all could be run here.`,
     )
     .action((options: Options) => runSuites(suites, options))
   for (const suite of suites) {
@@ -91,7 +93,8 @@ async function runSuites(chosen: readonly Suite[], options: Options): Promise<vo
   await writeFile(join(results, 'report.md'), text)
   process.stdout.write(text)
   process.stderr.write(`\nThe report: ${join(results, 'report.md')}, and .json\n`)
-  process.exit(reports.every(({ report }) => report.faults.length === 0) ? 0 : 1)
+  if (reports.some(({ report }) => report.faults.length > 0)) process.exit(1)
+  process.exit(reports.some(({ report }) => (report.notRun ?? []).length > 0) ? 3 : 0)
 }
 
 function reportText(
@@ -105,8 +108,10 @@ function reportText(
     `\`npm run faults -- ${command}\`, seed ${facts.seed}; ${Object.values(machine).join(', ')}`,
   ]
   for (const { name, report } of reports) {
+    const { faults, notRun = [] } = report
     lines.push('', `## ${name}`, '', report.markdown, '')
-    lines.push(report.faults.length === 0 ? 'No fault.' : `${report.faults.length} faults:`)
+    lines.push(faults.length > 0 ? `${faults.length} faults:` : report.markdown === '' ? 'Not run.' : 'No fault.')
+    for (const sentence of notRun) lines.push('', `**Not run**: ${sentence}.`)
     for (const fault of report.faults.slice(0, faultsShownMax)) lines.push('', '```', fault, '```')
   }
   return `${lines.join('\n')}\n`

@@ -28,6 +28,8 @@ export interface SuiteContext {
 export interface SuiteReport {
   /** Sentences, or the checker's faults in text; empty: all is well. */
   readonly faults: readonly string[]
+  /** What could not be run on this machine, and why: it has neither passed nor failed. */
+  readonly notRun?: readonly string[]
   /** What was measured, for the report in JSON. */
   readonly figures: object
   /** The same for people: Markdown, without a heading. */

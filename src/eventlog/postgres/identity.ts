@@ -1,4 +1,4 @@
-import { AnotherLogError, type EventLogLogger, LogUnavailableError } from '../eventLog.ts'
+import { AnotherLogError, type EventLogLogger, LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
 
 /** Which history a session looks at, and how safe it is there. */
 export interface Identity {
@@ -28,20 +28,35 @@ const identityQuery = `
     pg_backend_pid()::text
   FROM waybill_log.log_head h CROSS JOIN pg_control_system() s`
 
+const eventColumns = 'position::text, data::text, metadata::text FROM waybill_log.events'
+const lastEventQuery = `SELECT ${eventColumns} ORDER BY events.position DESC LIMIT 1`
+const eventQuery = `SELECT ${eventColumns} WHERE events.position = $1::bigint`
+
+/** The part of a recorded event that tells it from every other. */
+export type Witness = Pick<RecordedEvent, 'position' | 'data' | 'metadata'>
+
 /** The part of a `pg` client that it takes. */
 export interface Askable {
   /** As the start of the session said it. */
   readonly processID?: number | null
-  query(config: { text: string; rowMode: 'array' }): Promise<{ rows: string[][] }>
+  query(config: { text: string; rowMode: 'array'; values?: unknown[] }): Promise<{ rows: string[][] }>
 }
 
-/** Guards against another history (correctness.md row 7): every new connection is compared with the first one. */
+/**
+ * Guards against another history (correctness.md row 7): every new connection is compared with the first one.
+ *
+ * A new timeline is a fail-over: the history goes on if it holds the last event that was seen here, at its position and byte
+ * for byte. Positions are given out in the order of commits, so that it then holds all before it, which is all that any cache
+ * rests on. Where only a position was seen (a head, a checkpoint), the head must reach it.
+ */
 export class IdentityGuard {
   readonly #allowUnsafeDurability: boolean
   readonly #logger: EventLogLogger
   readonly #onAnotherLog: (error: AnotherLogError) => void
   #first: Identity | null = null
   #highest = 0n
+  /** The last event whose content was acknowledged or read here. */
+  #witness: Witness | null = null
   #broken: AnotherLogError | null = null
 
   constructor(options: {
@@ -66,6 +81,14 @@ export class IdentityGuard {
 
   saw(position: bigint): void {
     if (position > this.#highest) this.#highest = position
+  }
+
+  sawEvent(event: Witness): void {
+    this.saw(event.position)
+    if (event.position > (this.#witness?.position ?? 0n)) {
+      const { position, data, metadata } = event
+      this.#witness = { position, data, metadata }
+    }
   }
 
   /** Throws once the log has been found to be another one: for good, since every cache built on it is void. */
@@ -105,7 +128,7 @@ export class IdentityGuard {
       )
     }
     this.#checkDurability({ fsync, full_page_writes: fullPageWrites, synchronous_commit: synchronousCommit })
-    this.#compare({ logId, position: BigInt(position), systemIdentifier, timeline }, seen)
+    await this.#compare({ logId, position: BigInt(position), systemIdentifier, timeline }, seen, client)
   }
 
   #checkDurability(settings: Readonly<Record<string, string | undefined>>): void {
@@ -116,20 +139,49 @@ export class IdentityGuard {
     this.#logger.warn({ off }, `${message.toUpperCase()}. Going on because it was explicitly allowed.`)
   }
 
-  #compare(now: Identity, seen: bigint): void {
+  async #compare(now: Identity, seen: bigint, client: Askable): Promise<void> {
     const first = this.#first
     if (first === null) {
       this.#first = now
+      const { rows } = await client.query({ text: lastEventQuery, rowMode: 'array' })
+      for (const row of rows) this.sawEvent(witness(row))
     } else if (now.logId !== first.logId) {
       throw this.breakWith(`The database holds the log ${now.logId}, not ${first.logId} as before`)
     } else if (now.systemIdentifier !== first.systemIdentifier) {
       throw this.breakWith('The database is another cluster than before')
-    } else if (now.timeline !== first.timeline) {
+    } else if (now.timeline < first.timeline) {
       throw this.breakWith(`The server is on timeline ${now.timeline}, not ${first.timeline} as before`)
     }
     if (now.position < seen) {
       throw this.breakWith(`The log ends at ${now.position}, but ${seen} has been seen: events are lost`)
     }
+    if (first !== null && now.timeline !== first.timeline) await this.#followTo(now, client)
     this.saw(now.position)
   }
+
+  async #followTo(now: Identity, client: Askable): Promise<void> {
+    const known = this.#witness
+    if (known !== null) {
+      const { rows } = await client.query({ text: eventQuery, rowMode: 'array', values: [String(known.position)] })
+      const found = rows.map(witness)[0]
+      if (found?.data !== known.data || found.metadata !== known.metadata) {
+        const was = this.#first?.timeline
+        throw this.breakWith(
+          `The server is on timeline ${now.timeline}, not ${was} as before, and holds another event at ${known.position}: ` +
+            'events are lost',
+        )
+      }
+    }
+    if (this.#first !== null && this.#first.timeline < now.timeline) {
+      this.#logger.warn(
+        { timeline: now.timeline, before: this.#first.timeline, position: String(known?.position ?? 0n) },
+        'The database has failed over; all that was seen before is there',
+      )
+      this.#first = now
+    }
+  }
+}
+
+function witness([position = '0', data = '', metadata = '']: readonly string[]): Witness {
+  return { position: BigInt(position), data, metadata }
 }

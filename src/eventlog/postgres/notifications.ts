@@ -76,9 +76,9 @@ export class Notifications {
 
   async #listen(): Promise<void> {
     for (let failures = 1; !this.#closed.signal.aborted; failures += 1) {
-      const startedMs = Date.now()
+      const startedMs = performance.now()
       await this.#listenOnce()
-      if (Date.now() - startedMs > 10_000) failures = 1
+      if (performance.now() - startedMs > 10_000) failures = 1
       await pause(backOffMs(failures), this.#closed.signal)
     }
   }

@@ -69,7 +69,7 @@ export class Reader {
     )
     const events = rows.map(recordedEvent)
     const last = events.at(-1)
-    if (last !== undefined) this.#guard.saw(last.position)
+    if (last !== undefined) this.#guard.sawEvent(last)
     return events
   }
 
@@ -93,7 +93,11 @@ export class Reader {
       ],
     )
     const results: RecordedEvent[][] = reads.map(() => [])
-    for (const row of rows) results[Number(row[7]) - 1]?.push(recordedEvent(row))
+    for (const row of rows) {
+      const event = recordedEvent(row)
+      this.#guard.sawEvent(event)
+      results[Number(row[7]) - 1]?.push(event)
+    }
     const sign = direction === 'forwards' ? 1 : -1
     // Each lateral read comes in order; SQL does not promise that the join around it keeps it.
     for (const events of results) events.sort((a, b) => sign * Number(a.revision - b.revision))

@@ -21,7 +21,7 @@ export async function findLanded(
   boundMs: number,
 ): Promise<FoundEvents | null> {
   const ids = chains.flatMap((chain) => eventsOf(chain).map(({ id }) => id))
-  const untilMs = Date.now() + boundMs
+  const untilMs = performance.now() + boundMs
   for (let pauseMs = 20; ; pauseMs = Math.min(2 * pauseMs, 500)) {
     try {
       // In this order: what the session did last is seen by a look that comes after its end.
@@ -31,7 +31,7 @@ export async function findLanded(
     } catch {
       // The log cannot be read now: the bound is what is left to wait for.
     }
-    const leftMs = untilMs - Date.now()
+    const leftMs = untilMs - performance.now()
     if (leftMs <= 0) return null
     await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, leftMs)))
   }

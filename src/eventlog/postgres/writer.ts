@@ -92,6 +92,11 @@ export class Writer {
     const head = headBefore + BigInt(count)
     this.#options.ownAppends.appended(headBefore, chains, answers)
     this.#options.guard.saw(head)
+    const last = chains
+      .findLast((_, index) => answers[index]?.kind === 'appended')
+      ?.links.at(-1)
+      ?.request.events.at(-1)
+    if (last !== undefined) this.#options.guard.sawEvent({ ...last, position: head })
     if (count > 0) this.#options.onAppended(head)
   }
 
@@ -121,7 +126,10 @@ export class Writer {
       logger.error({ streams: chains.length }, 'The outcome of an append stays unknown')
       return { kind: 'unknown' }
     }
-    for (const { position } of found.values()) this.#options.onAppended(position)
+    for (const { position } of found.values()) {
+      this.#options.guard.saw(position)
+      this.#options.onAppended(position)
+    }
     return { kind: 'settled', found }
   }
 
@@ -138,7 +146,7 @@ export class Writer {
       if (usable !== null) return usable
       if (this.#closed.signal.aborted || this.#options.guard.isBroken) return null
       this.#reconnect()
-      const leftMs = (this.#downSinceMs ?? Date.now()) + this.#options.patienceMs - Date.now()
+      const leftMs = (this.#downSinceMs ?? performance.now()) + this.#options.patienceMs - performance.now()
       if (leftMs <= 0) return null
       await this.#changed.wait(this.#closed.signal, leftMs)
     }
@@ -153,7 +161,7 @@ export class Writer {
 
   #reconnect(): void {
     if (this.#connecting !== null || this.#session?.isUsable === true) return
-    this.#downSinceMs ??= Date.now()
+    this.#downSinceMs ??= performance.now()
     this.#connecting = this.#connect().finally(() => {
       this.#connecting = null
       this.#changed.wake()
@@ -168,7 +176,7 @@ export class Writer {
         const session = await this.#newSession()
         if (!session.isUsable) continue
         this.#session = session
-        logger.info({ downMs: Date.now() - (this.#downSinceMs ?? Date.now()) }, 'Connected to the event log again')
+        logger.info({ downMs: Math.round(performance.now() - (this.#downSinceMs ?? performance.now())) }, 'Connected to the event log again')
         this.#downSinceMs = null
         return
       } catch (error) {

@@ -2,10 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Crash, type CrashRun, crashRun, msText } from '../crashes/crashRun.ts'
 import { oneNode, severalNodes } from '../crashes/topology.ts'
-import type { Call } from '../history/call.ts'
 import { faultText } from '../history/faults.ts'
-import { FileRecorder } from '../history/recorder.ts'
 import { markdownTable, type Suite, type SuiteContext, type SuiteReport } from '../suite.ts'
+import { keepHistory } from '../support/keepHistory.ts'
+import { spread } from '../support/spread.ts'
 
 /** What the service promises, on a machine that keeps up: no hand is needed, and it takes no longer. */
 const backMsMax = 5_000
@@ -36,12 +36,6 @@ export const crashes: Suite = {
     }
     return report(runs, context)
   },
-}
-
-async function keepHistory(folder: string, name: string, calls: readonly Call[]): Promise<void> {
-  const recorder = new FileRecorder(folder, name)
-  for (const call of calls) recorder.record(call)
-  await recorder.close()
 }
 
 function plannedRounds({ short, rounds: asked }: SuiteContext): { readonly nodes: number; readonly count: number }[] {
@@ -124,16 +118,6 @@ function summary(title: string, runs: readonly CrashRun[]) {
       }
     }),
   }
-}
-
-/** Null counts as more than all others. */
-function spread(values: readonly (number | null)[]): {
-  readonly medianMs: number | null
-  readonly maxMs: number | null
-} {
-  const sorted = values.map((ms) => ms ?? Number.POSITIVE_INFINITY).sort((one, other) => one - other)
-  const rounded = (ms: number | undefined) => (ms === undefined || !Number.isFinite(ms) ? null : Math.round(ms))
-  return { medianMs: rounded(sorted[sorted.length >> 1]), maxMs: rounded(sorted.at(-1)) }
 }
 
 function tables(topologies: readonly Summary[]): string {

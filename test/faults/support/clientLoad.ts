@@ -71,6 +71,12 @@ export class ClientLoad {
     return Promise.race([work, ended])
   }
 
+  /** At once: what is open stays open. */
+  abandon(): Promise<void> {
+    this.#givingUp.abort()
+    return this.finish()
+  }
+
   /** Nothing new is begun; what is under way is sent again until it is answered, or given up in time. */
   async finish(): Promise<void> {
     this.#ending.abort()

@@ -13,10 +13,15 @@ export function postmasterOf(clusterDirectory: string): number | null {
 
 /** The processes that serve clients' connections. */
 export function backendsOf(postmaster: number): number[] {
+  return childrenOf(postmaster).filter((pid) => /127\.0\.0\.1\(\d+\)/.test(titleOf(pid)))
+}
+
+/** All processes of a server but the first. */
+export function childrenOf(postmaster: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => parentOf(pid) === postmaster && /127\.0\.0\.1\(\d+\)/.test(titleOf(pid)))
+    .filter((pid) => parentOf(pid) === postmaster)
 }
 
 /** False: there was nothing to be killed any more. */

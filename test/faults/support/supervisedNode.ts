@@ -52,6 +52,18 @@ export class SupervisedNode {
     this.#process.signal('SIGKILL')
   }
 
+  /** To the process that runs now: SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process.signal(signal)
+  }
+
+  /** -9, for good. */
+  async end(): Promise<void> {
+    this.#stopping = true
+    await this.#process.kill()
+    await this.#running
+  }
+
   /** In order, for good. */
   async stop(): Promise<void> {
     this.#stopping = true

@@ -1,0 +1,55 @@
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createFaultyNetwork } from '../eventlog/faultyNetwork.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { type BuiltService, builtService } from './support/builtService.ts'
+import { startedForTest } from './support/startedForTest.ts'
+import { until } from './support/until.ts'
+
+const body = { service: 'a', status: 'b', pipeline: 'any' }
+
+describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
+  let service: BuiltService
+
+  beforeAll(async () => {
+    service = await builtService()
+  })
+
+  it('reads on from its memory, says how far that goes, and promises no more than it has', async () => {
+    const database = await createTestDatabase()
+    onTestFinished(() => database.drop({ allowOpen: true }))
+    const network = await createFaultyNetwork(database.connectionString)
+    onTestFinished(() => network.close())
+    const node = await startedForTest(service, { DATABASE_URL: network.connectionString }).start().ready()
+    const { http } = node
+    const first = await http.post('/v1/operations/op-1/reports', body)
+    const second = await http.post('/v1/operations/op-2/reports', body)
+    const positionOf = (answer: typeof first) => String(answer.body.position)
+    await until('both are in the read model', 10_000, async () => {
+      const { status } = await http.get(`/v1/operations/op-2?minPosition=${positionOf(second)}`)
+      return status === 200
+    })
+    network.refuse()
+    network.stall()
+
+    const began = performance.now()
+    const read = await http.get('/v1/operations/op-1')
+    expect([read.status, read.body.revision], read.text).toEqual([200, 1])
+    expect(read.headers['waybill-position']).toBe(positionOf(first))
+    expect(performance.now() - began).toBeLessThan(3_000)
+    const own = await http.get(`/v1/operations/op-1?minPosition=${positionOf(first)}`)
+    expect([own.status, own.body.revision], own.text).toEqual([200, 1])
+    const beyond = await http.get(`/v1/operations/op-1?minPosition=${positionOf(second)}`)
+    expect([beyond.status, beyond.body.code], beyond.text).toEqual([503, 'read_model_unavailable'])
+    const unheard = await http.get('/v1/operations/op-3')
+    expect(unheard.status, unheard.text).toBe(503)
+    const strong = await http.get('/v1/operations/op-1?consistency=strong')
+    expect([strong.status, strong.body.code], strong.text).toEqual([503, 'log_unavailable'])
+
+    network.cut()
+    network.accept()
+    await until('it reads all again', 10_000, async () => {
+      const { status } = await http.get(`/v1/operations/op-1?minPosition=${positionOf(second)}`)
+      return status === 200
+    })
+  })
+})
