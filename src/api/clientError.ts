@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { parserProblem, problemHeaders, problemStatus, problemText } from './problem.ts'
+import { type Problem, parserProblem, problemHeaders, problemStatus, problemText } from './problem.ts'
 
 /** Answers what Node's HTTP parser refused, and closes: there is no request, so nothing of Fastify's can be used. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
@@ -14,4 +14,16 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   const headers = { ...problemHeaders(problem), 'content-length': String(Buffer.byteLength(text)), connection: 'close' }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${text}`)
+}
+
+const unknownExpectation: Problem = {
+  code: 'invalid',
+  detail: 'The only expectation that is known here is 100-continue.',
+}
+
+/** Another `Expect` than 100-continue: Node's own answer to it, 417, has no body. */
+export function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const [path = '/'] = request.url?.split('?', 1) ?? []
+  response.writeHead(problemStatus(unknownExpectation), { ...problemHeaders(unknownExpectation), connection: 'close' })
+  response.end(problemText(unknownExpectation, path))
 }

@@ -3,7 +3,7 @@ import { isJsonObject } from '../operation/json.ts'
 import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
-import { answerClientError } from './clientError.ts'
+import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
 import { registerDocument, serveDocument } from './document.ts'
@@ -101,10 +101,13 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
   }).withTypeProvider<ZodInput>()
   app.server.maxConnections = limits.connectionsMax
+  app.server.on('checkExpectation', answerExpectation)
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     let problem = expectedProblem(error)
     if (problem === null) {
+      // Who asked has left before an answer that is streamed had begun: nobody is there to be told, and nothing failed.
+      if (isPrematureClose(error)) return reply
       logger?.error({ err: error, route: request.routeOptions.url }, 'a request failed')
       problem = { code: 'internal', detail: 'Something went wrong in the service. It is on record there.' }
     }
@@ -232,6 +235,10 @@ function answerProblem(problem: Problem, request: FastifyRequest, reply: Fastify
 /** Longer than any wait the service takes part in. */
 function idleConnectionMsMax(limits: ApiLimits): number {
   return Math.max(limits.waitSMax * 1_000, limits.bulkIdleMsMax, limits.bodyArrivalMsMax) + 60_000
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 function pathOf(url: string): string {
