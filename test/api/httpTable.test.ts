@@ -221,6 +221,27 @@ describe('what is not sound HTTP', () => {
     expect(text).toMatch(/^HTTP\/1\.1 408 /)
   })
 
+  test('bytes that are no request do not answer the sound ones before them', async () => {
+    const key = (n: number) => `Idempotency-Key: before-${n}\r\n`
+    const connection = await rawConnection(port)
+    connection.write(Buffer.concat([post(good, key(1)), post(good, key(2)), Buffer.from('}garbage\r\n\r\n')]))
+    const text = await connection.closed()
+    const answers = [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))
+    expect(answers).toHaveLength(3)
+    expect(answers.slice(0, 2).every((status) => status < 300)).toBe(true)
+    expect(answers[2]).toBe(400)
+    expect([...text.matchAll(/"command":"before-(\d)"/g)].map(([, n]) => n)).toEqual(['1', '2'])
+  })
+
+  test('nor do they cut through an answer that has begun', async () => {
+    const line = '{"type":"ReportStatus","operation":"bulk","service":"s","status":"a","pipeline":"any"}'
+    const head = 'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson'
+    const connection = await rawConnection(port)
+    connection.write(`${head}\r\nContent-Length: ${line.length}\r\n\r\n${line}}`)
+    const text = await connection.closed()
+    expect(text).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n0\r\n\r\nHTTP\/1\.1 400 /)
+  })
+
   test('a refused request that goes on and on is cut off after its answer', async () => {
     const connection = await rawConnection(port)
     connection.write('POST /v1/nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')

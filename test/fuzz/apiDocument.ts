@@ -73,8 +73,7 @@ export function readDocument(document: OpenApi): ApiDocument {
 
 function fits(form: readonly string[], segments: readonly string[]): boolean {
   return (
-    form.length === segments.length &&
-    form.every((part, index) => (part.startsWith('{') ? segments[index] !== '' : part === segments[index]))
+    form.length === segments.length && form.every((part, index) => part.startsWith('{') || part === segments[index])
   )
 }
 

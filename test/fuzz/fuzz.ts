@@ -59,7 +59,7 @@ interface Case {
 const chunkRequests = 250
 /** Operations begin anew after so many. */
 const epochRequests = 2_500
-const connections = 12
+const connections = 32
 const pipelinedMax = 8
 const aloneMax = 24
 

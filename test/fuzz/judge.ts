@@ -114,6 +114,8 @@ function isDocumented(
   if (path === null || (found === null && /^\/(?:docs|openapi\.json)/.test(path))) return status < 500
   if (found === null) return status === 404 || (request.raw !== null && status < 500 && status >= 400)
   if (found === 'path') return status === 405
+  // An empty segment is no parameter to a router, and none to those who read the document.
+  if (path.includes('//') || path.endsWith('/')) return status === 404 || found.answers.has(status)
   return found.answers.has(status) || (found.method === 'GET' && status === 304 && found.answers.has(304))
 }
 

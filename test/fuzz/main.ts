@@ -26,6 +26,9 @@ const environment = {
   WAYBILL_BULK_IDLE_MS_MAX: '2000',
 }
 
+/** Somebody asked for a pause meanwhile. */
+const abandoned = 'the rebuild was abandoned'
+
 interface Options {
   readonly seconds?: number
   readonly requests?: number
@@ -75,7 +78,9 @@ async function run({ seconds, requests, seed, from }: Options): Promise<void> {
   const isRunning = node.isRunning
   await node.stop()
   // Everything that goes wrong inside is on record there.
-  const logged = node.output.split('\n').filter((line) => /"level":(?:50|60)|^Error|^\s+at /.test(line))
+  const logged = node.output
+    .split('\n')
+    .filter((line) => /"level":(?:50|60)|^Error|^\s+at /.test(line) && !line.includes(abandoned))
   for (const fault of faults) process.stdout.write(`\n${faultText(fault, seed)}\n`)
   for (const line of logged.slice(0, 10)) process.stdout.write(`\nlogged by the service: ${line.slice(0, 1_000)}\n`)
   if (!isRunning) process.stdout.write(`\nthe service has ended: ${node.output.slice(-2_000)}\n`)

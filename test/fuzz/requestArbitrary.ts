@@ -40,6 +40,7 @@ const commonHints: Hints = {
   pageToken: ['W10', '{{pageToken}}'],
   'if-match': ['"0"', '"1"', '"2"', '"7"'],
   'if-none-match': ['"0"', '"1"', '"2"', '"7"'],
+  pipelineVersion: ['1', '1', '1', '2'],
   traceparent: ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
   prefer: ['wait=0'],
   stream: ['operation-op-{{epoch}}-1', 'operation-x'],
@@ -157,17 +158,23 @@ function targetOf({ path, parameters }: Operation, hints: Hints): Arbitrary<stri
 /** Placeholders stand as they are. */
 const encoded = (text: string) => encodeURIComponent(text).replaceAll('%7B%7B', '{{').replaceAll('%7D%7D', '}}')
 
+/** Of one that is hostile. Without `prefer`, what is waited for is waited for; with `if-match`, little is let through. */
+const headerWeights: Readonly<Record<string, { readonly none: number; readonly sound: number }>> = {
+  prefer: { none: 0, sound: 40 },
+  'if-match': { none: 12, sound: 2 },
+}
+
 function headersOf({ role, body, parameters }: Operation, hints: Hints): Arbitrary<FuzzRequest['headers']> {
   const known = parameters
     .filter((parameter) => parameter.in === 'header')
-    .map(({ name, schema }) =>
-      fc.oneof(
-        // Without, what is waited for is waited for.
-        { weight: name === 'prefer' ? 0 : 4, arbitrary: fc.constant([]) },
-        { weight: 4, arbitrary: textOf(schema, hints, name).map((value) => [[name, value] as const]) },
+    .map(({ name, schema }) => {
+      const { none, sound } = headerWeights[name] ?? { none: 8, sound: 8 }
+      return fc.oneof(
+        { weight: none, arbitrary: fc.constant([]) },
+        { weight: sound, arbitrary: textOf(schema, hints, name).map((value) => [[name, value] as const]) },
         { weight: 1, arbitrary: fc.constantFrom(...hostileHeaders).map((value) => [[name, value] as const]) },
-      ),
-    )
+      )
+    })
   const type =
     body === null
       ? fc.constant([])

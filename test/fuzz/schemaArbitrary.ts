@@ -49,6 +49,8 @@ export function treeOf(schema: Schema, schemas: Schemas, hints: Hints, name = ''
     }
     case 'integer': {
       const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = schema
+      const hinted = hints[name]
+      if (hinted !== undefined) return fc.constantFrom(...hinted)
       const small = fc.integer({ min: minimum, max: Math.min(maximum, minimum + 5) })
       return fc.oneof({ weight: 9, arbitrary: small }, fc.constantFrom(minimum, maximum)).map(String)
     }
