@@ -54,6 +54,8 @@ const replaced: Problem = {
   retryAfterS: 30,
 }
 
+const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE'])
+
 /** Larger than any id or name: what is too long is then refused by its own rule, with a reason. */
 const paramLengthMax = 16_384
 
@@ -134,8 +136,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       return done(new ProblemError({ code: 'invalid', detail: 'There is no Host header.' }))
     }
     if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))
-    if ((raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)) {
-      return done(new ProblemError({ code: 'invalid', detail: 'A GET request must not have a body.' }))
+    if (bodiless.has(raw.method ?? '') && hasBody(raw)) {
+      return done(new ProblemError({ code: 'invalid', detail: `A ${raw.method} request must not have a body.` }))
     }
     done()
   })

@@ -29,7 +29,6 @@ const healthy503 = ['not_yet_visible']
 /** What the parser answers before there is a request; the path's document cannot know it. */
 const parserStatuses: readonly number[] = [400, 408, 413, 431]
 
-/** Not in what callers sent: such words are cut out first. */
 const internalWords =
   /\b(?:sql|postgres\w*|pg_\w+|relation|constraint|deadlock|undefined|NaN|zod|ajv|fastify|node_modules|stack|TypeError|RangeError|SyntaxError|ReferenceError|ECONN\w*|HPE_\w+|FST_\w+|ERR_\w+|waybill_log|waybill_\w+)\b|\[object |\/src\/|\/dist\/|\.[jt]s:\d|node:\w|\bat \S+ \(|is not a function|Cannot read|Unexpected token|null value|duplicate key|syntax error|PRIMARY KEY|expected string|Invalid input|Invalid option/i
 
@@ -111,11 +110,14 @@ function isDocumented(
   if (parserStatuses.includes(status) && (status !== 413 || found === null)) {
     if (status === 400 || status === 431 || request.raw !== null) return true
   }
-  if (path === null || (found === null && /^\/(?:docs|openapi\.json)/.test(path))) return status < 500
+  // What is wrong with 5xx is said elsewhere.
+  if (path === null) return true
+  if (found === null && /^\/(?:docs|openapi\.json)/.test(path)) return status < 500
   if (found === null) return status === 404 || (request.raw !== null && status < 500 && status >= 400)
+  // An empty segment is a parameter to the router, and none to who reads the document.
+  const isOdd = path.includes('//') || path.endsWith('/')
+  if (isOdd && status === 404) return true
   if (found === 'path') return status === 405
-  // An empty segment is no parameter to a router, and none to those who read the document.
-  if (path.includes('//') || path.endsWith('/')) return status === 404 || found.answers.has(status)
   return found.answers.has(status) || (found.method === 'GET' && status === 304 && found.answers.has(304))
 }
 
@@ -162,7 +164,8 @@ function internalWord(problem: unknown): string | null {
   const errors = Array.isArray(problem.errors) ? problem.errors : []
   const own = [problem.title, problem.detail, ...errors.map((error) => (isObject(error) ? error.detail : ''))]
   for (const text of own) {
-    const [word] = internalWords.exec(String(text)) ?? []
+    // What stands in quotes is the caller's.
+    const [word] = internalWords.exec(String(text).replace(/"[^"]*"/g, '')) ?? []
     if (word !== undefined) return word
   }
   return null
