@@ -91,11 +91,11 @@ export async function flood(options: FloodOptions): Promise<FloodTotals> {
     await delay(tickMs)
     if (perSecond === null) continue
     const due = Math.floor(((performance.now() - beganMs) / 1_000) * perSecond)
-    for (let carrier = idle.pop(); carrier !== undefined && offered < due; carrier = idle.pop()) {
-      if (carrier.isOpen) {
-        send(carrier)
-        offered += 1
-      }
+    for (let room = idle.length; room > 0 && offered < due; room -= 1) {
+      const carrier = idle.shift()
+      if (carrier?.isOpen !== true) continue
+      send(carrier)
+      offered += 1
     }
     offered = due
   }
@@ -123,6 +123,7 @@ class Carrier {
   readonly #open: { readonly number: number; readonly sentMs: number }[] = []
   #socket: Socket | null = null
   #bytes: Buffer = Buffer.alloc(0)
+  #closed = false
 
   constructor(port: number, pipelined: number, events: CarrierEvents) {
     this.#port = port
@@ -147,8 +148,10 @@ class Carrier {
       socket.on('data', (chunk: Buffer) => this.#take(chunk))
       socket.on('close', () => {
         this.#socket = null
+        this.#bytes = Buffer.alloc(0)
         for (const { number } of this.#open.splice(0)) this.#events.onLost(number)
         resolve()
+        if (!this.#closed) void this.open()
       })
     })
   }
@@ -159,6 +162,7 @@ class Carrier {
   }
 
   close(): void {
+    this.#closed = true
     this.#socket?.destroy()
   }
 
@@ -174,7 +178,8 @@ class Carrier {
       const body = this.#bytes.subarray(end + headEnd.length, whole)
       this.#bytes = this.#bytes.subarray(whole)
       const first = this.#open.shift()
-      if (first === undefined) throw new Error('an answer came that nobody had asked for')
+      // 408, to a connection that has been there for long and has had nothing to send yet.
+      if (first === undefined) return
       const ms = performance.now() - first.sentMs
       this.#events.onAnswer(first.number, Number(head.slice(9, 12)), /\r\nretry-after: [1-9]/i.test(head), body, ms)
       this.#events.onRoom(this)

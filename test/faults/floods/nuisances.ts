@@ -12,7 +12,7 @@ export interface Nuisance {
   /** What is sent when the connection is there. */
   readonly first: string
   /** What goes on being sent, again and again; null: nothing. */
-  readonly then: { readonly bytes: string; readonly everyMs: number } | null
+  readonly more: { readonly bytes: string; readonly everyMs: number } | null
   /** False: what comes is not taken. */
   readonly reads: boolean
 }
@@ -25,13 +25,13 @@ const report =
 const stream = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
 export const nuisances: readonly Nuisance[] = [
-  { name: 'idle connections', count: { short: 2_000, long: 10_000 }, end: 'cut', first: '', then: null, reads: true },
+  { name: 'idle connections', count: { short: 2_000, long: 10_000 }, end: 'cut', first: '', more: null, reads: true },
   {
     name: 'headers that trickle in',
     count: { short: 500, long: 2_000 },
     end: 'cut',
     first: 'GET /livez HTTP/1.1\r\nHost: x\r\n',
-    then: { bytes: 'X-A: b\r\n', everyMs: 500 },
+    more: { bytes: 'X-A: b\r\n', everyMs: 500 },
     reads: true,
   },
   {
@@ -39,7 +39,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 500, long: 2_000 },
     end: 'cut',
     first: report,
-    then: { bytes: ' ', everyMs: 500 },
+    more: { bytes: ' ', everyMs: 500 },
     reads: true,
   },
   {
@@ -47,7 +47,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 500, long: 2_000 },
     end: 'cut',
     first: bulk + chunk('{"type":'),
-    then: null,
+    more: null,
     reads: true,
   },
   {
@@ -55,7 +55,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 50, long: 200 },
     end: 'kept',
     first: bulk,
-    then: { bytes: chunk('{"type":"Nothing"}\n'.repeat(20)), everyMs: 500 },
+    more: { bytes: chunk('{"type":"Nothing"}\n'.repeat(20)), everyMs: 500 },
     reads: true,
   },
   {
@@ -63,7 +63,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 20, long: 50 },
     end: 'kept',
     first: bulk,
-    then: { bytes: chunk('x'.repeat(60_000)), everyMs: 100 },
+    more: { bytes: chunk('x'.repeat(60_000)), everyMs: 100 },
     reads: true,
   },
   {
@@ -71,7 +71,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 20, long: 100 },
     end: 'cut',
     first: bulk,
-    then: { bytes: chunk('{"type":"Nothing"}\n'.repeat(1_000)), everyMs: 20 },
+    more: { bytes: chunk('{"type":"Nothing"}\n'.repeat(1_000)), everyMs: 20 },
     reads: false,
   },
   {
@@ -79,7 +79,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 1_000, long: 5_000 },
     end: 'kept',
     first: stream('/v1/operations/stream?after=head'),
-    then: null,
+    more: null,
     reads: true,
   },
   {
@@ -87,7 +87,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 1_000, long: 5_000 },
     end: 'kept',
     first: stream('/v1/events/stream?after=head'),
-    then: null,
+    more: null,
     reads: true,
   },
   {
@@ -95,7 +95,7 @@ export const nuisances: readonly Nuisance[] = [
     count: { short: 200, long: 500 },
     end: 'kept',
     first: stream('/v1/events/stream'),
-    then: null,
+    more: null,
     reads: false,
   },
 ]
@@ -117,7 +117,7 @@ export class Mob {
     return mob
   }
 
-  #join({ first, then, reads }: Nuisance, port: number): Promise<void> {
+  #join({ first, more, reads }: Nuisance, port: number): Promise<void> {
     return new Promise((resolve) => {
       const socket = connect({ port, host: '127.0.0.1' })
       this.#sockets.push(socket)
@@ -134,11 +134,11 @@ export class Mob {
       if (!reads) socket.pause()
       socket.on('connect', () => {
         socket.write(first, 'latin1')
-        if (then !== null) {
+        if (more !== null) {
           const clock = setInterval(() => {
             // Nothing piles up here: what the service does not take is not sent.
-            if (socket.writable && !socket.writableNeedDrain) socket.write(then.bytes, 'latin1')
-          }, then.everyMs)
+            if (socket.writable && !socket.writableNeedDrain) socket.write(more.bytes, 'latin1')
+          }, more.everyMs)
           socket.once('close', () => clearInterval(clock))
           this.#clocks.push(clock)
         }
