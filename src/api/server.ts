@@ -26,6 +26,7 @@ import { parkedRoutes } from './routes/parkedRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
+import { boundStandingAnswers } from './standingAnswers.ts'
 import { parseStrictJson } from './strictJson.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
@@ -143,6 +144,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   })
   const checkGuards = guardRoutes(app, access)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
+  boundStandingAnswers(app, limits)
   observeRoutes(app, metrics)
   if (options.logRequests === true) {
     app.addHook('onResponse', (request, reply, done) => {

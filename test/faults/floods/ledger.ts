@@ -32,9 +32,9 @@ export class Ledger {
     const seen = new Set<number>()
     try {
       for (let after = '-1', more = true; more; ) {
-        const { rows } = await client.query<{ position: string; revision: string; command: string; cause: string }>(
-          `SELECT position::text, revision::text, metadata::json ->> 'command' AS command, metadata::json ->> '$causationId' AS cause
-           FROM waybill_log.events WHERE position > $1 ORDER BY position LIMIT 50000`,
+        const { rows } = await client.query<{ position: string; revision: string; command: string }>(
+          `SELECT e.position::text, e.revision::text, e.metadata ->> 'command' AS command
+           FROM waybill_log.events e WHERE e.position > $1 ORDER BY e.position LIMIT 50000`,
           [after],
         )
         for (const { command, revision } of rows) this.#see(command, Number(revision), seen, faults)
