@@ -100,6 +100,12 @@ export const environmentSchema = z.object({
     16 * 1024 * mebibyte,
     'Bodies still arriving, together; beyond it 503.',
   ),
+  WAYBILL_ANSWERS_BYTES_MAX: integer(
+    api.answersBytesMax,
+    mebibyte,
+    16 * 1024 * mebibyte,
+    'Large answers that their readers have not taken yet, together; beyond it reads are answered 503.',
+  ),
   WAYBILL_DATA_BYTES_MAX: integer(operation.dataBytesMax, kibibyte, 900_000, "An operation's data."),
   WAYBILL_METADATA_BYTES_MAX: integer(operation.metadataBytesMax, 256, 256 * kibibyte, "An operation's metadata."),
   WAYBILL_HELD_COUNT_MAX: integer(operation.heldCountMax, 0, 1_000, 'Held reports of one operation.'),
@@ -110,7 +116,12 @@ export const environmentSchema = z.object({
   WAYBILL_WAIT_S_MAX: integer(api.waitSMax, 1, 600, 'Longest wait for `minPosition` or `until`.'),
   WAYBILL_HEADERS_MS_MAX: integer(api.headersArrivalMsMax, 100, 60_000, 'How long headers may take to arrive.'),
   WAYBILL_BODY_MS_MAX: integer(api.bodyArrivalMsMax, 100, 600_000, 'How long a JSON body may take to arrive.'),
-  WAYBILL_BULK_IDLE_MS_MAX: integer(api.bulkIdleMsMax, 100, 600_000, 'How long a bulk upload may stand still.'),
+  WAYBILL_BULK_IDLE_MS_MAX: integer(
+    api.bulkIdleMsMax,
+    100,
+    600_000,
+    'How long a bulk upload may stand still, and an answer be left unread.',
+  ),
   WAYBILL_BULK_COMMANDS_MAX: integer(api.bulkCommandsMax, 1, 10_000, 'Commands of one bulk request in hand at once.'),
   WAYBILL_BULK_COMMANDS_TOTAL_MAX: integer(
     api.bulkCommandsTotalMax,
@@ -254,6 +265,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     apiLimits: {
       bodyBytesMax: values.WAYBILL_BODY_BYTES_MAX,
       arrivingBytesMax: values.WAYBILL_ARRIVING_BYTES_MAX,
+      answersBytesMax: values.WAYBILL_ANSWERS_BYTES_MAX,
       bodyArrivalMsMax: values.WAYBILL_BODY_MS_MAX,
       headersArrivalMsMax: values.WAYBILL_HEADERS_MS_MAX,
       bulkIdleMsMax: values.WAYBILL_BULK_IDLE_MS_MAX,

@@ -4,11 +4,13 @@ export interface ApiLimits {
   readonly bodyBytesMax: number
   /** Bodies still arriving, together. */
   readonly arrivingBytesMax: number
+  /** Large answers of reads that their readers have not taken yet, together: beyond it reads are answered `overloaded`. */
+  readonly answersBytesMax: number
   /** From a request's headers to the last byte of a JSON body. */
   readonly bodyArrivalMsMax: number
   /** From the first byte of a request to the end of its headers. */
   readonly headersArrivalMsMax: number
-  /** A bulk upload without a byte, or a bulk answer nobody reads, is ended after this. */
+  /** A bulk upload without a byte, or a bulk or large answer nobody reads, is ended after this. */
   readonly bulkIdleMsMax: number
   /** Commands of one bulk request in hand at once. */
   readonly bulkCommandsMax: number
@@ -37,6 +39,7 @@ export interface ApiLimits {
 export const defaultApiLimits: ApiLimits = {
   bodyBytesMax: 768 * 1024,
   arrivingBytesMax: 256 * 1024 * 1024,
+  answersBytesMax: 256 * 1024 * 1024,
   bodyArrivalMsMax: 30_000,
   headersArrivalMsMax: 10_000,
   bulkIdleMsMax: 30_000,

@@ -3,7 +3,7 @@ import { isJsonObject } from '../operation/json.ts'
 import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
-import { answerClientError } from './clientError.ts'
+import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
 import { registerDocument, serveDocument } from './document.ts'
@@ -26,6 +26,7 @@ import { parkedRoutes } from './routes/parkedRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
+import { boundStandingAnswers } from './standingAnswers.ts'
 import { parseStrictJson } from './strictJson.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
@@ -53,6 +54,8 @@ const replaced: Problem = {
   detail: 'The database holds another history than before. Nothing was written; an operator has to look at it.',
   retryAfterS: 30,
 }
+
+const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE'])
 
 /** Larger than any id or name: what is too long is then refused by its own rule, with a reason. */
 const paramLengthMax = 16_384
@@ -101,10 +104,13 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
   }).withTypeProvider<ZodInput>()
   app.server.maxConnections = limits.connectionsMax
+  app.server.on('checkExpectation', answerExpectation)
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     let problem = expectedProblem(error)
     if (problem === null) {
+      // Who asked has left before an answer that is streamed had begun: nobody is there to be told, and nothing failed.
+      if (isPrematureClose(error)) return reply
       logger?.error({ err: error, route: request.routeOptions.url }, 'a request failed')
       problem = { code: 'internal', detail: 'Something went wrong in the service. It is on record there.' }
     }
@@ -131,13 +137,14 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       return done(new ProblemError({ code: 'invalid', detail: 'There is no Host header.' }))
     }
     if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))
-    if ((raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)) {
-      return done(new ProblemError({ code: 'invalid', detail: 'A GET request must not have a body.' }))
+    if (bodiless.has(raw.method ?? '') && hasBody(raw)) {
+      return done(new ProblemError({ code: 'invalid', detail: `A ${raw.method} request must not have a body.` }))
     }
     done()
   })
   const checkGuards = guardRoutes(app, access)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
+  boundStandingAnswers(app, limits)
   observeRoutes(app, metrics)
   if (options.logRequests === true) {
     app.addHook('onResponse', (request, reply, done) => {
@@ -232,6 +239,10 @@ function answerProblem(problem: Problem, request: FastifyRequest, reply: Fastify
 /** Longer than any wait the service takes part in. */
 function idleConnectionMsMax(limits: ApiLimits): number {
   return Math.max(limits.waitSMax * 1_000, limits.bulkIdleMsMax, limits.bodyArrivalMsMax) + 60_000
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 function pathOf(url: string): string {

@@ -6,6 +6,7 @@ import { operationParams } from './contract/operations.ts'
 import { noQuery } from './contract/paging.ts'
 import { type Fault, ProblemError } from './problem.ts'
 import { isSoundReport } from './quickReport.ts'
+import { wording } from './validationWording.ts'
 
 /** Types of a route's input from its zod schemas. Answers are prebuilt text, so nothing is said of them. */
 export interface ZodInput extends FastifyTypeProvider {
@@ -31,7 +32,7 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   const isSound = quickChecks.get(schema) ?? doubtful
   return (value) => {
     if (isSound(value)) return { value }
-    const result = schema.safeParse(value)
+    const result = schema.safeParse(value, { error: wording(part) })
     return result.success ? { value: result.data } : { error: invalidInput(part, result.error.issues) }
   }
 }

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ApiHarness, startApi } from './apiHarness.ts'
+import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
+import { failingLog } from './failingLog.ts'
 import { rawConnection } from './rawHttp.ts'
 
 let api: ApiHarness
@@ -163,8 +164,8 @@ describe('content', () => {
     expect((await api.send('POST', '/v1/operations/filled/reports', `${filled} `)).body.operation).toBeUndefined()
   })
 
-  test('a GET with a body is 400', async () => {
-    expect(await raw('GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}')).toMatchObject({ status: 400 })
+  test.each(['GET /livez', 'DELETE /v1/keys/a'])('%s with a body is 400', async (line) => {
+    expect(await raw(`${line} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({ status: 400 })
   })
 })
 
@@ -183,6 +184,7 @@ describe('what is not sound HTTP', () => {
     ['an unknown method', 'NONSENSE /livez HTTP/1.1\r\nHost: x\r\n\r\n'],
     ['no HTTP at all', 'hello\r\n\r\n'],
     ['a space before a colon', 'GET /livez HTTP/1.1\r\nHost : x\r\n\r\n'],
+    ['an unknown expectation', 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n'],
   ])('%s is 400, as a problem', async (_what, bytes) => {
     const { status, text } = await raw(bytes)
     expect(status).toBe(400)
@@ -217,6 +219,27 @@ describe('what is not sound HTTP', () => {
     const text = await connection.closed()
     clearInterval(trickle)
     expect(text).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  test('bytes that are no request do not answer the sound ones before them', async () => {
+    const key = (n: number) => `Idempotency-Key: before-${n}\r\n`
+    const connection = await rawConnection(port)
+    connection.write(Buffer.concat([post(good, key(1)), post(good, key(2)), Buffer.from('}garbage\r\n\r\n')]))
+    const text = await connection.closed()
+    const answers = [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))
+    expect(answers).toHaveLength(3)
+    expect(answers.slice(0, 2).every((status) => status < 300)).toBe(true)
+    expect(answers[2]).toBe(400)
+    expect([...text.matchAll(/"command":"before-(\d)"/g)].map(([, n]) => n)).toEqual(['1', '2'])
+  })
+
+  test('nor do they cut through an answer that has begun', async () => {
+    const line = '{"type":"ReportStatus","operation":"bulk","service":"s","status":"a","pipeline":"any"}'
+    const head = 'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson'
+    const connection = await rawConnection(port)
+    connection.write(`${head}\r\nContent-Length: ${line.length}\r\n\r\n${line}}`)
+    const text = await connection.closed()
+    expect(text).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n0\r\n\r\nHTTP\/1\.1 400 /)
   })
 
   test('a refused request that goes on and on is cut off after its answer', async () => {
@@ -263,5 +286,45 @@ test('too many bodies arriving at once are 503 with Retry-After, and the next on
     expect(answer.status).toBe(200)
   } finally {
     await narrow.close()
+  }
+})
+
+test('a client that leaves before the first result of its bulk request is no error of the service', async () => {
+  let appending = () => {}
+  const appended = new Promise<void>((resolve) => {
+    appending = resolve
+  })
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const slow = await startApi({
+    wrapLog: (log) => ({
+      ...failingLog(log, () => null),
+      append: async (batch) => {
+        appending()
+        await released
+        return log.append(batch)
+      },
+    }),
+  })
+  try {
+    await slow.app.listen({ port: 0, host: '127.0.0.1' })
+    const connection = await rawConnection((slow.app.server.address() as AddressInfo).port)
+    const line = '{"type":"ReportStatus","operation":"a","service":"s","status":"a","pipeline":"any"}'
+    const head = 'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson'
+    connection.write(`${head}\r\nContent-Length: ${line.length}\r\n\r\n${line}`)
+    await appended
+    connection.socket.destroy()
+    const connections = () =>
+      new Promise((resolve) => slow.app.server.getConnections((_error, count) => resolve(count)))
+    await eventually(connections, (count) => count === 0)
+    release()
+    // Behind it: by then its answer has ended as well.
+    await slow.bulk([JSON.parse(line)])
+    expect(slow.errors).toEqual([])
+  } finally {
+    release()
+    await slow.close()
   }
 })

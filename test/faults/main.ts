@@ -12,12 +12,13 @@ import { readLogFromDatabase } from './history/recordedLog.ts'
 import { readHistory } from './history/recorder.ts'
 import type { Suite, SuiteReport } from './suite.ts'
 import { crashes } from './suites/crashes.ts'
+import { floods } from './suites/floods.ts'
 import { powerCuts } from './suites/powerCuts.ts'
 import { sickStores } from './suites/sickStores.ts'
 
 // npm run faults: the service under real faults. This file is built into .faults/test/faults (scripts/buildFaults.mjs).
 
-const suites: readonly Suite[] = [crashes, powerCuts, sickStores]
+const suites: readonly Suite[] = [crashes, powerCuts, sickStores, floods]
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }

@@ -10,7 +10,10 @@ import { isSoundReportLine } from '../quickReport.ts'
 import { parseStrictJsonText } from '../strictJson.ts'
 import { openOperation, reportStatus } from '../submission.ts'
 import { invalidInput } from '../validation.ts'
+import { wording } from '../validationWording.ts'
 import type { Line } from './lineSplitter.ts'
+
+const bodyWording = { error: wording('body') }
 
 export type ParsedLine =
   | { readonly ok: true; readonly command: Command }
@@ -43,14 +46,14 @@ function toCommand(value: JsonObject, sender: LineSender): ParsedLine {
   switch (value.type) {
     case 'ReportStatus': {
       if (!isSoundReportLine(value)) {
-        const parsed = reportLine.safeParse(value)
+        const parsed = reportLine.safeParse(value, bodyWording)
         if (!parsed.success) return refused(value, parsed.error.issues)
         return reportOf(parsed.data, sender)
       }
       return reportOf(value, sender)
     }
     case 'OpenOperation': {
-      const parsed = openOperationLine.safeParse(value)
+      const parsed = openOperationLine.safeParse(value, bodyWording)
       if (!parsed.success) return refused(value, parsed.error.issues)
       const { type: _type, command, operation, expectedRevision, ...body } = parsed.data
       const opening = operation === undefined ? body : { ...body, id: operation }

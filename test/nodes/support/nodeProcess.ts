@@ -54,6 +54,12 @@ export class NodeProcess {
     return this.#output
   }
 
+  get pid(): number {
+    const { pid } = this.#child
+    if (pid === undefined) throw new Error(`${this.name} could not be started`)
+    return pid
+  }
+
   get isRunning(): boolean {
     return this.#end === null
   }
