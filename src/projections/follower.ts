@@ -1,9 +1,9 @@
 import type { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { Batch } from './batch.ts'
 import { EventQueue } from './eventQueue.ts'
-import { type FoldedRows, RefusedDataError } from './foldedRows.ts'
 import type { FoldMemory } from './foldMemory.ts'
 import type { LagMeter } from './lagMeter.ts'
+import { type FoldedRows, RefusedDataError } from './projectionStore.ts'
 import type { ProjectorSettings } from './projector.ts'
 import { eventsAfterRefusal } from './refusal.ts'
 

@@ -3,9 +3,9 @@ import type { JsonObject } from '../operation/json.ts'
 import { createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { projectionName } from './foldedRows.ts'
 import { estimateStatement, matchingShapesStatement, pageStatement, type Statement, type Way } from './listQuery.ts'
 import { bodyOf, type StateColumns } from './operationState.ts'
+import { projectionName } from './projectionStore.ts'
 import {
   type OperationQuery,
   type OperationRow,

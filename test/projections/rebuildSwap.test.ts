@@ -1,10 +1,10 @@
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { clientConfig } from '../../src/postgres/connection.ts'
-import { FencedError } from '../../src/projections/foldedRows.ts'
+import { FencedError } from '../../src/projections/projectionStore.ts'
 import type { Projections } from '../../src/projections/projections.ts'
 import type { ReadModel } from '../../src/projections/readModel.ts'
-import { ShadowSession } from '../../src/projections/rebuild/shadowSession.ts'
+import { PostgresShadowSession } from '../../src/projections/rebuild/shadowSession.ts'
 import { eventually } from './support/eventually.ts'
 import type { Journal } from './support/journal.ts'
 import { allRows } from './support/readModelDatabase.ts'
@@ -130,8 +130,10 @@ describe('the fence', () => {
   it('keeps who owned the projection before from beginning, swapping or dropping anything', async () => {
     const { old, next, settings, logId } = await twoWriters()
     const { signal } = new AbortController()
-    await expect(ShadowSession.open(settings, { ownerEpoch: old.epoch, logId, signal })).rejects.toThrow(FencedError)
-    await expect(ShadowSession.drop(settings, old.epoch)).rejects.toThrow(FencedError)
+    await expect(PostgresShadowSession.open(settings, { ownerEpoch: old.epoch, logId, signal })).rejects.toThrow(
+      FencedError,
+    )
+    await expect(PostgresShadowSession.drop(settings, old.epoch)).rejects.toThrow(FencedError)
     await expect(next.session.swap(old.epoch)).rejects.toThrow(FencedError)
     // All of it was rolled back.
     await next.session.rows.commit(batch)
@@ -164,7 +166,7 @@ describe('the fence', () => {
         [logId],
       )
       const ownerEpoch = rows[0]?.epoch ?? -1n
-      return { epoch: ownerEpoch, session: await ShadowSession.open(settings, { ownerEpoch, logId, signal }) }
+      return { epoch: ownerEpoch, session: await PostgresShadowSession.open(settings, { ownerEpoch, logId, signal }) }
     }
     const old = await takeOver()
     return { old, next: await takeOver(), settings, logId }
