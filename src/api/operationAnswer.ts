@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type LoadedOperation, UnreadableStreamError } from '../commands/commandService.ts'
 import { operationBody } from '../operation/view.ts'
 import type { OperationRow } from '../projections/readModel.ts'
-import type { ApiContext } from './context.ts'
+import type { ReadContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
 
@@ -24,7 +24,7 @@ export interface OperationQuestion {
  * was accepted is never 404, when the row is parked, and for `consistency=strong`. Throws ProblemError.
  */
 export async function findOperation(
-  context: ApiContext,
+  context: ReadContext,
   id: string,
   { minPosition, consistency }: OperationQuestion,
   headers: IncomingHttpHeaders,
@@ -47,7 +47,7 @@ export async function findOperation(
 }
 
 async function fromLog(
-  context: ApiContext,
+  context: ReadContext,
   id: string,
   min: bigint,
   row: OperationRow | null,
@@ -70,7 +70,7 @@ async function fromLog(
 
 /** What cannot be folded is shown as far as the read model has it, and says that it is parked. */
 async function fromUnreadable(
-  context: ApiContext,
+  context: ReadContext,
   id: string,
   min: bigint,
   error: UnreadableStreamError,
@@ -82,7 +82,7 @@ async function fromUnreadable(
 }
 
 function fromState(
-  context: ApiContext,
+  context: ReadContext,
   { state, position }: LoadedOperation,
   foldedTo: bigint,
   row: OperationRow | null,
@@ -91,16 +91,16 @@ function fromState(
   return { text, revision: state.revision, position: foldedTo }
 }
 
-function fromRow(context: ApiContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
+function fromRow(context: ReadContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
   return { text: rowText(context, row), revision: row.revision, position: foldedTo }
 }
 
-export function rowText(context: ApiContext, row: OperationRow): string {
+export function rowText(context: ReadContext, row: OperationRow): string {
   return operationText(context, row.body, row.position, row.parked)
 }
 
 /** Puts what the state does not know in the body's last place. */
-function operationText(context: ApiContext, body: string, position: bigint, parked: OperationRow['parked']): string {
+function operationText(context: ReadContext, body: string, position: bigint, parked: OperationRow['parked']): string {
   const note =
     parked === null ? '' : `,"parked":{"revision":${parked.revision},"reason":${JSON.stringify(parked.reason)}}`
   return `${body.slice(0, -1)},"position":"${context.tokens.encode(position)}"${note}}`
