@@ -119,7 +119,7 @@ export class QueueClient {
 
   /** What a node answers to a bulk request, line by line (src/api/bulk). */
   #carryOut({ commands, logId }: SimulatedNode, lines: readonly string[]): Promise<readonly string[]> {
-    const group: CommandGroup = { failed: new Set() }
+    const group: CommandGroup = { failed: new Map() }
     const tokens = createPositionTokens(logId)
     return Promise.all(
       lines.map(async (text, index) => {

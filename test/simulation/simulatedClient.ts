@@ -66,7 +66,7 @@ export class SimulatedClient implements WorkloadClient {
 
   async sendBulk(commands: readonly OutgoingCommand[]): Promise<readonly WriteAnswer[]> {
     const begun = this.#begin()
-    const group: CommandGroup = { failed: new Set() }
+    const group: CommandGroup = { failed: new Map() }
     const said = await this.#ask((node) => Promise.all(commands.map((command) => this.#submit(node, command, group))))
     const { random } = this.#parts.network
     // The answer may break off after any of its lines.

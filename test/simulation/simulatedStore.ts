@@ -49,7 +49,8 @@ function projectorSession(connection: Connection): ProjectorSession {
     isPaused: () => connection.statement(({ paused }) => paused),
     tryLock: () =>
       connection.statement((tables) => {
-        tables.lock ??= connection
+        // A server gives no lock to who is gone.
+        if (connection.lost === null) tables.lock ??= connection
         return tables.lock === connection
       }),
     async takeOver() {
