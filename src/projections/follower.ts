@@ -62,15 +62,15 @@ export class Follower {
     const stopListening = settings.signal.onChange(() => queue.wake())
     let position = from
     let committing: Promise<void> = Promise.resolve()
-    let startedAt = 0
+    let startedAt = Number.NEGATIVE_INFINITY
     try {
       while (!shouldEnd()) {
         check()
         await this.#gather(queue, startedAt)
         const events = queue.take(this.#eventsWanted, batchBytesMax)
         if (events.length === 0) continue
-        startedAt = Date.now()
-        lag.working(startedAt, events[0])
+        startedAt = performance.now()
+        lag.working(Date.now(), events[0])
         const folding = memory.folding(position)
         const newer = await memory.fold(rows, folding, events, settings.confirmed)
         const batch = folding.finish()
@@ -100,7 +100,10 @@ export class Follower {
     }
   }
 
-  /** Waits until there are events, and while the window is open for more; not while somebody waits for one of them. */
+  /**
+   * Waits until there are events, and while the window is open for more; not while somebody waits for one of them. By the
+   * clock that only grows: the wall's may go back by an hour.
+   */
   async #gather(queue: EventQueue, startedAt: number): Promise<void> {
     const { settings, shouldEnd, onIdle } = this.#parts
     if (queue.length === 0) {
@@ -108,7 +111,7 @@ export class Follower {
       if (queue.length === 0) return onIdle()
     }
     for (;;) {
-      const left = startedAt + (settings.windowMs ?? 12) - Date.now()
+      const left = startedAt + (settings.windowMs ?? 12) - performance.now()
       const last = queue.lastPosition
       if (left <= 0 || queue.length >= this.#eventsMax || queue.full || shouldEnd() || last === null) return
       if (settings.signal.waitsWithin(last)) return
