@@ -10,6 +10,8 @@ export interface World {
   readonly kinds: readonly [Kind, ...Kind[]]
   /** Operations of each pipeline at a time: few, so that clients meet on them. */
   readonly operationsPerKind: number
+  /** Of the largest documents; a few are. */
+  readonly largeLength: number
   /** Reports until they turn to new operations. */
   readonly reportsPerGeneration: number
   /** Commands sent of late: others may send them too, under the same key. */
@@ -18,7 +20,7 @@ export interface World {
 }
 
 export function newWorld(operationsPerKind = 4, reportsPerGeneration = 400): World {
-  return { kinds, operationsPerKind, reportsPerGeneration, recent: [], reports: 0 }
+  return { kinds, operationsPerKind, largeLength: 20_000, reportsPerGeneration, recent: [], reports: 0 }
 }
 
 /** Writes its calls down, and repeats nothing by itself. */
@@ -174,7 +176,7 @@ class Session {
     this.#commands += 1
     world.reports += 1
     const key = `${name}-${this.#commands}`
-    const data = { [name]: this.#commands, ...(random.chance(0.02) ? { large: 'x'.repeat(20_000) } : {}) }
+    const data = { [name]: this.#commands, ...(random.chance(0.02) ? { large: 'x'.repeat(world.largeLength) } : {}) }
     const { status, track } = random.pick(of.kind.steps as [(typeof of.kind.steps)[number]])
     const opens = random.chance(0.9) ? { pipeline: of.kind.pipeline } : {}
     const sequence = random.chance(0.2) ? { sequence: random.integer(1, 50) } : {}

@@ -20,7 +20,7 @@ export interface Network {
 }
 
 /** How long a caller waits for an answer. */
-const timeoutMs = 3_000
+const timeoutMs = 1_500
 
 /** One request to a node and its answer, as HTTP carries them: once, or not at all, or when nobody waits any more. `handle` never rejects. */
 export function exchange<T>(

@@ -50,7 +50,8 @@ export class QueueClient {
       baseUrl: 'http://simulated',
       clock: clockOf(parts.network.scheduler, actor),
       random: random.fork('jitter').next,
-      attemptTimeoutMs: 1_500,
+      attemptTimeoutMs: 1_000,
+      attemptsMax: random.pick([1, 4, 12]),
       timeoutMs: 20_000,
       batching: { linesMax: random.pick([1, 3, 500]) },
     })

@@ -36,7 +36,7 @@ const recoveryMsMax = 60_000
 export async function simulate(seed: number, plant: Plant = {}): Promise<SimulationResult> {
   const random = createRandom(seed)
   const drawn = makePlan(random.fork('plan'))
-  const plan = plant.limits === undefined ? drawn : { ...drawn, limits: { ...drawn.limits, ...plant.limits } }
+  const plan = plant.plan?.(drawn) ?? drawn
   const scheduler = new Scheduler()
   const giveTimeBack = takeOverTime(scheduler, random.fork('global'))
   try {
@@ -83,7 +83,14 @@ class Simulation {
 
   #startClients(): void {
     const { clients, queueClients, nodes, kinds, operationsPerKind, pauseMs } = this.#plan
-    const work: SharedWork = { kinds, operationsPerKind, reportsPerGeneration: 40, recent: [], reports: 0 }
+    const work: SharedWork = {
+      kinds,
+      operationsPerKind,
+      largeLength: 300,
+      reportsPerGeneration: 40,
+      recent: [],
+      reports: 0,
+    }
     const parts: ClientParts = {
       network: this.#world.network,
       nodeAt: (address) => this.#world.nodeAt(address),

@@ -49,7 +49,7 @@ export function createLogServer(
 }
 
 /** Without a wake: so long until a subscription looks again. */
-const pollMs = 200
+const pollMs = 500
 /** The longest a lost batch may take to land where the store sets no bound. */
 const lateMsMax = 3_000
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ReadContext } from '../../src/api/context.ts'
 import { defaultApiLimits } from '../../src/api/limits.ts'
@@ -80,10 +81,12 @@ export class SimulatedNode {
       windowMs: plan.windowMs,
       batchEventsMax: plan.batchEventsMax,
       cacheBytesMax: plan.cacheBytesMax,
-      takeOverIntervalMs: 50,
+      takeOverIntervalMs: 100,
       retryMaxMs: 200,
     })
     const { logId } = logServer
+    const draining = new AbortController()
+    setMaxListeners(0, draining.signal)
     this.logId = logId
     this.#context = {
       log,
@@ -91,15 +94,15 @@ export class SimulatedNode {
       readModel: createSimulatedReadModel(query, signal, logId),
       tokens: createPositionTokens(logId),
       limits: { ...defaultApiLimits, waitSDefault: 1 },
-      draining: new AbortController().signal,
+      draining: draining.signal,
     }
     const orders = createSimulatedOrders(query, () => randomUuid(databaseRandom))
-    const desk = new OrderDesk({ store: orders, projector: this.projector, lookIntervalMs: 50 })
+    const desk = new OrderDesk({ store: orders, projector: this.projector, lookIntervalMs: 200 })
     this.audit = plan.audits
       ? new SelfAudit({
           log,
           rows: createSimulatedAuditRows(query, logId),
-          intervalMs: 150,
+          intervalMs: 300,
           random: random.fork('audit').next,
         })
       : null

@@ -1,32 +1,47 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { type BugName, plantedBugs } from './plants.ts'
+import { runSeeds } from './runSeeds.ts'
 import { simulate } from './simulate.ts'
 
-it('runs', { timeout: 200_000 }, async () => {
-  const from = Number(process.env.FROM ?? 1)
-  const n = Number(process.env.N ?? 20)
-  const t = performance.now()
-  let bad = 0
-  for (let seed = from; seed < from + n; seed += 1) {
-    const t0 = performance.now()
-    const r = await simulate(seed)
-    const ms = performance.now() - t0
-    if (n <= 30)
-      console.log(
-        seed,
-        r.tasks,
-        Math.round(r.simulatedMs),
-        ms.toFixed(1),
-        r.verdict.figures.calls,
-        r.verdict.figures.events,
-        r.traceHash,
-        r.faults.length,
-      )
-    if (r.faults.length > 0) {
-      bad += 1
-      if (bad < 4) console.log(seed, JSON.stringify(r.verdict.counts), r.faults.slice(0, 3).join('\n'))
-    }
-    await new Promise((resolve) => setImmediate(resolve))
+/** `npm run simulate` runs as many as one likes, and any one of them again. */
+const seeds = 1_000
+const seedsATest = 250
+/** A planted bug is found by one of the first of them. */
+const seedsToFind = 100
+
+describe('the service simulated, under faults of every kind', () => {
+  for (let from = 1; from <= seeds; from += seedsATest) {
+    it(`seeds ${from} to ${from + seedsATest - 1}: what clients were told is what the log and the rows say`, {
+      timeout: 120_000,
+    }, async () => {
+      const { failed, calls, events } = await runSeeds(Array.from({ length: seedsATest }, (_, index) => from + index))
+      expect(failed).toEqual([])
+      expect(calls).toBeGreaterThan(seedsATest * 20)
+      expect(events).toBeGreaterThan(seedsATest * 10)
+    })
   }
-  console.log('bad', bad, 'ms each', ((performance.now() - t) / n).toFixed(1))
-  expect(bad).toBe(0)
+})
+
+describe('a seed', () => {
+  it('is the same run again, task by task, and another seed another', async () => {
+    const hashes = new Set<string>()
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { traceHash } = await simulate(seed)
+      expect((await simulate(seed)).traceHash, `seed ${seed}`).toBe(traceHash)
+      hashes.add(traceHash)
+    }
+    expect(hashes.size).toBe(20)
+  })
+})
+
+describe('a planted bug is found', () => {
+  it.each(Object.keys(plantedBugs) as BugName[])('%s', { timeout: 60_000 }, async (name) => {
+    const bug = plantedBugs[name]
+    const types: readonly string[] = bug.types
+    for (let seed = 1; seed <= seedsToFind; seed += 1) {
+      const { faults } = await simulate(seed, bug)
+      if (faults.some((fault) => types.includes(fault.split(/[ :]/)[0] ?? ''))) return
+    }
+    expect.unreachable(`not by ${seedsToFind} seeds`)
+  })
 })
