@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { clientConfig } from '../../src/postgres/connection.ts'
@@ -151,6 +152,18 @@ describe('the fence', () => {
     await bench.database.admin.query('UPDATE checkpoints SET position = 5')
     await next.session.rows.commit(batch)
     expect(await next.session.swap(next.epoch)).toBe('behind')
+    await Promise.all([old.session.close(), next.session.close()])
+  })
+
+  it('leaves nothing at the signal of its rebuild, which may open many', async () => {
+    const { old, next, settings, logId } = await twoWriters()
+    const { signal } = new AbortController()
+    const session = await PostgresShadowSession.open(settings, { ownerEpoch: next.epoch, logId, signal })
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await session.close()
+    const fenced = PostgresShadowSession.open(settings, { ownerEpoch: old.epoch, logId, signal })
+    await expect(fenced).rejects.toThrow(FencedError)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
     await Promise.all([old.session.close(), next.session.close()])
   })
 

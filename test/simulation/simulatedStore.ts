@@ -17,13 +17,23 @@ export function createSimulatedStore(connect: () => Promise<Connection>): Projec
     },
     async openShadow({ ownerEpoch, logId, signal }) {
       const connection = await connect()
-      signal.addEventListener('abort', () => connection.close(), { once: true })
-      signal.throwIfAborted()
-      const opened = await connection.statement((tables) => {
-        const { epoch, position } = tables.openShadow(ownerEpoch, logId)
-        return { epoch, position }
-      })
-      return shadowSession(connection, opened)
+      const onAbort = () => close()
+      const close = (): void => {
+        signal.removeEventListener('abort', onAbort)
+        connection.close()
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        signal.throwIfAborted()
+        const opened = await connection.statement((tables) => {
+          const { epoch, position } = tables.openShadow(ownerEpoch, logId)
+          return { epoch, position }
+        })
+        return shadowSession(connection, opened, close)
+      } catch (error) {
+        close()
+        throw error
+      }
     },
     async dropShadow(ownerEpoch) {
       const connection = await connect()
@@ -75,6 +85,7 @@ function projectorSession(connection: Connection): ProjectorSession {
 function shadowSession(
   connection: Connection,
   { epoch, position }: { readonly epoch: bigint; readonly position: bigint },
+  close: () => void,
 ): ShadowSession {
   return {
     rows: foldedRows(connection, ({ shadow }) => shadow, epoch),
@@ -82,7 +93,7 @@ function shadowSession(
     makeIndexes: () => connection.statement(() => undefined),
     awaitVacuums: () => connection.statement(() => true),
     swap: (ownerEpoch) => connection.statement((tables) => tables.swap(ownerEpoch, epoch)),
-    close: async () => connection.close(),
+    close: async () => close(),
   }
 }
 

@@ -24,9 +24,11 @@ export class PostgresShadowSession implements ShadowSession {
   readonly position: bigint
   readonly #session: DatabaseSession
   readonly #epoch: bigint
+  readonly #stopListening: () => void
 
-  private constructor(session: DatabaseSession, epoch: bigint, position: bigint) {
+  private constructor(session: DatabaseSession, epoch: bigint, position: bigint, stopListening: () => void) {
     this.#session = session
+    this.#stopListening = stopListening
     this.#epoch = epoch
     this.rows = new PostgresFoldedRows(session, epoch)
     this.position = position
@@ -37,7 +39,10 @@ export class PostgresShadowSession implements ShadowSession {
     { ownerEpoch, logId, signal }: ShadowOptions,
   ): Promise<PostgresShadowSession> {
     const session = await DatabaseSession.connect(settings, kind)
-    signal.addEventListener('abort', () => void session.close(), { once: true })
+    const onAbort = () => void session.close()
+    signal.addEventListener('abort', onAbort, { once: true })
+    // One rebuild may open many sessions.
+    const stopListening = () => signal.removeEventListener('abort', onAbort)
     try {
       signal.throwIfAborted()
       // What is lost with the server is folded again. (The swap does wait for the disk.)
@@ -48,8 +53,9 @@ export class PostgresShadowSession implements ShadowSession {
       )
       const [opened] = rows
       if (opened === undefined) throw new Error('the shadow could not be opened')
-      return new PostgresShadowSession(session, opened.shadow_epoch, opened.folded_to)
+      return new PostgresShadowSession(session, opened.shadow_epoch, opened.folded_to, stopListening)
     } catch (error) {
+      stopListening()
       await session.close()
       throw translated(error)
     }
@@ -103,6 +109,7 @@ export class PostgresShadowSession implements ShadowSession {
   }
 
   close(): Promise<void> {
+    this.#stopListening()
     return this.#session.close()
   }
 }
