@@ -82,9 +82,8 @@ async function runAll({ seeds, from, workers }: Options): Promise<void> {
 function runShare(share: Share): Promise<RunSummary> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: share })
-    worker.on('message', (message: { progress: number } | RunSummary) => {
-      if ('progress' in message)
-        process.stderr.write(`seeds ${share.from} and on: ${message.progress} of ${share.count}\n`)
+    worker.on('message', (message: { line: string } | RunSummary) => {
+      if ('line' in message) process.stderr.write(`from ${share.from}: ${message.line}\n`)
       else resolve(message)
     })
     worker.on('error', reject)
@@ -130,5 +129,5 @@ if (parentPort === null) {
 } else {
   const { from, step, count } = workerData as Share
   const seeds = Array.from({ length: count }, (_, index) => from + index * step)
-  parentPort.postMessage(await runSeeds(seeds, (progress) => parentPort?.postMessage({ progress })))
+  parentPort.postMessage(await runSeeds(seeds, (line) => parentPort?.postMessage({ line })))
 }
