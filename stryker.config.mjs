@@ -21,7 +21,7 @@ export default {
   clearTextReporter: { allowColor: false, reportTests: false, skipFull: true },
   concurrency: 2,
   // On a busy machine a slow mutant must not be taken for one that never ends.
-  timeoutMS: 30_000,
+  timeoutMS: 15_000,
   thresholds: { high: 95, low: 85, break: null },
   allowConsoleColors: false,
 }

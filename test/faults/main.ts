@@ -12,10 +12,11 @@ import { readLogFromDatabase } from './history/recordedLog.ts'
 import { readHistory } from './history/recorder.ts'
 import type { Suite, SuiteReport } from './suite.ts'
 import { crashes } from './suites/crashes.ts'
+import { simulation } from './suites/simulation.ts'
 
 // npm run faults: the service under real faults. This file is built into .faults/test/faults (scripts/buildFaults.mjs).
 
-const suites: readonly Suite[] = [crashes]
+const suites: readonly Suite[] = [crashes, simulation]
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }

@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os'
-import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { Command, InvalidArgumentError } from 'commander'
+import { runParallel } from './parallel.ts'
 import { type BugName, plantedBugs } from './plants.ts'
-import { type RunSummary, runSeeds } from './runSeeds.ts'
 import { simulate } from './simulate.ts'
 
 // npm run simulate: the service simulated, seed after seed. Built into .faults/test/simulation (scripts/buildFaults.mjs).
@@ -13,11 +12,8 @@ interface Options {
   readonly workers: number
 }
 
-interface Share {
-  readonly from: number
-  readonly step: number
-  readonly count: number
-}
+/** Failed seeds whose faults are printed whole. */
+const shownMax = 10
 
 function program(): Command {
   const command = new Command('simulate')
@@ -51,43 +47,13 @@ Exit codes: 0 no fault, 1 faults, 2 wrong usage.`,
   return command
 }
 
-async function runAll({ seeds, from, workers }: Options): Promise<void> {
-  const began = performance.now()
-  const shares = Array.from({ length: workers }, (_, index) => ({
-    from: from + index,
-    step: workers,
-    count: Math.floor((seeds - index + workers - 1) / workers),
-  }))
-  const summaries = await Promise.all(shares.map((share) => runShare(share)))
-  const seconds = (performance.now() - began) / 1_000
-  const sum = (figure: (summary: RunSummary) => number): number =>
-    summaries.reduce((total, summary) => total + figure(summary), 0)
-  const failed = summaries.flatMap((summary) => summary.failed)
-  for (const { seed, faults } of failed.slice(0, 10)) process.stdout.write(`seed ${seed}\n${faults.join('\n')}\n\n`)
-  const figures = {
-    seeds,
-    from,
-    failed: failed.map(({ seed }) => seed),
-    calls: sum(({ calls }) => calls),
-    events: sum(({ events }) => events),
-    tasks: sum(({ tasks }) => tasks),
-    simulatedHours: Number((sum(({ simulatedMs }) => simulatedMs) / 3_600_000).toFixed(1)),
-    seconds: Number(seconds.toFixed(1)),
-    msEach: Number(((seconds * 1_000 * workers) / seeds).toFixed(1)),
+async function runAll(options: Options): Promise<void> {
+  const { figures, failed } = await runParallel(options, (line) => void process.stderr.write(`${line}\n`))
+  for (const { seed, faults } of failed.slice(0, shownMax)) {
+    process.stdout.write(`seed ${seed}\n${faults.join('\n')}\n\n`)
   }
-  process.stdout.write(`${JSON.stringify(figures)}\n`)
+  process.stdout.write(`${JSON.stringify({ ...figures, failed: failed.map(({ seed }) => seed) })}\n`)
   process.exitCode = failed.length === 0 ? 0 : 1
-}
-
-function runShare(share: Share): Promise<RunSummary> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: share })
-    worker.on('message', (message: { line: string } | RunSummary) => {
-      if ('line' in message) process.stderr.write(`from ${share.from}: ${message.line}\n`)
-      else resolve(message)
-    })
-    worker.on('error', reject)
-  })
 }
 
 async function replay(seed: number): Promise<void> {
@@ -124,10 +90,4 @@ function integer(text: string): number {
   return value
 }
 
-if (parentPort === null) {
-  await program().parseAsync()
-} else {
-  const { from, step, count } = workerData as Share
-  const seeds = Array.from({ length: count }, (_, index) => from + index * step)
-  parentPort.postMessage(await runSeeds(seeds, (line) => parentPort?.postMessage({ line })))
-}
+await program().parseAsync()
