@@ -2,7 +2,6 @@
 // compile is counted as one that is found or not, like any other.
 const area = process.env.MUTATE_AREA ?? 'none'
 
-/** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner'],

@@ -46,10 +46,11 @@ export class QueueClient {
     this.#parts = parts
     this.#random = random
     this.#address = first
+    const jitter = random.fork('jitter')
     const { timing, limits } = settingsOf({
       baseUrl: 'http://simulated',
       clock: clockOf(parts.network.scheduler, actor),
-      random: random.fork('jitter').next,
+      random: () => jitter.next(),
       attemptTimeoutMs: 1_000,
       attemptsMax: random.pick([1, 4, 12]),
       timeoutMs: 20_000,

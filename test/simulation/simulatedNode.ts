@@ -103,7 +103,7 @@ export class SimulatedNode {
           log,
           rows: createSimulatedAuditRows(query, logId),
           intervalMs: 300,
-          random: random.fork('audit').next,
+          random: drawn(random.fork('audit')),
         })
       : null
     this.projector.start()
@@ -139,6 +139,8 @@ export class SimulatedNode {
 }
 
 const noHeaders: IncomingHttpHeaders = {}
+
+const drawn = (random: Random) => (): number => random.next()
 
 /** On a connection of its own, as a pool's: whatever is wrong, it says that it cannot be read. */
 async function queryOnce<T>(

@@ -63,7 +63,7 @@ export class World {
 
   /** Of one node, or of all. */
   breakConnections(node: Actor | null): void {
-    for (const connection of [...this.database.connections]) {
+    for (const connection of this.database.connections) {
       if (node === null || connection.node === node) connection.break()
     }
   }
