@@ -7,6 +7,9 @@ import type { Projector, ReadModel } from '../projections/readModel.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
 
+/** What reads of operations work with. */
+export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'>
+
 /** What every route works with. */
 export interface ApiContext {
   readonly access: Access

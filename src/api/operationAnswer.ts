@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type LoadedOperation, UnreadableStreamError } from '../commands/commandService.ts'
 import { operationBody } from '../operation/view.ts'
 import { type OperationRow, type ReadAt, ReadModelUnavailableError } from '../projections/readModel.ts'
-import type { ApiContext } from './context.ts'
+import type { ReadContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
 
@@ -25,7 +25,7 @@ export interface OperationQuestion {
  * was accepted is never 404, when the row is parked, and for `consistency=strong`. Throws ProblemError.
  */
 export async function findOperation(
-  context: ApiContext,
+  context: ReadContext,
   id: string,
   { minPosition, consistency }: OperationQuestion,
   headers: IncomingHttpHeaders,
@@ -57,7 +57,7 @@ const silenceMsMax = 1_000
 
 /** The error in place of the row where memory has something to show instead. */
 async function rowUnlessSilent(
-  { readModel, commands }: ApiContext,
+  { readModel, commands }: ReadContext,
   id: string,
 ): Promise<ReadAt<OperationRow | null> | ReadModelUnavailableError> {
   const read = readModel.operation(id)
@@ -78,7 +78,7 @@ async function rowUnlessSilent(
 }
 
 async function fromLog(
-  context: ApiContext,
+  context: ReadContext,
   id: string,
   min: bigint,
   row: OperationRow | null,
@@ -101,7 +101,7 @@ async function fromLog(
 
 /** What cannot be folded is shown as far as the read model has it, and says that it is parked. */
 async function fromUnreadable(
-  context: ApiContext,
+  context: ReadContext,
   id: string,
   min: bigint,
   error: UnreadableStreamError,
@@ -113,7 +113,7 @@ async function fromUnreadable(
 }
 
 function fromState(
-  context: ApiContext,
+  context: ReadContext,
   { state, position }: LoadedOperation,
   foldedTo: bigint,
   row: OperationRow | null,
@@ -122,16 +122,16 @@ function fromState(
   return { text, revision: state.revision, position: foldedTo }
 }
 
-function fromRow(context: ApiContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
+function fromRow(context: ReadContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
   return { text: rowText(context, row), revision: row.revision, position: foldedTo }
 }
 
-export function rowText(context: ApiContext, row: OperationRow): string {
+export function rowText(context: ReadContext, row: OperationRow): string {
   return operationText(context, row.body, row.position, row.parked)
 }
 
 /** Puts what the state does not know in the body's last place. */
-function operationText(context: ApiContext, body: string, position: bigint, parked: OperationRow['parked']): string {
+function operationText(context: ReadContext, body: string, position: bigint, parked: OperationRow['parked']): string {
   const note =
     parked === null ? '' : `,"parked":{"revision":${parked.revision},"reason":${JSON.stringify(parked.reason)}}`
   return `${body.slice(0, -1)},"position":"${context.tokens.encode(position)}"${note}}`

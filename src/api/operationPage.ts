@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { isOperationId } from '../operation/names.ts'
 import type { OperationFilter } from '../projections/changedOperations.ts'
 import type { OperationQuery, OperationRow } from '../projections/readModel.ts'
-import type { ApiContext } from './context.ts'
+import type { ReadContext } from './context.ts'
 import { metadataPrefix, type operationListQuery } from './contract/operations.ts'
 import { pageSizeDefault } from './contract/paging.ts'
 import { rowText } from './operationAnswer.ts'
@@ -19,7 +19,7 @@ const stepMax = 100
 
 /** The answer of a list, and the position it is folded up to. Throws ProblemError. */
 export async function listOperations(
-  context: ApiContext,
+  context: ReadContext,
   query: ListQuery,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
   const filter = orderedFilterOf(query)

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { ApiContext } from './context.ts'
+import type { ReadContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 
 /** `minPosition` or `after` as a position. Throws ProblemError: 400 for garbage, 410 for another log's. */
 export function positionOf(
-  context: ApiContext,
+  context: ReadContext,
   token: string,
   parameter: string,
   place: 'query' | 'header' = 'query',
@@ -29,7 +29,7 @@ export function positionOf(
 const waitPreference = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i
 
 /** Milliseconds the caller is willing to wait (RFC 7240), within the limit. */
-export function waitMs(context: ApiContext, headers: IncomingHttpHeaders): number {
+export function waitMs(context: ReadContext, headers: IncomingHttpHeaders): number {
   const { prefer } = headers
   const [, seconds] = waitPreference.exec(typeof prefer === 'string' ? prefer : (prefer?.join(',') ?? '')) ?? []
   const { waitSDefault, waitSMax } = context.limits
@@ -37,7 +37,7 @@ export function waitMs(context: ApiContext, headers: IncomingHttpHeaders): numbe
 }
 
 /** True once the read model is folded up to `position`; false when the time is up or the service shuts down. */
-export function visible(context: ApiContext, position: bigint, timeoutMs: number): Promise<boolean> {
+export function visible(context: ReadContext, position: bigint, timeoutMs: number): Promise<boolean> {
   if (context.readModel.position() >= position) return Promise.resolve(true)
   const { draining } = context
   if (draining.aborted) return Promise.resolve(false)
@@ -52,7 +52,7 @@ export function visible(context: ApiContext, position: bigint, timeoutMs: number
 }
 
 /** What is asked for is written (or may be): it only cannot be seen yet (correctness.md row 16). */
-export function notYetVisible(context: ApiContext, seen = context.readModel.position()): ProblemError {
+export function notYetVisible(context: ReadContext, seen = context.readModel.position()): ProblemError {
   return new ProblemError({
     code: 'not_yet_visible',
     detail: 'What was asked for is not in the read model yet. This says nothing against its being written.',
@@ -63,7 +63,7 @@ export function notYetVisible(context: ApiContext, seen = context.readModel.posi
 
 /** A read of the read model as a whole, once what the query asks for is folded. Throws ProblemError. */
 export async function readVisible<T extends { readonly position: bigint }>(
-  context: ApiContext,
+  context: ReadContext,
   query: { readonly minPosition?: string; readonly consistency?: 'strong' },
   headers: IncomingHttpHeaders,
   read: () => Promise<T>,

@@ -90,12 +90,12 @@ export function buildChain(
   while (taken < lane.waiting.length && room.commands > 0 && room.bytes > 0) {
     const ticket = lane.waiting[taken]
     if (ticket === undefined) break
-    const { key, operation } = ticket.command
+    const { key } = ticket.command
     const known = lane.receipts.recent.get(key) ?? ticket.recorded
     const sibling = keys?.get(key)
     if (ticket.answered) {
       // Its time was up.
-    } else if (ticket.group?.failed.has(operation) === true) {
+    } else if (cameAfterFailure(ticket)) {
       tools.answerNotTried(ticket)
     } else if (known !== undefined && known !== null) {
       tools.answerReceipt(ticket, known)
@@ -156,6 +156,11 @@ function resting(ticket: Ticket, decision: Decision, linkCount: number): ChainEn
 
 function check(lane: Lane): AppendRequest {
   return { stream: lane.stream, expectedRevision: lane.state === null ? 'noStream' : lane.state.revision, events: [] }
+}
+
+function cameAfterFailure({ group, command, arrival }: Ticket): boolean {
+  const failed = group?.failed.get(command.operation)
+  return failed !== undefined && failed < arrival
 }
 
 export function mustAskForReceipt(lane: Lane, ticket: Ticket): boolean {

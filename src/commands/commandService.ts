@@ -44,9 +44,10 @@ export interface CommandService {
   drain(): Promise<void>
 }
 
-/** Make one per bulk request: `{ failed: new Set() }`. The service adds the operations of its failed commands. */
+/** Make one per bulk request: `{ failed: new Map() }`. The service adds the operations of its failed commands. */
 export interface CommandGroup {
-  readonly failed: Set<string>
+  /** By operation: the arrival of the first of them that failed. What came before it is tried all the same. */
+  readonly failed: Map<string, number>
 }
 
 export interface LoadedOperation {

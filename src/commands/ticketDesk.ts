@@ -55,7 +55,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
   const answer = (ticket: Ticket, result: CommandResult): void => {
     if (ticket.answered) return
     ticket.answered = true
-    if (result.kind === 'failed') ticket.group?.failed.add(ticket.command.operation)
+    if (result.kind === 'failed') noteFailure(ticket.group, ticket.command.operation, ticket.arrival)
     release(ticket.bytes)
     ticket.resolve(result)
   }
@@ -68,7 +68,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
       }
       const bytes = roughBytes(command)
       if (closed || open >= limits.queuedCommandsMax || openBytes + bytes > limits.queuedBytesMax) {
-        group?.failed.add(command.operation)
+        noteFailure(group, command.operation, arrivals + 1)
         resolve(failure(command, 'overloaded'))
         return null
       }
@@ -97,7 +97,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
     failWithBug(ticket, bug) {
       if (ticket.answered) return
       ticket.answered = true
-      ticket.group?.failed.add(ticket.command.operation)
+      noteFailure(ticket.group, ticket.command.operation, ticket.arrival)
       release(ticket.bytes)
       ticket.reject(bug)
     },
@@ -115,6 +115,12 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
       return open === 0 ? Promise.resolve() : new Promise((resolve) => whenEmpty.push(resolve))
     },
   }
+}
+
+function noteFailure(group: CommandGroup | undefined, operation: string, arrival: number): void {
+  if (group === undefined) return
+  const first = group.failed.get(operation)
+  if (first === undefined || arrival < first) group.failed.set(operation, arrival)
 }
 
 /** What a command without documents takes: ticket, promise, closures, short texts. */

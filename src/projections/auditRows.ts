@@ -1,8 +1,7 @@
 import type pg from 'pg'
 import { createPool } from '../postgres/connection.ts'
-import { projectionName } from './foldedRows.ts'
+import { foldVersion, projectionName } from './projectionStore.ts'
 import { schemaName } from './schemaName.ts'
-import { foldVersion } from './session.ts'
 
 /** What the self-audit reads of the tables: rows as they are stored. Rejects with whatever the database says. */
 export interface AuditRows {

@@ -1,11 +1,11 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
-import type { FoldedRows } from './foldedRows.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
 import { revisit } from './parking/revisit.ts'
 import { Skips } from './parking/skips.ts'
 import { PipelineCatalogue } from './pipelineCatalogue.ts'
+import type { FoldedRows } from './projectionStore.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 

@@ -5,31 +5,13 @@ import type { DatabaseSession } from './databaseSession.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
 import type { PipelineCatalogue } from './pipelineCatalogue.ts'
-
-/** One projection for now: operations, their counts, and the pipelines they name move on together. */
-export const projectionName = 'operations'
-
-/** The checkpoint has another epoch or position than this writer's: another has taken over. Nothing was written. */
-export class FencedError extends Error {
-  override readonly name = 'FencedError'
-}
-
-/** The database refuses the data itself (SQLSTATE classes 22, 23, 54): trying again changes nothing. Nothing was written. */
-export class RefusedDataError extends Error {
-  override readonly name = 'RefusedDataError'
-  readonly batch: Batch
-
-  constructor(batch: Batch, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.batch = batch
-  }
-}
+import { FencedError, type FoldedRows, projectionName, RefusedDataError } from './projectionStore.ts'
 
 /** Data exception, integrity constraint violation, program limit exceeded. */
 const refusedClasses = new Set(['22', '23', '54'])
 
-/** The rows of the session's set of tables, as their writer of one epoch has them. */
-export class FoldedRows {
+/** The rows of the session's set of tables. */
+export class PostgresFoldedRows implements FoldedRows {
   readonly #session: DatabaseSession
   readonly #epoch: bigint
 
@@ -38,7 +20,6 @@ export class FoldedRows {
     this.#epoch = epoch
   }
 
-  /** The definitions folded so far. */
   async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
     const { rows } = await this.#session.query<{ name: string; version: number; definition: PipelineDefinition }>(
       'SELECT name, version, definition FROM pipelines ORDER BY name, version',
@@ -46,7 +27,6 @@ export class FoldedRows {
     for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
   }
 
-  /** By stream: the revision it is parked at. */
   async loadParked(): Promise<Map<string, bigint>> {
     const { rows } = await this.#session.query<{ stream: string; revision: bigint }>(
       'SELECT stream, revision FROM parked',
@@ -54,7 +34,6 @@ export class FoldedRows {
     return new Map(rows.map((row) => [row.stream, row.revision]))
   }
 
-  /** Operations as their rows have them; those without a row are left out. */
   async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]> {
     const { rows } = await this.#session.query<StateColumns>({
       name: 'load_states',
@@ -68,7 +47,6 @@ export class FoldedRows {
     }))
   }
 
-  /** Writes rows, counts and checkpoint, all or nothing. Throws FencedError, RefusedDataError, or what the connection threw. */
   async commit(batch: Batch): Promise<void> {
     try {
       const values = commitBatchValues(projectionName, this.#epoch, batch)

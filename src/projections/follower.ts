@@ -1,9 +1,9 @@
 import type { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { Batch } from './batch.ts'
 import { EventQueue } from './eventQueue.ts'
-import { type FoldedRows, RefusedDataError } from './foldedRows.ts'
 import type { FoldMemory } from './foldMemory.ts'
 import type { LagMeter } from './lagMeter.ts'
+import { type FoldedRows, RefusedDataError } from './projectionStore.ts'
 import type { ProjectorSettings } from './projector.ts'
 import { eventsAfterRefusal } from './refusal.ts'
 
@@ -100,7 +100,10 @@ export class Follower {
     }
   }
 
-  /** Waits until there are events, and while the window is open for more; not while somebody waits for one of them. */
+  /**
+   * Waits until there are events, and while the window is open for more; not while somebody waits for one of them. By the
+   * clock that only grows: the wall's may go back by an hour.
+   */
   async #gather(queue: EventQueue, startedAt: number): Promise<void> {
     const { settings, shouldEnd, onIdle } = this.#parts
     if (queue.length === 0) {

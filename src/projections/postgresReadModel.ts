@@ -2,10 +2,11 @@ import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
 import { createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
+import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { projectionName } from './foldedRows.ts'
 import { estimateStatement, matchingShapesStatement, pageStatement, type Statement, type Way } from './listQuery.ts'
 import { bodyOf, type StateColumns } from './operationState.ts'
+import { projectionName } from './projectionStore.ts'
 import {
   type OperationQuery,
   type OperationRow,
@@ -35,7 +36,6 @@ export interface ReadModelSettings {
 
 /** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
 const collectedMax = 20_000
-const pollMs = 20
 
 export function createReadModel(settings: ReadModelSettings): ReadModel {
   const { signal } = settings
@@ -51,7 +51,11 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     ...(settings.role === undefined ? null : { role: settings.role }),
     ...(settings.admit === undefined ? null : { admit: settings.admit }),
   })
-  const poll = pollCheckpoint(pool, settings)
+  const poll = pollCheckpoint(signal, async () => {
+    const { rows } = await pool.query<CheckpointRow>(checkpointStatement)
+    const [row] = rows
+    return row !== undefined && ofThisLog(row, settings.logId) ? row.checkpoint : null
+  })
   let closing: Promise<void> | null = null
 
   async function query<Row extends pg.QueryResultRow>(
@@ -143,38 +147,6 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       poll.stop()
       closing ??= pool.end()
       return closing
-    },
-  }
-}
-
-/**
- * While somebody waits and this node does not project: one query for all of them. Polled, not notified: NOTIFY takes a
- * lock of the whole server at commit (correctness.md row 8), which every batch would pay and only waiters would use.
- */
-function pollCheckpoint(pool: pg.Pool, { signal, logId }: ReadModelSettings): { readonly stop: () => void } {
-  let polling = false
-  let stopped = false
-  const poll = async (): Promise<void> => {
-    polling = true
-    while (!stopped && signal.waiting > 0 && !signal.published) {
-      try {
-        const { rows } = await pool.query<CheckpointRow>(checkpointStatement)
-        const [row] = rows
-        if (row !== undefined && ofThisLog(row, logId)) signal.observe(row.checkpoint)
-      } catch {
-        // Who waits has a deadline of its own; the next round asks again.
-      }
-      await new Promise((resolve) => setTimeout(resolve, pollMs))
-    }
-    polling = false
-  }
-  const forget = signal.onChange(() => {
-    if (!polling && !stopped && signal.waiting > 0 && !signal.published) void poll()
-  })
-  return {
-    stop: () => {
-      stopped = true
-      forget()
     },
   }
 }

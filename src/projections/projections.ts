@@ -6,14 +6,15 @@ import { CheckpointSignal } from './checkpointSignal.ts'
 import type { ProjectionControl } from './control/control.ts'
 import { createControlStore } from './control/controlStore.ts'
 import { OrderDesk } from './control/orderDesk.ts'
-import { projectionName } from './foldedRows.ts'
+import { createPostgresProjectionStore } from './postgresProjectionStore.ts'
 import { createReadModel, type ReadModelSettings } from './postgresReadModel.ts'
+import { projectionName } from './projectionStore.ts'
 import { createProjector, type ProjectorSettings } from './projector.ts'
 import type { Projector, ReadModel } from './readModel.ts'
 
 export interface ProjectionsSettings
   extends Omit<ReadModelSettings, 'signal' | 'logId'>,
-    Omit<ProjectorSettings, 'signal' | 'connectionString' | 'role'> {
+    Omit<ProjectorSettings, 'signal' | 'store'> {
   readonly log: EventLog
   /** Told each position up to which the log's events were found folded: the log was there already, whatever comes later. */
   readonly onCheckpoint?: (position: bigint) => void
@@ -47,7 +48,7 @@ export function createProjections(settings: ProjectionsSettings): Projections {
   const { connectionString, role, admit } = settings
   const signal = new CheckpointSignal(settings.onCheckpoint)
   const readModel = createReadModel({ ...settings, signal, logId: settings.log.logId })
-  const projector = createProjector({ ...settings, signal })
+  const projector = createProjector({ ...settings, signal, store: createPostgresProjectionStore(settings) })
   const auditRows = createAuditRows({ ...settings, logId: settings.log.logId })
   const pool = createPool({
     connectionString,

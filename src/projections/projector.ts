@@ -2,11 +2,17 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { FencedError, projectionName } from './foldedRows.ts'
 import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
 import { Follower } from './follower.ts'
 import { LagMeter } from './lagMeter.ts'
+import {
+  FencedError,
+  foldVersion,
+  type ProjectionStore,
+  type ProjectorSession,
+  projectionName,
+} from './projectionStore.ts'
 import {
   type ProjectionLogger,
   type Projector,
@@ -15,12 +21,10 @@ import {
   type RebuildOptions,
 } from './readModel.ts'
 import { Rebuilds } from './rebuild/rebuilds.ts'
-import { foldVersion, ProjectorSession } from './session.ts'
 
 export interface ProjectorSettings {
-  readonly connectionString: string
-  /** The role its session runs as; null: the connecting user. */
-  readonly role?: string | null
+  /** Where the rows are. */
+  readonly store: ProjectionStore
   readonly log: EventLog
   readonly signal: CheckpointSignal
   readonly logger?: ProjectionLogger
@@ -50,7 +54,7 @@ const stopMs = 5_000
 
 /** Folds the log into the read model (readModel.ts says how nodes share the work). */
 export function createProjector(settings: ProjectorSettings): Projector {
-  return new PostgresProjector(settings)
+  return new StoreProjector(settings)
 }
 
 /** Ends the run for good: there is nothing to retry. */
@@ -63,7 +67,7 @@ class StoppedError extends Error {
   }
 }
 
-class PostgresProjector implements Projector {
+class StoreProjector implements Projector {
   readonly #settings: ProjectorSettings
   readonly #memory: FoldMemory
   readonly #lag = new LagMeter()
@@ -173,7 +177,7 @@ class PostgresProjector implements Projector {
 
   /** From a connection to its loss. All that is kept in memory is of this session: it starts from the rows. */
   async #runSession(): Promise<void> {
-    const session = await ProjectorSession.connect(this.#settings)
+    const session = await this.#settings.store.connect()
     this.#session = session
     try {
       if (!(await this.#waitForLock(session))) return

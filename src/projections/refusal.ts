@@ -1,4 +1,4 @@
-import type { RefusedDataError } from './foldedRows.ts'
+import type { RefusedDataError } from './projectionStore.ts'
 
 /**
  * How many events to fold at once after the database has refused a batch: half as many, until one event is left that it

@@ -160,7 +160,7 @@ test('a failure fails the later commands of its group on that operation, and a r
       request.stream === 'operation-op-2' ? (outcomes[next++] ?? { kind: 'unknown' }) : { kind: 'unknown' },
     )
   })
-  const group = { failed: new Set<string>() }
+  const group = { failed: new Map<string, number>() }
   const submit = (id: string, status: string) => node.commands.submit(report(id, `key-${status}`, status), group)
   const alone = node.commands.submit(report('op-1', 'alone', 'read'))
   const results = await Promise.all([

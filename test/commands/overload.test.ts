@@ -118,3 +118,11 @@ test('loads are bounded in number and run at the same time', async () => {
   expect(results.map(codeOf)).toEqual(results.map(() => 'accepted'))
   expect(readingMax).toBe(8)
 })
+
+test('a group that is larger than the queue gets on: what came before its overloaded command is tried', async () => {
+  const node = createNode(undefined, { queuedCommandsMax: 2 })
+  const group = { failed: new Map<string, number>() }
+  const keys = ['first', 'second', 'third', 'fourth']
+  const results = await Promise.all(keys.map((key) => node.commands.submit(open('op-1', key), group)))
+  expect(results.map(codeOf)).toEqual(['accepted', 'operation_exists', 'overloaded', 'not_tried'])
+})

@@ -15,10 +15,11 @@ import { crashes } from './suites/crashes.ts'
 import { floods } from './suites/floods.ts'
 import { powerCuts } from './suites/powerCuts.ts'
 import { sickStores } from './suites/sickStores.ts'
+import { simulation } from './suites/simulation.ts'
 
 // npm run faults: the service under real faults. This file is built into .faults/test/faults (scripts/buildFaults.mjs).
 
-const suites: readonly Suite[] = [crashes, powerCuts, sickStores, floods]
+const suites: readonly Suite[] = [crashes, powerCuts, sickStores, floods, simulation]
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }

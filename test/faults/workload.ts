@@ -3,12 +3,15 @@ import type { Random } from '../../src/demo/random.ts'
 import type { CommandBody } from '../../src/operation/commands.ts'
 import type { WriteAnswer } from './history/call.ts'
 import type { OutgoingCommand, RecordingClient } from './history/recordingClient.ts'
-import { kinds } from './pipelines.ts'
+import { type Kind, kinds } from './pipelines.ts'
 
 /** What all clients of one run share. */
 export interface World {
+  readonly kinds: readonly [Kind, ...Kind[]]
   /** Operations of each pipeline at a time: few, so that clients meet on them. */
   readonly operationsPerKind: number
+  /** Of the largest documents; a few are. */
+  readonly largeLength: number
   /** Reports until they turn to new operations. */
   readonly reportsPerGeneration: number
   /** Commands sent of late: others may send them too, under the same key. */
@@ -17,12 +20,18 @@ export interface World {
 }
 
 export function newWorld(operationsPerKind = 4, reportsPerGeneration = 400): World {
-  return { operationsPerKind, reportsPerGeneration, recent: [], reports: 0 }
+  return { kinds, operationsPerKind, largeLength: 20_000, reportsPerGeneration, recent: [], reports: 0 }
 }
+
+/** Writes its calls down, and repeats nothing by itself. */
+export type WorkloadClient = Pick<
+  RecordingClient,
+  'goToNextNode' | 'send' | 'sendBulk' | 'define' | 'read' | 'list' | 'feed'
+>
 
 export interface ClientRun {
   readonly name: string
-  readonly client: RecordingClient
+  readonly client: WorkloadClient
   readonly world: World
   readonly random: Random
   /** Mean of the pauses between calls; 0: none. */
@@ -31,10 +40,12 @@ export interface ClientRun {
   readonly signal: AbortSignal
   /** What is under way stays open. */
   readonly giveUp: AbortSignal
+  /** Settles after so many milliseconds. Default: by the machine's clock. */
+  readonly pause?: (ms: number) => Promise<unknown>
 }
 
-export async function defineKinds(client: RecordingClient): Promise<void> {
-  for (const { pipeline, definition } of kinds) {
+export async function defineKinds(client: WorkloadClient, defined: readonly Kind[] = kinds): Promise<void> {
+  for (const { pipeline, definition } of defined) {
     if (definition === null) continue
     const answer = await client.define(pipeline, `define-${pipeline}`, definition)
     if (answer.kind !== 'accepted') throw new Error(`pipeline ${pipeline}: ${JSON.stringify(answer)}`)
@@ -53,7 +64,7 @@ export async function runClient(run: ClientRun): Promise<void> {
   const session = new Session(run)
   while (!run.signal.aborted) {
     await session.step()
-    if (run.pauseMs > 0) await delay(run.random.exponential(run.pauseMs))
+    if (run.pauseMs > 0) await (run.pause ?? delay)(run.random.exponential(run.pauseMs))
   }
 }
 
@@ -156,7 +167,8 @@ class Session {
   /** With jitter, as any client should, and to another node. */
   async #backOff(): Promise<void> {
     this.#run.client.goToNextNode()
-    await delay(10 + this.#run.random.next() * 40)
+    const { pause = delay, random } = this.#run
+    await pause(10 + random.next() * 40)
   }
 
   #command(of = this.#operation()): OutgoingCommand {
@@ -164,7 +176,7 @@ class Session {
     this.#commands += 1
     world.reports += 1
     const key = `${name}-${this.#commands}`
-    const data = { [name]: this.#commands, ...(random.chance(0.02) ? { large: 'x'.repeat(20_000) } : {}) }
+    const data = { [name]: this.#commands, ...(random.chance(0.02) ? { large: 'x'.repeat(world.largeLength) } : {}) }
     const { status, track } = random.pick(of.kind.steps as [(typeof of.kind.steps)[number]])
     const opens = random.chance(0.9) ? { pipeline: of.kind.pipeline } : {}
     const sequence = random.chance(0.2) ? { sequence: random.integer(1, 50) } : {}
@@ -188,7 +200,7 @@ class Session {
 
   #operation() {
     const { random, world } = this.#run
-    const kind = random.pick(kinds)
+    const kind = random.pick(world.kinds)
     const prefix = `${kind.pipeline}-${Math.floor(world.reports / world.reportsPerGeneration)}-`
     return { kind, prefix, id: `${prefix}${random.integer(1, world.operationsPerKind)}` }
   }

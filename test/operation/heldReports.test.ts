@@ -83,6 +83,8 @@ describe('a held report', () => {
         },
       },
     })
+    const two = given(definition, 'c', 'c', 'done')
+    expect(when(two, 'a')).toMatch(/ \| overtaken main:c by k2\+ \| overtaken main:c by k3\+$/)
     const ledger = given(definition, 'c', 'done')
     // `done` was several ahead when it came; it is one ahead of `a`, and comes before `b` does.
     expect(when(ledger, 'a')).toBe('applied | main new>a by k4 | main a>done by k3+ | overtaken main:c by k2+')

@@ -134,6 +134,28 @@ describe('a document', () => {
     expect(when(ledger, 'x')).toBe('applied | main new>x by k3 | too_large main:b by k2+')
     expect(ledger.current.data).toEqual({ t: text(600) })
   })
+
+  test('that is not filled in changes no reason, and what would be merged is dropped as too large all the same', () => {
+    const definition = pipeline({
+      outOfOrder: 'hold',
+      lateData: 'record',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['a', 'x'], a: ['b'], b: ['done'], x: ['done'] },
+          final: { done: 'succeeded' },
+        },
+      },
+    })
+    const heldUp = (): Ledger => {
+      const ledger = new Ledger(definition, { dataBytesMax: 1_000 })
+      ledger.open({ data: { t: text(600) } })
+      when(ledger, { status: 'b', data: { u: text(600) } })
+      return ledger
+    }
+    expect(when(heldUp(), 'x')).toBe('applied | main new>x by k3 | unreachable main:b by k2+')
+    expect(when(heldUp(), 'a')).toBe('applied | main new>a by k3 | too_large main:b by k2+')
+  })
 })
 
 test('the current status counts as a change when metadata alone changes', () => {

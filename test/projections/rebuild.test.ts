@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { dumpStructure } from '../../scripts/sqlDump.mjs'
+import { foldVersion } from '../../src/projections/projectionStore.ts'
 import type { RebuildProgress } from '../../src/projections/readModel.ts'
-import { foldVersion } from '../../src/projections/session.ts'
 import { eventually } from './support/eventually.ts'
 import { gatedLog } from './support/gatedLog.ts'
 import { truncatedLog } from './support/logs.ts'

@@ -1,10 +1,11 @@
+import { getEventListeners } from 'node:events'
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { clientConfig } from '../../src/postgres/connection.ts'
-import { FencedError } from '../../src/projections/foldedRows.ts'
+import { FencedError } from '../../src/projections/projectionStore.ts'
 import type { Projections } from '../../src/projections/projections.ts'
 import type { ReadModel } from '../../src/projections/readModel.ts'
-import { ShadowSession } from '../../src/projections/rebuild/shadowSession.ts'
+import { PostgresShadowSession } from '../../src/projections/rebuild/shadowSession.ts'
 import { eventually } from './support/eventually.ts'
 import type { Journal } from './support/journal.ts'
 import { allRows } from './support/readModelDatabase.ts'
@@ -130,8 +131,10 @@ describe('the fence', () => {
   it('keeps who owned the projection before from beginning, swapping or dropping anything', async () => {
     const { old, next, settings, logId } = await twoWriters()
     const { signal } = new AbortController()
-    await expect(ShadowSession.open(settings, { ownerEpoch: old.epoch, logId, signal })).rejects.toThrow(FencedError)
-    await expect(ShadowSession.drop(settings, old.epoch)).rejects.toThrow(FencedError)
+    await expect(PostgresShadowSession.open(settings, { ownerEpoch: old.epoch, logId, signal })).rejects.toThrow(
+      FencedError,
+    )
+    await expect(PostgresShadowSession.drop(settings, old.epoch)).rejects.toThrow(FencedError)
     await expect(next.session.swap(old.epoch)).rejects.toThrow(FencedError)
     // All of it was rolled back.
     await next.session.rows.commit(batch)
@@ -152,6 +155,18 @@ describe('the fence', () => {
     await Promise.all([old.session.close(), next.session.close()])
   })
 
+  it('leaves nothing at the signal of its rebuild, which may open many', async () => {
+    const { old, next, settings, logId } = await twoWriters()
+    const { signal } = new AbortController()
+    const session = await PostgresShadowSession.open(settings, { ownerEpoch: next.epoch, logId, signal })
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await session.close()
+    const fenced = PostgresShadowSession.open(settings, { ownerEpoch: old.epoch, logId, signal })
+    await expect(fenced).rejects.toThrow(FencedError)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    await Promise.all([old.session.close(), next.session.close()])
+  })
+
   /** Each opened the shadow as the projection's owner of then. */
   async function twoWriters() {
     const { connectionString, role, admin } = bench.database
@@ -164,7 +179,7 @@ describe('the fence', () => {
         [logId],
       )
       const ownerEpoch = rows[0]?.epoch ?? -1n
-      return { epoch: ownerEpoch, session: await ShadowSession.open(settings, { ownerEpoch, logId, signal }) }
+      return { epoch: ownerEpoch, session: await PostgresShadowSession.open(settings, { ownerEpoch, logId, signal }) }
     }
     const old = await takeOver()
     return { old, next: await takeOver(), settings, logId }

@@ -41,7 +41,7 @@ export async function* bulkResults(
   sender: BulkSender,
 ): AsyncGenerator<string, void, undefined> {
   const { limits, draining } = context
-  const group: CommandGroup = { failed: new Set() }
+  const group: CommandGroup = { failed: new Map() }
   /** Operations of which a line that is answered already has an open outcome. */
   const openOutcomes = new Set<string>()
   const splitter = createLineSplitter(limits.bodyBytesMax)

@@ -12,7 +12,8 @@ export interface Orders {
   readonly rebuild: { readonly id: string; readonly attempts: number } | null
 }
 
-export interface ControlStore extends ProjectionControl {
+/** The orders, as who does them sees them. */
+export interface OrderBook {
   orders(): Promise<Orders>
   /** A new attempt of this node, from the beginning; null when the rebuild has ended meanwhile. */
   beginRebuild(id: string): Promise<string | null>
@@ -22,6 +23,8 @@ export interface ControlStore extends ProjectionControl {
   /** It was interrupted, for no fault of its own: the attempt does not count. */
   leaveRebuild(attempt: string): Promise<void>
 }
+
+export interface ControlStore extends ProjectionControl, OrderBook {}
 
 const keptMax = 100
 

@@ -1,8 +1,8 @@
 import { type ProjectionLogger, type Projector, RebuildNotBegunError, type RebuildProgress } from '../readModel.ts'
-import type { ControlStore } from './controlStore.ts'
+import type { OrderBook } from './controlStore.ts'
 
 export interface OrderDeskSettings {
-  readonly store: ControlStore
+  readonly store: OrderBook
   readonly projector: Projector
   readonly logger?: ProjectionLogger
   /** How often a node looks for orders; default 500. */

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '../../eventlog/eventLog.ts'
 import { decode } from '../../operation/envelope.ts'
 import { MalformedEventError } from '../../operation/eventSchemas.ts'
 import { projectionStream } from '../../operation/streamName.ts'
-import { projectionName } from '../foldedRows.ts'
+import { projectionName } from '../projectionStore.ts'
 
 /** What operators did to this projection, in the order in which it is done. */
 export const interventionStream = projectionStream(projectionName)

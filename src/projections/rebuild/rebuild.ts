@@ -2,15 +2,14 @@ import type { EventLog } from '../../eventlog/eventLog.ts'
 import { roughEventCount } from '../../eventlog/roughEventCount.ts'
 import { pause } from '../../eventlog/wakeUp.ts'
 import { NewerSchemaError } from '../../operation/eventSchemas.ts'
-import type { SessionSettings } from '../databaseSession.ts'
-import { FencedError } from '../foldedRows.ts'
 import { FoldMemory } from '../foldMemory.ts'
+import { FencedError, type ProjectionStore, type ShadowSession, ViewInTheWayError } from '../projectionStore.ts'
 import type { ProjectionLogger, RebuildProgress } from '../readModel.ts'
 import { ShadowFold } from './shadowFold.ts'
-import { ShadowSession, ViewInTheWayError } from './shadowSession.ts'
 import { unlessAborted } from './unlessAborted.ts'
 
-export interface RebuildSettings extends SessionSettings {
+export interface RebuildSettings {
+  readonly store: ProjectionStore
   readonly log: EventLog
   /** Bytes of folded operations kept in memory, by estimate. */
   readonly cacheBytesMax: number
@@ -132,7 +131,7 @@ export class Rebuild {
 
   async #fail(error: Error): Promise<RebuildOutcome> {
     try {
-      if (!this.#parts.required) await ShadowSession.drop(this.#settings, this.#parts.ownerEpoch())
+      if (!this.#parts.required) await this.#settings.store.dropShadow(this.#parts.ownerEpoch())
     } catch (dropError) {
       this.#settings.logger?.warn({ err: dropError }, 'what was rebuilt could not be dropped')
     }
@@ -140,13 +139,9 @@ export class Rebuild {
   }
 
   async #attempt(): Promise<void> {
-    const { log, logger, cacheBytesMax } = this.#settings
+    const { log, store, logger, cacheBytesMax } = this.#settings
     const { signal } = this.#abort
-    const session = await ShadowSession.open(this.#settings, {
-      ownerEpoch: this.#parts.ownerEpoch(),
-      logId: log.logId,
-      signal,
-    })
+    const session = await store.openShadow({ ownerEpoch: this.#parts.ownerEpoch(), logId: log.logId, signal })
     try {
       const { rows, position } = session
       logger?.info({ position: String(position) }, 'the read model is being rebuilt')

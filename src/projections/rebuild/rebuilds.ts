@@ -1,7 +1,6 @@
+import { foldVersion, type ProjectorSession } from '../projectionStore.ts'
 import type { RebuildOptions, RebuildProgress } from '../readModel.ts'
-import { foldVersion, type ProjectorSession } from '../session.ts'
 import { Rebuild, type RebuildOutcome, type RebuildSettings } from './rebuild.ts'
-import { ShadowSession } from './shadowSession.ts'
 
 interface Caller {
   readonly options: RebuildOptions
@@ -112,7 +111,7 @@ export class Rebuilds {
 
   async #drop(epoch: bigint): Promise<void> {
     try {
-      await ShadowSession.drop(this.#settings, epoch)
+      await this.#settings.store.dropShadow(epoch)
     } catch (error) {
       this.#settings.logger?.warn({ err: error }, 'what an earlier rebuild left behind could not be dropped')
     }

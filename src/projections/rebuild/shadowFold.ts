@@ -1,7 +1,7 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
 import type { Batch } from '../batch.ts'
-import { type FoldedRows, RefusedDataError } from '../foldedRows.ts'
 import type { FoldMemory } from '../foldMemory.ts'
+import { type FoldedRows, RefusedDataError } from '../projectionStore.ts'
 import { eventsAfterRefusal } from '../refusal.ts'
 import { unlessAborted } from './unlessAborted.ts'
 

@@ -1,57 +1,48 @@
 import { sqlState } from '../../postgres/serviceRole.ts'
 import { DatabaseSession, type SessionSettings } from '../databaseSession.ts'
-import { FencedError, FoldedRows, projectionName } from '../foldedRows.ts'
+import { PostgresFoldedRows } from '../foldedRows.ts'
+import {
+  FencedError,
+  type FoldedRows,
+  foldVersion,
+  MigratedError,
+  projectionName,
+  type ShadowOptions,
+  type ShadowSession,
+  type SwapOutcome,
+  ViewInTheWayError,
+} from '../projectionStore.ts'
 import { schemaName, shadowSchemaName } from '../schemaName.ts'
-import { foldVersion } from '../session.ts'
-
-/** The tables in use were given another form during the rebuild: it has to begin anew. */
-export class MigratedError extends Error {
-  override readonly name = 'MigratedError'
-}
-
-/** Somebody made a view of a table in use: it cannot be dropped. */
-export class ViewInTheWayError extends Error {
-  override readonly name = 'ViewInTheWayError'
-}
-
-/** `held`: somebody is reading; `behind`: the shadow is not as far as the tables in use. Nothing was changed then. */
-export type SwapOutcome = 'swapped' | 'held' | 'behind'
 
 const kind = { applicationName: 'waybill rebuild', schema: shadowSchemaName }
 /** `lock_not_available`, `deadlock_detected`. */
 const heldCodes = new Set(['55P03', '40P01'])
 
-/** The connection of a rebuild, which writes the shadow tables. What they are, and how they are made: migrations/0002_shadow.sql. */
-export class ShadowSession {
-  /** As their writer since the session was opened. */
+/** Writes the shadow tables. What they are, and how they are made: migrations/0002_shadow.sql. */
+export class PostgresShadowSession implements ShadowSession {
   readonly rows: FoldedRows
-  /** Up to where they were folded then. */
   readonly position: bigint
   readonly #session: DatabaseSession
   readonly #epoch: bigint
+  readonly #stopListening: () => void
 
-  private constructor(session: DatabaseSession, epoch: bigint, position: bigint) {
+  private constructor(session: DatabaseSession, epoch: bigint, position: bigint, stopListening: () => void) {
     this.#session = session
+    this.#stopListening = stopListening
     this.#epoch = epoch
-    this.rows = new FoldedRows(session, epoch)
+    this.rows = new PostgresFoldedRows(session, epoch)
     this.position = position
   }
 
-  /**
-   * Goes on with a rebuild of this log and fold that was broken off, or begins one. `ownerEpoch` is that of the projection's
-   * owner. From here on, nobody else writes the shadow. Its connection ends, whatever is under way, when `signal` aborts.
-   * Throws FencedError.
-   */
   static async open(
     settings: SessionSettings,
-    {
-      ownerEpoch,
-      logId,
-      signal,
-    }: { readonly ownerEpoch: bigint; readonly logId: string; readonly signal: AbortSignal },
-  ): Promise<ShadowSession> {
+    { ownerEpoch, logId, signal }: ShadowOptions,
+  ): Promise<PostgresShadowSession> {
     const session = await DatabaseSession.connect(settings, kind)
-    signal.addEventListener('abort', () => void session.close(), { once: true })
+    const onAbort = () => void session.close()
+    signal.addEventListener('abort', onAbort, { once: true })
+    // One rebuild may open many sessions.
+    const stopListening = () => signal.removeEventListener('abort', onAbort)
     try {
       signal.throwIfAborted()
       // What is lost with the server is folded again. (The swap does wait for the disk.)
@@ -62,14 +53,14 @@ export class ShadowSession {
       )
       const [opened] = rows
       if (opened === undefined) throw new Error('the shadow could not be opened')
-      return new ShadowSession(session, opened.shadow_epoch, opened.folded_to)
+      return new PostgresShadowSession(session, opened.shadow_epoch, opened.folded_to, stopListening)
     } catch (error) {
+      stopListening()
       await session.close()
       throw translated(error)
     }
   }
 
-  /** Drops the shadow, whoever wrote it. Throws FencedError. */
   static async drop(settings: SessionSettings, ownerEpoch: bigint): Promise<void> {
     const session = await DatabaseSession.connect(settings, kind)
     try {
@@ -79,14 +70,13 @@ export class ShadowSession {
     }
   }
 
-  /** Makes the indexes that reads need and the fold does not, unless they are there. Takes minutes for millions of rows. */
   async makeIndexes(): Promise<void> {
     await this.#session.slowly(() => call(this.#session, 'index_shadow', [projectionName, this.#epoch]))
   }
 
   /**
-   * Waits until no vacuum works on the tables to be swapped; false when one does for long. An automatic one gives way to
-   * who waits for a second, longer than a swap may make readers wait; this wait hinders neither readers nor writers.
+   * An automatic vacuum gives way to who waits for a second, longer than a swap may make readers wait; this wait hinders
+   * neither readers nor writers.
    */
   async awaitVacuums(): Promise<boolean> {
     const tables = ['shapes', 'operations', 'parked', 'pipelines'].flatMap((table) => [
@@ -104,10 +94,7 @@ export class ShadowSession {
     }
   }
 
-  /**
-   * Puts the shadow in the place of the tables in use and raises the projection's epoch, in one transaction. Waits for
-   * readers a fraction of a second. Throws FencedError, MigratedError.
-   */
+  /** In one transaction, which waits for readers a fraction of a second. */
   async swap(ownerEpoch: bigint): Promise<SwapOutcome> {
     try {
       const { rows } = await this.#session.query<{ swapped: boolean }>(
@@ -121,8 +108,8 @@ export class ShadowSession {
     }
   }
 
-  /** Ends the connection at once, and with it whatever is under way. The shadow stays as it is. */
   close(): Promise<void> {
+    this.#stopListening()
     return this.#session.close()
   }
 }
