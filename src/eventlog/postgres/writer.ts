@@ -173,7 +173,10 @@ export class Writer {
         const session = await this.#newSession()
         if (!session.isUsable) continue
         this.#session = session
-        logger.info({ downMs: Math.round(performance.now() - (this.#downSinceMs ?? performance.now())) }, 'Connected to the event log again')
+        logger.info(
+          { downMs: Math.round(performance.now() - (this.#downSinceMs ?? performance.now())) },
+          'Connected to the event log again',
+        )
         this.#downSinceMs = null
         return
       } catch (error) {

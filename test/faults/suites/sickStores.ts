@@ -17,6 +17,7 @@ import {
 } from '../sick/storeFaults.ts'
 import { markdownTable, type Suite, type SuiteContext, type SuiteReport } from '../suite.ts'
 import { keepHistory } from '../support/keepHistory.ts'
+import { mountsRefused } from '../support/mounts.ts'
 import { prepareServer } from '../support/preparedServer.ts'
 import { missing } from '../support/run.ts'
 
@@ -47,7 +48,7 @@ export const sickStores: Suite = {
   name: 'sick-stores',
   description: 'a full disk, a server that hangs, bad networks, fail-overs, clocks that jump, under load; needs root',
   async run(context) {
-    const lacking = await missing(programs)
+    const lacking = (await missing(programs)) ?? (await mountsRefused(context.scratch, false))
     if (lacking !== null) return { faults: [], notRun: [`sick stores: ${lacking}`], figures: {}, markdown: '' }
     const folder = join(context.scratch, 'sick-stores')
     await mkdir(folder, { mode: 0o711 })
