@@ -97,7 +97,15 @@ function tables(figures: {
     markdownTable(
       [...names, ...times],
       figures.runs.map(({ title, cuts, calls, accepted, unknown, events, lost, doubled, faults, recovery, back }) => [
-        ...[title, cuts, calls, accepted, unknown, events, lost, doubled, faults],
+        title,
+        cuts,
+        calls,
+        accepted,
+        unknown,
+        events,
+        lost,
+        doubled,
+        faults,
         ...[recovery, back].flatMap(({ medianMs, maxMs }) => [medianMs ?? '-', maxMs ?? '-']),
       ]),
     ),

@@ -33,10 +33,19 @@ const shortFaults: readonly StoreFault[] = [
 ]
 
 const longFaults: readonly StoreFault[] = [
-  ...[hang(1_000), hang(10_000), diskFull(10_000)],
-  ...[network.slow(10_000), network.cutInCommit(10_000), network.cutUnheard(10_000), network.halfCommit(10_000)],
-  ...[network.halfOpen(20_000), network.blackHole(20_000), network.reset(10_000)],
-  ...[connectionsTaken(10_000), readsBlocked(10_000), longTransaction(20_000)],
+  hang(1_000),
+  hang(10_000),
+  diskFull(10_000),
+  network.slow(10_000),
+  network.cutInCommit(10_000),
+  network.cutUnheard(10_000),
+  network.halfCommit(10_000),
+  network.halfOpen(20_000),
+  network.blackHole(20_000),
+  network.reset(10_000),
+  connectionsTaken(10_000),
+  readsBlocked(10_000),
+  longTransaction(20_000),
 ]
 const clockFaults = {
   short: [clockJump(1, 500), clockJump(-1, 500, true)],
@@ -184,8 +193,16 @@ function tables(
   return [
     markdownTable(
       [
-        ...['', 'times', 'writes answered', '503, not taken', '503, unknown', 'longest wait, ms'],
-        ...['reads answered', '503', 'longest wait, ms', 'a write again after, at most, ms'],
+        '',
+        'times',
+        'writes answered',
+        '503, not taken',
+        '503, unknown',
+        'longest wait, ms',
+        'reads answered',
+        '503',
+        'longest wait, ms',
+        'a write again after, at most, ms',
       ],
       rows.map((row) => Object.values(row).map((value) => value ?? '-')),
     ),
