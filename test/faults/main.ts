@@ -79,6 +79,8 @@ async function runSuites(chosen: readonly Suite[], options: Options): Promise<vo
   const remove = () => removeRunFolder(scratch)
   process.on('exit', remove)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
+  // Of what was built: commits may come while it runs.
+  const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version, commit: commit() }
   const began = performance.now()
   const progress = (line: string) =>
     void process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${line}\n`)
@@ -88,7 +90,6 @@ async function runSuites(chosen: readonly Suite[], options: Options): Promise<vo
     const context = { short, seed, keep, rounds, scratch, results, progress, service }
     reports.push({ name: suite.name, report: await suite.run(context) })
   }
-  const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version, commit: commit() }
   const facts = { startedAt, machine, seed, short, command: process.argv.slice(2).join(' ') }
   const text = reportText(facts, reports)
   await writeFile(join(results, 'report.json'), JSON.stringify({ ...facts, reports }, null, 2))
@@ -116,6 +117,10 @@ function reportText(
     for (const sentence of notRun) lines.push('', `**Not run**: ${sentence}.`)
     for (const fault of report.faults.slice(0, faultsShownMax)) lines.push('', '```', fault, '```')
   }
+  const failed = reports.filter(({ report }) => report.faults.length > 0).length
+  const notRun = reports.filter(({ report }) => (report.notRun ?? []).length > 0 && report.faults.length === 0).length
+  const passed = reports.length - failed - notRun
+  lines.push('', `Kinds of fault: ${passed} passed, ${failed} failed, ${notRun} not run, or not all of it.`)
   return `${lines.join('\n')}\n`
 }
 

@@ -18,9 +18,14 @@ export type WayMode =
   | 'halfOpen'
   | 'blackHole'
 
+/** After so long the server finds out that nobody is there: tcp_keepalives_* of the service's sessions. */
+const keepaliveMs = 11_000
+
 interface Pair {
   readonly client: Socket
   readonly server: Socket
+  /** What is on its way, by whom it goes to: nothing overtakes it. */
+  readonly late: Map<Socket, { readonly atMs: number; readonly bytes: Buffer }[]>
   /** Nothing came through while it stood so: its bytes are lost, and it is of no use any more. */
   lost: boolean
 }
@@ -83,7 +88,7 @@ export class FaultyWay {
       return
     }
     const server = connect(Number(this.#target.port), this.#target.hostname)
-    const pair: Pair = { client, server, lost: false }
+    const pair: Pair = { client, server, late: new Map(), lost: false }
     this.#pairs.add(pair)
     for (const [one, other] of [
       [client, server],
@@ -104,22 +109,20 @@ export class FaultyWay {
     switch (this.#mode) {
       case 'pass':
       case 'reset':
-        to.write(bytes)
-        return
       case 'delay':
-        setTimeout(() => to.writable && to.write(bytes), this.#delayMs)
+        this.#send(pair, to, bytes)
         return
       case 'cutInCommit':
       case 'cutUnheard':
-        to.write(bytes)
+        this.#send(pair, to, bytes)
         if (forwards && isAppend(bytes)) this.#cutClient(pair)
         return
       case 'halfCommit':
-        if (!forwards || !isAppend(bytes)) to.write(bytes)
+        if (!forwards || !isAppend(bytes)) this.#send(pair, to, bytes)
         else to.write(bytes.subarray(0, bytes.length >> 1), () => reset(pair))
         return
       case 'halfOpen':
-        if (forwards) to.write(bytes)
+        if (forwards) this.#send(pair, to, bytes)
         else pair.lost = true
         return
       case 'blackHole':
@@ -127,12 +130,38 @@ export class FaultyWay {
     }
   }
 
-  /** The server goes on, and answers into the void until it notices. */
+  /** In order, as TCP does it, whatever the mode was a moment ago. */
+  #send({ late }: Pair, to: Socket, bytes: Buffer): void {
+    const waiting = late.get(to) ?? []
+    if (this.#delayMs === 0 && waiting.length === 0) {
+      to.write(bytes)
+      return
+    }
+    waiting.push({ atMs: performance.now() + this.#delayMs, bytes })
+    late.set(to, waiting)
+    if (waiting.length === 1) this.#sendLate(waiting, to)
+  }
+
+  #sendLate(waiting: { readonly atMs: number; readonly bytes: Buffer }[], to: Socket): void {
+    const [next] = waiting
+    if (next === undefined) return
+    const leftMs = next.atMs - performance.now()
+    if (leftMs > 0) {
+      setTimeout(() => this.#sendLate(waiting, to), leftMs)
+      return
+    }
+    if (to.writable) to.write(next.bytes)
+    waiting.shift()
+    this.#sendLate(waiting, to)
+  }
+
+  /** The server goes on, and answers into the void until it notices: by a word, or as its keepalive would. */
   #cutClient({ client, server }: Pair): void {
     client.removeAllListeners('close')
     client.resetAndDestroy()
     server.removeAllListeners('data').resume()
     if (this.#mode === 'cutInCommit') server.end()
+    else setTimeout(() => server.destroy(), keepaliveMs).unref()
   }
 }
 

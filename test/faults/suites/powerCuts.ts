@@ -6,6 +6,7 @@ import { type DiskKind, powerDiskPrograms } from '../power/powerDisk.ts'
 import { type PowerCut, type PowerRun, powerRun } from '../power/powerRun.ts'
 import { markdownTable, type Suite, type SuiteContext, type SuiteReport } from '../suite.ts'
 import { keepHistory } from '../support/keepHistory.ts'
+import { mountsRefused } from '../support/mounts.ts'
 import { missing } from '../support/run.ts'
 import { spread } from '../support/spread.ts'
 
@@ -17,7 +18,7 @@ export const powerCuts: Suite = {
   name: 'power-cuts',
   description: "cuts the power of PostgreSQL's disk (ext4 on a loop device), under load; needs root",
   async run(context) {
-    const lacking = await missing(powerDiskPrograms)
+    const lacking = (await missing(powerDiskPrograms)) ?? (await mountsRefused(context.scratch, true))
     if (lacking !== null) return { faults: [], notRun: [`power cuts: ${lacking}`], figures: {}, markdown: '' }
     const { service, seed, progress, rounds, short } = context
     const base = await makePowerBase(service, join(context.scratch, 'power-cuts'))
@@ -96,7 +97,15 @@ function tables(figures: {
     markdownTable(
       [...names, ...times],
       figures.runs.map(({ title, cuts, calls, accepted, unknown, events, lost, doubled, faults, recovery, back }) => [
-        ...[title, cuts, calls, accepted, unknown, events, lost, doubled, faults],
+        title,
+        cuts,
+        calls,
+        accepted,
+        unknown,
+        events,
+        lost,
+        doubled,
+        faults,
         ...[recovery, back].flatMap(({ medianMs, maxMs }) => [medianMs ?? '-', maxMs ?? '-']),
       ]),
     ),

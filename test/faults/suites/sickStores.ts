@@ -17,6 +17,7 @@ import {
 } from '../sick/storeFaults.ts'
 import { markdownTable, type Suite, type SuiteContext, type SuiteReport } from '../suite.ts'
 import { keepHistory } from '../support/keepHistory.ts'
+import { mountsRefused } from '../support/mounts.ts'
 import { prepareServer } from '../support/preparedServer.ts'
 import { missing } from '../support/run.ts'
 
@@ -32,10 +33,19 @@ const shortFaults: readonly StoreFault[] = [
 ]
 
 const longFaults: readonly StoreFault[] = [
-  ...[hang(1_000), hang(10_000), diskFull(10_000)],
-  ...[network.slow(10_000), network.cutInCommit(10_000), network.cutUnheard(10_000), network.halfCommit(10_000)],
-  ...[network.halfOpen(20_000), network.blackHole(20_000), network.reset(10_000)],
-  ...[connectionsTaken(10_000), readsBlocked(10_000), longTransaction(20_000)],
+  hang(1_000),
+  hang(10_000),
+  diskFull(10_000),
+  network.slow(10_000),
+  network.cutInCommit(10_000),
+  network.cutUnheard(10_000),
+  network.halfCommit(10_000),
+  network.halfOpen(20_000),
+  network.blackHole(20_000),
+  network.reset(10_000),
+  connectionsTaken(10_000),
+  readsBlocked(10_000),
+  longTransaction(20_000),
 ]
 const clockFaults = {
   short: [clockJump(1, 500), clockJump(-1, 500, true)],
@@ -47,7 +57,7 @@ export const sickStores: Suite = {
   name: 'sick-stores',
   description: 'a full disk, a server that hangs, bad networks, fail-overs, clocks that jump, under load; needs root',
   async run(context) {
-    const lacking = await missing(programs)
+    const lacking = (await missing(programs)) ?? (await mountsRefused(context.scratch, false))
     if (lacking !== null) return { faults: [], notRun: [`sick stores: ${lacking}`], figures: {}, markdown: '' }
     const folder = join(context.scratch, 'sick-stores')
     await mkdir(folder, { mode: 0o711 })
@@ -183,8 +193,16 @@ function tables(
   return [
     markdownTable(
       [
-        ...['', 'times', 'writes answered', '503, not taken', '503, unknown', 'longest wait, ms'],
-        ...['reads answered', '503', 'longest wait, ms', 'a write again after, at most, ms'],
+        '',
+        'times',
+        'writes answered',
+        '503, not taken',
+        '503, unknown',
+        'longest wait, ms',
+        'reads answered',
+        '503',
+        'longest wait, ms',
+        'a write again after, at most, ms',
       ],
       rows.map((row) => Object.values(row).map((value) => value ?? '-')),
     ),

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { run } from './run.ts'
 
@@ -38,5 +40,41 @@ export async function unmount(mountPoint: string): Promise<void> {
       if (performance.now() > deadline) throw error
       await delay(50)
     }
+  }
+}
+
+/** Why nothing can be mounted here, as in a container that may not; null: it can. `loop`: a loop device is needed too. */
+export async function mountsRefused(folder: string, loop: boolean): Promise<string | null> {
+  await unmountRemains()
+  const probe = join(folder, 'probe')
+  try {
+    await mountTmpfs(probe, 1_048_576)
+    await unmount(probe)
+  } catch {
+    return 'mounts are refused here'
+  }
+  if (!loop) return null
+  return run('losetup', ['--find']).then(
+    () => null,
+    () => 'there is no loop device here',
+  )
+}
+
+/** What runs have left mounted that were killed by -9: with a mount in it, their folder cannot be removed. */
+async function unmountRemains(): Promise<void> {
+  const mounts = (await readFile('/proc/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '')
+  for (const mountPoint of mounts.reverse()) {
+    const [, pid] = /\/waybill-faults-(\d+)-/.exec(mountPoint) ?? []
+    if (pid === undefined || !mountPoint.startsWith(tmpdir()) || isRunning(Number(pid))) continue
+    await run('umount', ['--lazy', mountPoint]).catch(() => '')
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
   }
 }
