@@ -118,3 +118,54 @@ test('loads are bounded in number and run at the same time', async () => {
   expect(results.map(codeOf)).toEqual(results.map(() => 'accepted'))
   expect(readingMax).toBe(8)
 })
+
+test("what would wait too long at the pace of late is refused at once; bulk is not, and is in nobody else's way", async () => {
+  let nowMs = 0
+  const node = createNode(
+    undefined,
+    { expectedWaitMsMax: 1_000, batchCommandsMax: 50, batchesInFlightMax: 1 },
+    () => nowMs,
+  )
+  let gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  let batches = 0
+  /** One batch of 50 is answered every 100 ms: half a command a millisecond. */
+  const answerBatch = async () => {
+    await until(() => node.commands.metrics.batches() > batches)
+    batches += 1
+    const before = node.commands.metrics.inFlight()
+    const { open: letThrough } = gate
+    gate = createGate()
+    nowMs += 100
+    letThrough()
+    await until(() => node.commands.metrics.inFlight() < before)
+  }
+  let sent = 0
+  const send = (count: number) =>
+    Array.from({ length: count }, () => node.commands.submit(open(`op-${sent++}`, 'open')).then(codeOf))
+  const codes = [...send(1_000)]
+  for (let n = 0; n < 5; n += 1) await answerBatch()
+  // 750 wait: 1.5 s.
+  codes.push(...send(1))
+  expect(await codes.at(-1)).toBe('overloaded')
+  const line = node.commands.submit(open('in-bulk', 'open'), { failed: new Set() }).then(codeOf)
+  for (let n = 0; n < 7; n += 1) await answerBatch()
+  // 400: 0.8 s.
+  const late = send(1)
+  node.log.beforeAppend = () => Promise.resolve()
+  gate.open()
+  expect(await late[0]).toBe('accepted')
+  expect(await line).toBe('accepted')
+  expect((await Promise.all(codes)).filter((code) => code === 'accepted')).toHaveLength(1_000)
+})
+
+test('a burst after a quiet time is taken whole', async () => {
+  let nowMs = 0
+  const node = createNode(undefined, { expectedWaitMsMax: 1_000 }, () => nowMs)
+  for (let n = 0; n < 20; n += 1) {
+    nowMs += 100
+    expect(codeOf(await node.commands.submit(open(`slow-${n}`, 'open')))).toBe('accepted')
+  }
+  const burst = Array.from({ length: 5_000 }, (_, n) => node.commands.submit(open(`burst-${n}`, 'open')).then(codeOf))
+  expect(new Set(await Promise.all(burst))).toEqual(new Set(['accepted']))
+})
