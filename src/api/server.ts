@@ -3,6 +3,7 @@ import { isJsonObject } from '../operation/json.ts'
 import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
+import { boundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
@@ -69,7 +70,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     access,
     log,
     commands,
-    readModel,
+    readModel: boundReads(readModel, limits.readsMax),
     projector,
     control,
     tokens,

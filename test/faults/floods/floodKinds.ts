@@ -18,7 +18,7 @@ export interface Flooding extends FloodRequests {
 export const floodKinds: readonly FloodKind[] = [
   { name: 'reports', connections: 64, flooding: { connections: 2_000, pipelined: 8 } },
   { name: 'reports of 100 kB', connections: 16, flooding: { connections: 500, pipelined: 1 } },
-  { name: 'lists', connections: 16, flooding: { connections: 1_000, pipelined: 4 } },
+  { name: 'lists', connections: 16, flooding: { connections: 2_000, pipelined: 1 } },
 ]
 
 const operations = 5_000
