@@ -7,11 +7,6 @@ export interface CommandLimits {
   /** A command that was not sent to the log after this long is answered `overloaded`. */
   readonly waitMsMax: number
   /**
-   * A command that comes alone, and would at the pace of late have to wait longer than this for those that came alone
-   * before it, is answered `overloaded` at once. Those of bulk requests are held back by their own share instead.
-   */
-  readonly expectedWaitMsMax: number
-  /**
    * A command that was sent and not confirmed after this long is answered `outcome_unknown`. The log bounds its appends
    * by itself, well below this; here is the last resort against an adapter that never settles.
    */
@@ -41,7 +36,6 @@ export const defaultCommandLimits: CommandLimits = {
   queuedCommandsMax: 10_000,
   queuedBytesMax: 64 * 1024 * 1024,
   waitMsMax: 10_000,
-  expectedWaitMsMax: 2_000,
   confirmMsMax: 60_000,
   batchCommandsMax: 1_000,
   batchBytesMax: 4 * 1024 * 1024,

@@ -2,7 +2,6 @@ import type { Command } from '../operation/commands.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, CommandGroup, CommandResult } from './commandService.ts'
 import type { Ticket } from './lane.ts'
-import { createPace } from './pace.ts'
 import { roughJsonBytes } from './roughJsonBytes.ts'
 
 /** Takes commands in as tickets, while there is room for them, and hands out their answers, once each. */
@@ -34,9 +33,6 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
   let open = 0
   let openBytes = 0
   let unknownOutcomes = 0
-  /** Of those that are open: such as came alone. */
-  let openAlone = 0
-  const pace = createPace()
   let closed = false
   let whenEmpty: (() => void)[] = []
 
@@ -47,14 +43,6 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
     const waiting = whenEmpty
     whenEmpty = []
     for (const resolve of waiting) resolve()
-  }
-
-  const releaseTicket = (ticket: Ticket): void => {
-    if (ticket.group === undefined) {
-      openAlone -= 1
-      pace.note(openAlone, 1, monotonicMs())
-    }
-    release(ticket.bytes)
   }
 
   const failure = (command: Command, code: CommandFailure['code']): CommandResult => ({
@@ -68,7 +56,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
     if (ticket.answered) return
     ticket.answered = true
     if (result.kind === 'failed') ticket.group?.failed.add(ticket.command.operation)
-    releaseTicket(ticket)
+    release(ticket.bytes)
     ticket.resolve(result)
   }
 
@@ -79,11 +67,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
         return null
       }
       const bytes = roughBytes(command)
-      const isAlone = group === undefined
-      const nowMs = monotonicMs()
-      if (isAlone) pace.note(openAlone, 0, nowMs)
-      const isFull = open >= limits.queuedCommandsMax || openBytes + bytes > limits.queuedBytesMax
-      if (closed || isFull || (isAlone && pace.expectedMs(openAlone) > limits.expectedWaitMsMax)) {
+      if (closed || open >= limits.queuedCommandsMax || openBytes + bytes > limits.queuedBytesMax) {
         group?.failed.add(command.operation)
         resolve(failure(command, 'overloaded'))
         return null
@@ -91,13 +75,12 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
       arrivals += 1
       open += 1
       openBytes += bytes
-      if (isAlone) openAlone += 1
       return {
         command,
         group,
         bytes,
         arrival: arrivals,
-        arrivedMs: nowMs,
+        arrivedMs: monotonicMs(),
         resolve,
         reject,
         answered: false,
@@ -115,7 +98,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
       if (ticket.answered) return
       ticket.answered = true
       ticket.group?.failed.add(ticket.command.operation)
-      releaseTicket(ticket)
+      release(ticket.bytes)
       ticket.reject(bug)
     },
     enter() {

@@ -119,11 +119,11 @@ export class ServiceState {
       if (typeof taken?.command !== 'string' || taken.problem !== undefined) continue
       const { operation, name, projection, command } = taken
       const stream =
-        operation !== undefined
+        typeof operation === 'string'
           ? `operation-${operation}`
-          : name !== undefined
+          : typeof name === 'string'
             ? `pipeline-${name}`
-            : `projection-${projection}`
+            : `projection-${typeof projection === 'string' ? projection : ''}`
       this.#accepted.add(`${stream} ${command}`)
     }
     if (isLines && !answer.complete) this.lose(request)
@@ -184,7 +184,7 @@ export class ServiceState {
       const { body } = await send(this.#url, 'GET', `/v1/keys${query}`, this.keys.operator)
       const keys = Array.isArray(body.keys) ? (body.keys as { name: string; roles: string[] }[]) : []
       for (const { name, roles } of keys) if (name.startsWith('own-')) names.push(`${name}: ${roles.join(' ')}`)
-      token = String(body.nextPageToken ?? '')
+      token = typeof body.nextPageToken === 'string' ? body.nextPageToken : ''
       if (token === '') return names.join(', ')
     }
   }

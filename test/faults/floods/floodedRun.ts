@@ -42,8 +42,6 @@ export interface FloodFigures {
 
 const tenfold = 10
 const backMsMax = 5_000
-/** What would have to wait for more than two seconds is refused. */
-const acceptedP99MsMax = 5_000
 /** Room for the queue, the bodies that arrive and the caches at their limits, and for garbage. */
 const memoryMibMax = 1_400
 /** From the first to the second half of a flood that lasts minutes. */
@@ -159,7 +157,7 @@ async function floodOnce(
   if (totals.withoutRetryAfter > 0) fault(`${totals.withoutRetryAfter} answers 429 or 503 had no Retry-After`)
   if (calm.unexpected.length > 0) fault(`a well-behaved client was told: ${calm.unexpected.slice(0, 3).join('; ')}`)
   if (requests.accepted.count === 0) fault('nothing was accepted')
-  if ((figures.acceptedP99Ms ?? 0) > acceptedP99MsMax * load)
+  if ((figures.acceptedP99Ms ?? 0) > kind.acceptedP99MsMax * load)
     fault(`what was accepted took ${figures.acceptedP99Ms} ms (p99)`)
   if (used.mostMib > memoryMibMax) fault(`the service took ${used.mostMib} MiB`)
   if (!short && used.growth > growthMax) fault(`memory grew by a factor of ${used.growth.toFixed(2)} from half to half`)
