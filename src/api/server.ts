@@ -127,6 +127,12 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
+    // Its connection was told 408 before all of it had come: what was refused is not carried out.
+    if (raw.socket.writableEnded) {
+      reply.hijack()
+      raw.socket.destroy()
+      return
+    }
     // serverEnd.ts says what for.
     if (draining.aborted) reply.raw.setHeader('connection', 'close')
     if (options.anotherHistory?.aborted === true && raw.url?.startsWith('/v1/') === true) {
