@@ -47,7 +47,7 @@ const memoryMibMax = 1_400
 /** From the first to the second half of a flood that lasts minutes. */
 const growthMax = 1.3
 const foundMax = 10
-const seconds = { short: { measure: 2, calm: 1, flood: 4 }, long: { measure: 5, calm: 5, flood: 120 } }
+const seconds = { short: { measure: 1, calm: 1, flood: 2 }, long: { measure: 5, calm: 5, flood: 120 } }
 
 /** A node of its own, each kind of flood one after the other; then the log is held against what was answered. */
 export async function floodedRun(context: SuiteContext, folder: string): Promise<FloodedRun> {
