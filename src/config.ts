@@ -135,6 +135,12 @@ export const environmentSchema = z.object({
     1_000_000,
     'Open connections; each wait and each live stream holds one.',
   ),
+  WAYBILL_READS_MAX: integer(
+    api.readsMax,
+    1,
+    1_000_000,
+    'Reads of lists and counts in hand at once; one more is answered 503.',
+  ),
   WAYBILL_REQUESTS_PER_S_MAX: integer(
     api.requestsPerSMax,
     0,
@@ -278,6 +284,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       waitSDefault: Math.min(defaultApiLimits.waitSDefault, values.WAYBILL_WAIT_S_MAX),
       waitSMax: values.WAYBILL_WAIT_S_MAX,
       connectionsMax: values.WAYBILL_CONNECTIONS_MAX,
+      readsMax: values.WAYBILL_READS_MAX,
       requestsPerSMax: values.WAYBILL_REQUESTS_PER_S_MAX,
       streamsMax: values.WAYBILL_STREAMS_MAX,
       streamQueuedBytesMax: values.WAYBILL_STREAM_QUEUED_BYTES_MAX,

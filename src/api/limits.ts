@@ -26,6 +26,8 @@ export interface ApiLimits {
   readonly waitSDefault: number
   readonly waitSMax: number
   readonly connectionsMax: number
+  /** Reads of lists and counts in hand at once: one more is answered `overloaded`. */
+  readonly readsMax: number
   /** Requests of one key in one second, on this node; 0: any number. */
   readonly requestsPerSMax: number
   /** Live streams at once. */
@@ -53,6 +55,7 @@ export const defaultApiLimits: ApiLimits = {
   waitSMax: 60,
   // More than the waits and the streams, which hold one each: who reports must get in as well.
   connectionsMax: 20_000,
+  readsMax: 200,
   requestsPerSMax: 0,
   streamsMax: 5_000,
   streamQueuedBytesMax: 1024 * 1024,

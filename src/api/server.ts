@@ -3,6 +3,7 @@ import { isJsonObject } from '../operation/json.ts'
 import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { createBodyReader } from './bodyReader.ts'
+import { boundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
@@ -69,7 +70,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     access,
     log,
     commands,
-    readModel,
+    readModel: boundReads(readModel, limits.readsMax),
     projector,
     control,
     tokens,
@@ -126,6 +127,12 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
+    // Its connection was told 408 before all of it had come: what was refused is not carried out.
+    if (raw.socket.writableEnded) {
+      reply.hijack()
+      raw.socket.destroy()
+      return
+    }
     // serverEnd.ts says what for.
     if (draining.aborted) reply.raw.setHeader('connection', 'close')
     if (options.anotherHistory?.aborted === true && raw.url?.startsWith('/v1/') === true) {

@@ -111,7 +111,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       const { body } = command
       if (state === null && body.pipeline !== undefined && (pipeline ?? null) === null) {
         const version = body.pipelineVersion === undefined ? '' : ` in version ${body.pipelineVersion}`
-        const detail = `Pipeline ${body.pipeline} is not defined${version}`
+        const detail = `Pipeline "${body.pipeline}" is not defined${version}`
         return { kind: 'refused', refusal: { code: 'not_found', detail } }
       }
       return decide(command, { state, pipeline: pipeline ?? null, now: now(), limits: operationLimits })

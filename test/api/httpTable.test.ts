@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 import { failingLog } from './failingLog.ts'
@@ -219,6 +220,17 @@ describe('what is not sound HTTP', () => {
     const text = await connection.closed()
     clearInterval(trickle)
     expect(text).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  test('a request that was told 408 is not carried out, should the rest of it come', async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    const body = '{"service":"s","status":"a","pipeline":"any"}'
+    socket.write('POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
+    const [answer] = await once(socket, 'data')
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /)
+    socket.end(`Content-Length: ${body.length}\r\n\r\n${body}`)
+    await once(socket, 'close')
+    expect((await api.send('GET', '/v1/operations/too-late')).status).toBe(404)
   })
 
   test('bytes that are no request do not answer the sound ones before them', async () => {

@@ -37,6 +37,11 @@ describe('what is wrong is said in the words of JSON and HTTP, not of JavaScript
     expect(answer.body.errors).toContainEqual({ in: 'query', pointer, detail })
   })
 
+  test("a caller's own word stands in quotes", async () => {
+    const answer = await api.send('POST', '/v1/operations', { pipeline: 'undefined' })
+    expect(answer.body.detail).toContain('Pipeline "undefined" is not defined')
+  })
+
   test('a bulk line', async () => {
     const [line] = await api.bulk([{ type: 'ReportStatus', operation: 'wording', service: 's' }])
     expect(line.problem.errors).toEqual([{ in: 'body', pointer: '/status', detail: 'is missing' }])

@@ -14,7 +14,7 @@ export interface Exchange {
 const silenceMs = 15_000
 /** Bytes that may be no whole request: after this the end of them is told. */
 const rawSilenceMs = 300
-const endMs = 3_000
+const endMs = 10_000
 /** Streams and long answers are looked at no further. */
 const lookedAtMax = 256 * 1024
 

@@ -161,7 +161,7 @@ class Fuzzer {
         next,
         onAnswer: (one, answer) => {
           this.#count(String(answer.status))
-          this.#state.learn(answer)
+          this.#state.learn(one.request, answer)
           for (const finding of judge(this.#document, one.request, answer)) this.#note(finding, one.number)
         },
         onUnanswered: (unanswered) => {
@@ -224,7 +224,7 @@ class Fuzzer {
       ]
     }
     this.#count(String(answer.status))
-    for (const one of answers) this.#state.learn(one)
+    for (const one of answers) this.#state.learn(request, one)
     if (!answer.complete) this.#state.lose(request)
     return judge(this.#document, request, answer)
   }

@@ -24,7 +24,7 @@ export interface Finding {
 }
 
 /** 503s that a service in good health gives: what is waited for may not come in the time the caller leaves it. */
-const healthy503 = ['not_yet_visible']
+const healthy503 = ['"not_yet_visible"']
 
 /** What the parser answers before there is a request; the path's document cannot know it. */
 const parserStatuses: readonly number[] = [400, 408, 413, 431]
@@ -56,11 +56,11 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
     const result = document.problem.safeParse(problem)
     if (!result.success) add('body_not_as_documented', mismatch(status, text, result.error.issues))
     if (isJsonObject(problem)) {
-      const code = String(problem.code)
+      const code = JSON.stringify(problem.code)
       if (status >= 500 && !(status === 503 && healthy503.includes(code)))
         add('server_error', `${status} ${code}: ${text.slice(0, 300)}`)
       if (problem.status !== status)
-        add('body_not_as_documented', `status ${status}, and ${String(problem.status)} in the body`)
+        add('body_not_as_documented', `status ${status}, and ${JSON.stringify(problem.status)} in the body`)
     } else if (status >= 500) add('server_error', `${status}: ${text.slice(0, 300)}`)
     const word = internalWord(problem)
     if (word !== null) add('internal_word', `${JSON.stringify(word)} in: ${text.slice(0, 500)}`)

@@ -27,31 +27,38 @@ export async function startPlantingProxy(
     incoming.on('end', () => {
       const { method = '', url = '', headers } = incoming
       const seen = { method, url, headers, body: Buffer.concat(chunks).toString('latin1') }
-      const upstream = outgoing({ port: upstreamPort, host: '127.0.0.1', method, path: url, headers }, (answer) => {
-        const { statusCode: status = 0, headers: answered } = answer
-        // Streams go on, and are none of the proxy's business.
-        if (answered['content-type'] === 'text/event-stream') {
-          response.writeHead(status, answered)
-          answer.pipe(response)
-          response.on('close', () => answer.destroy())
-          return
-        }
-        const parts: Buffer[] = []
-        answer.on('data', (chunk: Buffer) => parts.push(chunk))
-        answer.on('end', async () => {
-          const told = { status, headers: answered, body: Buffer.concat(parts).toString('latin1') }
-          const { status: code, headers: sent, body } = { ...told, ...(await plant(seen, told)) }
-          const isBodiless = method === 'HEAD' || code === 204 || code === 304
-          for (const [name, value] of Object.entries(sent)) {
-            if (value !== undefined && name !== 'transfer-encoding' && name !== 'content-length')
-              response.setHeader(name, value)
+      const ask = () => {
+        const upstream = outgoing({ port: upstreamPort, host: '127.0.0.1', method, path: url, headers }, (answer) => {
+          const { statusCode: status = 0, headers: answered } = answer
+          // Streams go on, and are none of the proxy's business.
+          if (answered['content-type'] === 'text/event-stream') {
+            response.writeHead(status, answered)
+            answer.pipe(response)
+            response.on('close', () => answer.destroy())
+            return
           }
-          response.writeHead(code, isBodiless ? {} : { 'content-length': body.length })
-          response.end(isBodiless ? undefined : Buffer.from(body, 'latin1'))
+          const parts: Buffer[] = []
+          answer.on('data', (chunk: Buffer) => parts.push(chunk))
+          answer.on('end', async () => {
+            const told = { status, headers: answered, body: Buffer.concat(parts).toString('latin1') }
+            const { status: code, headers: sent, body } = { ...told, ...(await plant(seen, told)) }
+            const isBodiless = method === 'HEAD' || code === 204 || code === 304
+            for (const [name, value] of Object.entries(sent)) {
+              if (value !== undefined && name !== 'transfer-encoding' && name !== 'content-length')
+                response.setHeader(name, value)
+            }
+            response.writeHead(code, isBodiless ? {} : { 'content-length': body.length })
+            response.end(isBodiless ? undefined : Buffer.from(body, 'latin1'))
+          })
         })
-      })
-      upstream.on('error', () => response.destroy())
-      upstream.end(Buffer.from(seen.body, 'latin1'))
+        upstream.on('error', () => {
+          // A kept connection that the service had just closed.
+          if (upstream.reusedSocket) ask()
+          else response.destroy()
+        })
+        upstream.end(Buffer.from(seen.body, 'latin1'))
+      }
+      ask()
     })
   }
   const server = createServer({ requireHostHeader: false }, handOn)

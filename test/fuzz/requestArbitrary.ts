@@ -1,58 +1,14 @@
 import fc, { type Arbitrary } from 'fast-check'
 import type { ApiDocument, Operation } from './apiDocument.ts'
-import {
-  accepts,
-  contentTypes,
-  hostileBytes,
-  hostileHeaders,
-  hostileTargets,
-  methods,
-  oddHeaders,
-  rawMethods,
-} from './corpus.ts'
+import { commonHints, pathHints } from './hints.ts'
+import { accepts, contentTypes, hostileHeaders, hostileTargets, methods, oddHeaders } from './httpCorpus.ts'
 import { type JsonTree, mutate, treeText } from './jsonTree.ts'
+import { rawChange, splice } from './rawChanges.ts'
 import { type Hints, mutations, textOf, treeOf } from './schemaArbitrary.ts'
-import type { FuzzRequest, RawChange } from './wire.ts'
+import type { FuzzRequest } from './wire.ts'
 
 /** Roles of the keys that the fuzzer has, each under the name of its placeholder. */
 export const keyRoles = ['service', 'viewer', 'auditor', 'operator'] as const
-
-const statuses = ['new', 'status1', 'status2', 'done', 'left', 'right', 'odd one'] as const
-
-/** What requests meet on. `{{epoch}}` moves on during a run, so that operations begin anew. */
-const commonHints: Hints = {
-  id: ['op-{{epoch}}-1', 'op-{{epoch}}-2', 'op-{{epoch}}-3', 'op-{{epoch}}-4', 'op-{{epoch}}-5'],
-  operation: ['op-{{epoch}}-1', 'op-{{epoch}}-2', 'op-{{epoch}}-3', 'op-{{epoch}}-4', 'op-{{epoch}}-5'],
-  idPrefix: ['op-', 'op-{{epoch}}', 'x'],
-  pipeline: ['any', 'linear', 'parallel', 'p-1', 'p-2', 'nowhere'],
-  status: statuses,
-  initial: statuses,
-  in: statuses,
-  statuses,
-  service: ['ocr', 'mail', 'bank'],
-  track: ['main', 'left', 'right'],
-  theme: ['billing', 'a b'],
-  command: Array.from({ length: 40 }, (_, n) => `k-${n}`),
-  'idempotency-key': Array.from({ length: 40 }, (_, n) => `k-${n}`),
-  minPosition: ['{{position}}', '{{otherLog}}', '{{future}}'],
-  after: ['{{position}}', '{{position}}', '{{otherLog}}', '{{future}}', 'head'],
-  'last-event-id': ['{{position}}', '{{otherLog}}'],
-  pageToken: ['W10', '{{pageToken}}'],
-  'if-match': ['"0"', '"1"', '"2"', '"7"'],
-  'if-none-match': ['"0"', '"1"', '"2"', '"7"'],
-  pipelineVersion: ['1', '1', '1', '2'],
-  traceparent: ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
-  prefer: ['wait=0'],
-  stream: ['operation-op-{{epoch}}-1', 'operation-x'],
-  reason: ['seen to'],
-}
-
-/** Paths' own: what a `name` is. */
-const pathHints: readonly (readonly [prefix: string, hints: Hints])[] = [
-  ['/v1/pipelines', { name: ['any', 'linear', 'p-1', 'p-2', 'p-{{epoch}}', 'nowhere'] }],
-  ['/v1/projections', { name: ['operations', 'operations', 'nothing'], id: ['00000000-0000-4000-8000-000000000000'] }],
-  ['/v1/keys', { name: Array.from({ length: 20 }, (_, n) => `fuzz-${n}`) }],
-]
 
 /** Of a thousand; 20 for those not named. The last three stop or undo what other requests need. */
 const weights: Readonly<Record<string, number>> = {
@@ -230,9 +186,6 @@ function authorization(role: string | null): Arbitrary<readonly (readonly [strin
   )
 }
 
-const hostilePiece = fc.constantFrom(...hostileBytes)
-const splice = fc.record({ at: fc.nat(3_000), remove: fc.nat(3), insert: hostilePiece })
-
 function jsonOf(tree: Arbitrary<JsonTree>): Arbitrary<string> {
   return withBytes(documentOf(tree))
 }
@@ -265,104 +218,3 @@ function withBytes(text: Arbitrary<string>): Arbitrary<string> {
 function utf8(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
-
-const rawChange: Arbitrary<RawChange> = fc.oneof(
-  splice.map((change) => ({ kind: 'splice' as const, ...change })),
-  fc.nat(1_000).map((at) => ({ kind: 'truncate' as const, at })),
-  fc.constantFrom(...rawMethods).map((method) => ({ kind: 'method' as const, method })),
-  fc
-    .constantFrom(
-      'HTTP/1.0',
-      'HTTP/0.9',
-      'HTTP/1.2',
-      'HTTP/2.0',
-      'http/1.1',
-      'HTTP/1.1 ',
-      'HTTP/11',
-      '',
-      'HTTP',
-      'ICE/1.0',
-    )
-    .map((version) => ({ kind: 'version' as const, version })),
-  fc
-    .constantFrom(
-      ...[
-        'no colon',
-        'A : b',
-        ': b',
-        'A\0: b',
-        'A: b\0c',
-        ' folded',
-        '\tfolded',
-        'A: b\r\n folded',
-        'A: b\rC: d',
-        'A: \x7f',
-        'Ä: b',
-      ],
-      ...[
-        'Content-Length: 0',
-        'Content-Length: -1',
-        'Content-Length: +2',
-        'Content-Length: 0x2',
-        'Content-Length: 2, 2',
-        'Content-Length:',
-      ],
-      ...[
-        'Content-Length: 99999999999999999999',
-        'Content-Length: 5',
-        'Transfer-Encoding: chunked',
-        'Transfer-Encoding: gzip, chunked',
-      ],
-      ...[
-        'Transfer-Encoding: chunked, chunked',
-        'Transfer-Encoding: xchunked',
-        'Transfer-Encoding : chunked',
-        'Transfer-Encoding: \x0bchunked',
-      ],
-      ...[
-        'Host: another',
-        'Host:',
-        'HOST: fuzz',
-        'Authorization: Bearer {{operator}}',
-        'Idempotency-Key: two',
-        'If-Match: "3"',
-      ],
-      ...[
-        'Content-Type: text/plain',
-        'Connection: keep-alive, Content-Type',
-        'Trailer: Authorization',
-        `A: ${'b'.repeat(20_000)}`,
-      ],
-      ...[Array.from({ length: 3_000 }, (_, n) => `a${n}: b`).join('\r\n')],
-    )
-    .map((line) => ({ kind: 'line' as const, line })),
-  fc.constant({ kind: 'lineFeeds' as const }),
-  fc.constant({ kind: 'withoutHost' as const }),
-  fc
-    .constantFrom(
-      '\r\n',
-      '\r\n\r\n\r\n',
-      '\n',
-      ' ',
-      '\0',
-      '\x16\x03\x01\x02\x00\x01\x00',
-      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-      'GET /livez\r\n',
-    )
-    .map((bytes) => ({ kind: 'before' as const, bytes })),
-  fc
-    .constantFrom(
-      '',
-      '0;a=b\r\n\r\n',
-      'zz\r\na\r\n',
-      '-1\r\na\r\n',
-      'ffffffffffffffffff\r\na\r\n',
-      '1\r\nab\r\n',
-      '1 \r\na\r\n',
-      '1;a="b\r\n"\r\na\r\n',
-      '1\na\n',
-      '5\r\na',
-      '+1\r\na\r\n',
-    )
-    .map((chunk) => ({ kind: 'chunked' as const, chunk })),
-)

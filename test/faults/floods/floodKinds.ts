@@ -8,6 +8,8 @@ export interface FloodKind {
   readonly connections: number
   /** For the flood. */
   readonly flooding: { readonly connections: number; readonly pipelined: number }
+  /** On a machine that keeps up. Where each client waits for its answer, it is their number over what is answered a second. */
+  readonly acceptedP50MsMax: number
 }
 
 export interface Flooding extends FloodRequests {
@@ -16,9 +18,21 @@ export interface Flooding extends FloodRequests {
 }
 
 export const floodKinds: readonly FloodKind[] = [
-  { name: 'reports', connections: 64, flooding: { connections: 2_000, pipelined: 8 } },
-  { name: 'reports of 100 kB', connections: 16, flooding: { connections: 500, pipelined: 1 } },
-  { name: 'lists', connections: 16, flooding: { connections: 1_000, pipelined: 4 } },
+  { name: 'reports', connections: 64, flooding: { connections: 1_000, pipelined: 1 }, acceptedP50MsMax: 5_000 },
+  // More than the queue holds: then there is 503, and what is accepted waits as long as such a queue takes.
+  {
+    name: 'reports, 16,000 at once',
+    connections: 64,
+    flooding: { connections: 2_000, pipelined: 8 },
+    acceptedP50MsMax: 20_000,
+  },
+  {
+    name: 'reports of 100 kB',
+    connections: 16,
+    flooding: { connections: 500, pipelined: 1 },
+    acceptedP50MsMax: 10_000,
+  },
+  { name: 'lists', connections: 16, flooding: { connections: 1_000, pipelined: 1 }, acceptedP50MsMax: 5_000 },
 ]
 
 const operations = 5_000

@@ -42,18 +42,16 @@ export interface FloodFigures {
 
 const tenfold = 10
 const backMsMax = 5_000
-/** Ten seconds are what a command waits at most before it is refused; an accepted one was not refused. */
-const acceptedP99MsMax = 10_000
 /** Room for the queue, the bodies that arrive and the caches at their limits, and for garbage. */
 const memoryMibMax = 1_400
 /** From the first to the second half of a flood that lasts minutes. */
 const growthMax = 1.3
 const foundMax = 10
-const seconds = { short: { measure: 2, calm: 1, flood: 4 }, long: { measure: 5, calm: 5, flood: 120 } }
+const seconds = { short: { measure: 1, calm: 1, flood: 2 }, long: { measure: 5, calm: 5, flood: 120 } }
 
 /** A node of its own, each kind of flood one after the other; then the log is held against what was answered. */
 export async function floodedRun(context: SuiteContext, folder: string): Promise<FloodedRun> {
-  const { short, progress } = context
+  const { short, progress, rounds } = context
   const dataDir = join(folder, 'data')
   const node = new NodeProcess(context.service, 'flooded node', {
     WAYBILL_DATA_DIR: dataDir,
@@ -61,7 +59,8 @@ export async function floodedRun(context: SuiteContext, folder: string): Promise
   })
   await node.ready(60_000)
   const ledger = new Ledger()
-  const run = { node, ledger, short, numbers: 0 }
+  const lasts = short ? seconds.short : seconds.long
+  const run = { node, ledger, short, lasts: { ...lasts, flood: rounds ?? lasts.flood }, numbers: 0 }
   const faults: string[] = []
   const figures: FloodFigures[] = []
   for (const kind of floodKinds) {
@@ -90,6 +89,8 @@ interface Run {
   readonly node: NodeProcess
   readonly ledger: Ledger
   readonly short: boolean
+  /** Seconds. */
+  readonly lasts: { readonly measure: number; readonly calm: number; readonly flood: number }
   /** Requests so far: no two have a number. */
   numbers: number
 }
@@ -98,8 +99,7 @@ async function floodOnce(
   run: Run,
   kind: FloodKind,
 ): Promise<{ readonly figures: FloodFigures; readonly faults: readonly string[] }> {
-  const { node, ledger, short } = run
-  const lasts = short ? seconds.short : seconds.long
+  const { node, ledger, short, lasts } = run
   const port = Number(new URL(node.url).port)
   const calm = new Probe(node.url)
   await delay(lasts.calm * 1_000)
@@ -157,8 +157,8 @@ async function floodOnce(
   if (totals.withoutRetryAfter > 0) fault(`${totals.withoutRetryAfter} answers 429 or 503 had no Retry-After`)
   if (calm.unexpected.length > 0) fault(`a well-behaved client was told: ${calm.unexpected.slice(0, 3).join('; ')}`)
   if (requests.accepted.count === 0) fault('nothing was accepted')
-  if ((figures.acceptedP99Ms ?? 0) > acceptedP99MsMax * load)
-    fault(`what was accepted took ${figures.acceptedP99Ms} ms (p99)`)
+  if ((figures.acceptedP50Ms ?? 0) > kind.acceptedP50MsMax * load)
+    fault(`what was accepted took ${figures.acceptedP50Ms} ms (p50)`)
   if (used.mostMib > memoryMibMax) fault(`the service took ${used.mostMib} MiB`)
   if (!short && used.growth > growthMax) fault(`memory grew by a factor of ${used.growth.toFixed(2)} from half to half`)
   if (backMs === null || backMs > backMsMax * load)
