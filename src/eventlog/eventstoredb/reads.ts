@@ -69,7 +69,7 @@ export class Reads {
       try {
         return await this.#read({ ...query, timeoutMs: leftMs }, leftMs)
       } catch (error) {
-        if (attempt === attemptsMax || performance.now() >= until) throw error
+        if (attempt === attemptsMax || performance.now() >= until || isRefusal(error)) throw error
         await pause(backOffMs(attempt), AbortSignal.timeout(leftMs))
       }
     }
@@ -96,4 +96,9 @@ export class Reads {
       }, end)
     })
   }
+}
+
+/** gRPC's UNKNOWN: the server failed at just this read, as at a position where no event begins. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 2
 }
