@@ -8,7 +8,7 @@ import type { Difference } from '../projections/rowDifferences.ts'
 import { type AuditSubject, audit, type Verdict } from './auditChecks.ts'
 
 export interface SelfAuditSettings {
-  readonly log: Pick<EventLog, 'readStream' | 'readAll'>
+  readonly log: Pick<EventLog, 'readStream' | 'readAll' | 'positionsPerEvent'>
   readonly rows: AuditRows
   /** Mean time between two samples, in milliseconds, above 0; each wait is between half and one and a half of it. */
   readonly intervalMs: number
