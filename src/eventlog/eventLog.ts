@@ -6,7 +6,7 @@ export interface EventLog {
   /** UUID of this log. Changes after a restore, a copy or an accepted loss: positions of another log mean nothing here. */
   readonly logId: string
 
-  /** About how many positions one event takes up. Default 1: they are counted. */
+  /** About how many positions one event takes up, where they are places in the store's files. Undefined: they are counted. */
   readonly positionsPerEvent?: number
 
   /**
@@ -103,11 +103,13 @@ export interface ReadStreamOptions {
 }
 
 export interface ReadAllOptions {
+  /** 0n or an event's position. Any other is taken as well where positions are counted, and may be refused where not. */
   readonly after: bigint
   readonly maxCount: number
 }
 
 export interface SubscribeOptions {
+  /** As of `ReadAllOptions`. */
   readonly after: bigint
   readonly maxCount: number
   readonly signal: AbortSignal

@@ -8,7 +8,7 @@ import type { Difference } from '../projections/rowDifferences.ts'
 import { type AuditSubject, audit, type Verdict } from './auditChecks.ts'
 
 export interface SelfAuditSettings {
-  readonly log: Pick<EventLog, 'readStream' | 'readAll'>
+  readonly log: Pick<EventLog, 'readStream' | 'readAll' | 'positionsPerEvent'>
   readonly rows: AuditRows
   /** Mean time between two samples, in milliseconds, above 0; each wait is between half and one and a half of it. */
   readonly intervalMs: number
@@ -45,6 +45,7 @@ const confirmationWaitMs = 1_000
 /** One sample in so many is a count. */
 const countShare = 0.05
 const drawTriesMax = 8
+const pageSize = 100
 const driftingMax = 1_000
 /** Of one line in the log. */
 const shownDifferencesMax = 20
@@ -59,6 +60,7 @@ export class SelfAudit {
   readonly #random: () => number
   readonly #now: () => number
   readonly #pause: (ms: number, signal: AbortSignal) => Promise<void>
+  #pageAfter = 0n
   readonly #stopping = new AbortController()
   readonly #checked = { operation: 0, count: 0 }
   readonly #drifted = { operation: 0, count: 0 }
@@ -149,6 +151,7 @@ export class SelfAudit {
   async #drawFromLog(): Promise<string | null> {
     const checkpoint = await this.#settings.rows.checkpoint()
     if (checkpoint === null || checkpoint === 0n) return null
+    if (this.#settings.log.positionsPerEvent !== undefined) return this.#drawFromPage(checkpoint)
     for (let tries = 0; tries < drawTriesMax; tries += 1) {
       const after = BigInt(Math.floor(this.#random() * Number(checkpoint)))
       const [event] = await this.#settings.log.readAll({ after, maxCount: 1 })
@@ -156,6 +159,18 @@ export class SelfAudit {
       if (subject?.kind === 'operation' && !unprintable.test(subject.name)) return subject.name
     }
     return null
+  }
+
+  /** Where only an event's own position may be named, the log is gone through page by page, again and again. */
+  async #drawFromPage(checkpoint: bigint): Promise<string | null> {
+    const page = await this.#settings.log.readAll({ after: this.#pageAfter, maxCount: pageSize })
+    const last = page.at(-1)
+    this.#pageAfter = last === undefined || last.position >= checkpoint ? 0n : last.position
+    const names = page
+      .filter(({ position }) => position <= checkpoint)
+      .map(({ stream }) => streamSubject(stream))
+      .flatMap((subject) => (subject?.kind === 'operation' && !unprintable.test(subject.name) ? [subject.name] : []))
+    return names[Math.floor(this.#random() * names.length)] ?? null
   }
 
   async #judge(subject: AuditSubject): Promise<Verdict | 'unconfirmed'> {

@@ -20,6 +20,8 @@ const healthcheck = z.strictObject({
   start_period: duration,
 })
 
+const needed = z.strictObject({ condition: z.literal('service_healthy'), required: z.literal(false).optional() })
+
 const service = z
   .strictObject({
     build: z.union([z.string(), z.strictObject({ context: z.string(), dockerfile: z.string().optional() })]).optional(),
@@ -28,9 +30,13 @@ const service = z
       .regex(/^[a-z0-9./_-]+:[\w.-]+$/)
       .optional(),
     command: z.array(z.string()).optional(),
-    depends_on: z.record(z.string(), z.strictObject({ condition: z.literal('service_healthy') })).optional(),
+    depends_on: z.record(z.string(), needed).optional(),
     environment: environment.optional(),
     healthcheck,
+    profiles: z
+      .array(z.enum(['eventstore', 'cluster']))
+      .length(1)
+      .optional(),
     ports: z.array(z.string().regex(/^(\d+\.\d+\.\d+\.\d+:)?\d+:\d+$/)).optional(),
     restart: z.enum(['no', 'always', 'on-failure', 'unless-stopped']).optional(),
     shm_size: byteValue.optional(),
@@ -50,13 +56,14 @@ async function text(name: string): Promise<string> {
 
 async function readCompose() {
   // uniqueKeys and version 1.2: what a compose implementation accepts, nothing more lenient.
-  return compose.parse(parse(await text('docker-compose.yml'), { uniqueKeys: true, strict: true }))
+  return compose.parse(parse(await text('docker-compose.yml'), { uniqueKeys: true, strict: true, merge: true }))
 }
 
 describe('docker-compose.yml', () => {
   it('keeps to the compose specification', async () => {
     const { services, volumes } = await readCompose()
-    expect(Object.keys(services)).toEqual(['waybill', 'postgres'])
+    const stores = ['eventstore', 'eventstore1', 'eventstore2', 'eventstore3']
+    expect(Object.keys(services)).toEqual(['waybill', 'postgres', ...stores])
     for (const { volumes: mounts = [], depends_on: needs = {} } of Object.values(services)) {
       for (const mount of mounts) expect(Object.keys(volumes)).toContain(mount.split(':')[0])
       for (const needed of Object.keys(needs)) expect(Object.keys(services)).toContain(needed)
@@ -65,13 +72,13 @@ describe('docker-compose.yml', () => {
 
   it('refuses a misspelt member', async () => {
     const misspelt = (await text('docker-compose.yml')).replace('healthcheck:', 'heathcheck:')
-    expect(compose.safeParse(parse(misspelt)).success).toBe(false)
+    expect(compose.safeParse(parse(misspelt, { merge: true })).success).toBe(false)
   })
 
   it('gives the service a healthy PostgreSQL 18 with durability left on', async () => {
     const { services } = await readCompose()
     const { waybill, postgres } = services
-    expect(waybill?.depends_on).toEqual({ postgres: { condition: 'service_healthy' } })
+    expect(waybill?.depends_on?.postgres).toEqual({ condition: 'service_healthy' })
     expect(postgres?.image).toBe('postgres:18')
     expect(postgres?.command?.join(' ')).not.toMatch(/fsync|synchronous_commit|full_page_writes/)
     const url = new URL(waybill?.environment?.DATABASE_URL?.replace(/\$\{\w+:-(\w+)\}/, '$1') ?? '')
@@ -79,6 +86,29 @@ describe('docker-compose.yml', () => {
     expect(url.pathname).toBe(`/${postgres?.environment?.POSTGRES_DB}`)
     expect(url.username).toBe(postgres?.environment?.POSTGRES_USER)
     expect(waybill?.environment?.DATABASE_URL).toContain(postgres?.environment?.POSTGRES_PASSWORD)
+  })
+
+  it('has EventStoreDB on request, one node or three that know each other, on volumes of their own', async () => {
+    const { services } = await readCompose()
+    const of = (profile: 'eventstore' | 'cluster') =>
+      Object.entries(services).filter(([, { profiles }]) => profiles?.includes(profile))
+    expect(of('eventstore').map(([name]) => name)).toEqual(['eventstore'])
+    const nodes = of('cluster')
+    expect(nodes).toHaveLength(3)
+    for (const [name, { environment: settings = {} }] of nodes) {
+      const others = nodes.filter(([other]) => other !== name).map(([other]) => `${other}:2113`)
+      expect(settings.EVENTSTORE_GOSSIP_SEED).toBe(others.join(','))
+      expect(settings.EVENTSTORE_NODE_HOST_ADVERTISE_AS).toBe(name)
+      expect(settings.EVENTSTORE_REPLICATION_HOST_ADVERTISE_AS).toBe(name)
+    }
+    for (const [name, store] of [...of('eventstore'), ...nodes]) {
+      expect(store.volumes).toEqual([`${name}:/var/lib/eventstore`])
+      expect(store.ports).toBeUndefined()
+      expect(Object.keys(store.environment ?? {}).join()).not.toMatch(/MEM_DB|UNSAFE/)
+      expect(services.waybill?.depends_on?.[name]).toEqual({ condition: 'service_healthy', required: false })
+    }
+    // Without a profile nobody needs it.
+    expect(services.waybill?.environment?.EVENTSTORE_URL).toMatch(/^\$\{EVENTSTORE_URL:-\}$/)
   })
 
   it('publishes a service that asks for keys, on loopback only', async () => {

@@ -13,6 +13,7 @@ import { readHistory } from './history/recorder.ts'
 import type { Suite, SuiteReport } from './suite.ts'
 import { crashes } from './suites/crashes.ts'
 import { floods } from './suites/floods.ts'
+import { leaders } from './suites/leaders.ts'
 import { powerCuts } from './suites/powerCuts.ts'
 import { sickStores } from './suites/sickStores.ts'
 import { simulation } from './suites/simulation.ts'
@@ -20,6 +21,8 @@ import { simulation } from './suites/simulation.ts'
 // npm run faults: the service under real faults. This file is built into .faults/test/faults (scripts/buildFaults.mjs).
 
 const suites: readonly Suite[] = [crashes, powerCuts, sickStores, floods, simulation]
+/** What no machine has by itself: run by name only. */
+const extraSuites: readonly Suite[] = [leaders]
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const repository = join(built, '..')
 const service = { directory: built, program: join(built, 'src', 'main.js') }
@@ -44,7 +47,7 @@ function program(): Command {
     .addHelpText(
       'after',
       `
-Without a command, all kinds of faults.
+Without a command, all kinds of faults but leaders, which needs a cluster of EventStoreDB.
 
 Examples:
   npm run faults -- --short
@@ -54,7 +57,7 @@ Examples:
 Exit codes: 0 no fault, 1 faults or a run that failed, 2 wrong usage, 3 no fault, but not all could be run here.`,
     )
     .action((options: Options) => runSuites(suites, options))
-  for (const suite of suites) {
+  for (const suite of [...suites, ...extraSuites]) {
     faults
       .command(suite.name)
       .description(suite.description)

@@ -74,7 +74,7 @@ export class Reads {
       try {
         return await this.#read({ ...query, timeoutMs: leftMs }, leftMs)
       } catch (error) {
-        if (attempt === attemptsMax || performance.now() >= until) throw error
+        if (attempt === attemptsMax || performance.now() >= until || isRefusal(error)) throw error
         await pause(backOffMs(attempt), AbortSignal.timeout(leftMs))
       }
     }
@@ -101,4 +101,9 @@ export class Reads {
       }, end)
     })
   }
+}
+
+/** gRPC's UNKNOWN: the server failed at just this read, as at a position where no event begins. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 2
 }

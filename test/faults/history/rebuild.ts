@@ -5,13 +5,15 @@ import { until } from '../../nodes/support/until.ts'
 
 /**
  * Folds the read model anew from the log, with the service's own projector. No node may run: one that does keeps the
- * projection. `seenAs` puts something between the projector and the log.
+ * projection. `seenAs` puts something between the projector and the log,
+ * and `open` says where that is.
  */
 export async function rebuildReadModel(
   connectionString: string,
   seenAs: (log: EventLog) => EventLog = (log) => log,
+  open: () => Promise<EventLog> = () => openPostgresEventLog({ connectionString }),
 ): Promise<void> {
-  const log = await openPostgresEventLog({ connectionString })
+  const log = await open()
   const projections = createProjections({ connectionString, role: 'waybill_service', log: seenAs(log) })
   const { projector } = projections
   try {

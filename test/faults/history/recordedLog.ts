@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { rawMembers } from '../../../src/demo/proof/rawJson.ts'
-import type { RecordedEvent } from '../../../src/eventlog/eventLog.ts'
+import type { EventLog, RecordedEvent } from '../../../src/eventlog/eventLog.ts'
+import { readAllCountMax } from '../../../src/eventlog/limits.ts'
 
 /** The log of record, whole. */
 export interface RecordedLog {
@@ -39,6 +40,17 @@ export async function readLogFromDatabase(connectionString: string): Promise<Rec
   } finally {
     await client.end()
   }
+}
+
+/** Through the adapter, for a store that nothing else here reads. */
+export async function readLog(log: EventLog): Promise<RecordedLog> {
+  const events: RecordedEvent[] = []
+  for (;;) {
+    const page = await log.readAll({ after: events.at(-1)?.position ?? 0n, maxCount: readAllCountMax })
+    events.push(...page)
+    if (page.length === 0) break
+  }
+  return { events, head: await log.head(), positionsWithoutGap: log.positionsPerEvent === undefined }
 }
 
 /** From `GET /v1/events`, as an auditor without access to the database would. */
