@@ -45,6 +45,8 @@ export interface FuzzReport {
   readonly operations: number
   /** Events appended meanwhile, each of which its sender was told of. */
   readonly events: number
+  /** 503s that came once, and not again for the same request. */
+  readonly fleeting: number
   readonly faults: readonly FoundFault[]
 }
 
@@ -98,6 +100,7 @@ class Fuzzer {
     const total = requests ?? Number.POSITIVE_INFINITY
     const faults: FoundFault[] = []
     const shrunk = new Set<string>()
+    let fleeting = 0
     while (this.#sent < total && performance.now() < endMs && faults.length < faultsMax) {
       const first = this.#number
       await this.#round(Math.min(total - this.#sent, roundRequests), endMs)
@@ -108,9 +111,11 @@ class Fuzzer {
         if (shrunk.has(signature) || faults.length >= faultsMax) continue
         shrunk.add(signature)
         progress?.(`request ${number}: ${finding.kind} of ${finding.operation}: ${finding.detail}`)
-        faults.push(
-          finding.operation === 'state' ? await this.#guilty(finding, first) : await this.#shrink(finding, number),
-        )
+        const isState = finding.operation === 'state'
+        const fault = await (isState ? this.#guilty(finding, first) : this.#shrink(finding, number))
+        // A machine that cannot keep up may say so; what the request itself brings about would come again.
+        if (finding.detail.startsWith('503 ') && fault.shrinks === 0 && fault.detail !== finding.detail) fleeting += 1
+        else faults.push(fault)
       }
       const s = (performance.now() - startedMs) / 1_000
       progress?.(
@@ -124,6 +129,7 @@ class Fuzzer {
       statuses: this.#statuses,
       operations: this.#document.operations.length,
       events: this.#state.events,
+      fleeting,
       faults,
     }
   }

@@ -46,6 +46,8 @@ const backMsMax = 5_000
 const memoryMibMax = 1_400
 /** From the first to the second half of a flood that lasts minutes. */
 const growthMax = 1.3
+/** Below this a heap that warms up says nothing. */
+const grownMib = 500
 const foundMax = 10
 const seconds = { short: { measure: 1, calm: 1, flood: 2 }, long: { measure: 5, calm: 5, flood: 120 } }
 
@@ -160,7 +162,8 @@ async function floodOnce(
   if ((figures.acceptedP50Ms ?? 0) > kind.acceptedP50MsMax * load)
     fault(`what was accepted took ${figures.acceptedP50Ms} ms (p50)`)
   if (used.mostMib > memoryMibMax) fault(`the service took ${used.mostMib} MiB`)
-  if (!short && used.growth > growthMax) fault(`memory grew by a factor of ${used.growth.toFixed(2)} from half to half`)
+  if (!short && used.mostMib > grownMib && used.growth > growthMax)
+    fault(`memory grew by a factor of ${used.growth.toFixed(2)} from half to half`)
   if (backMs === null || backMs > backMsMax * load)
     fault(`not back to normal within ${backMsMax} ms: ${backMs ?? 'never'}`)
   if (residentMib(node.pid) === null) fault(`the service ended: ${node.output.slice(-2_000)}`)
