@@ -1,0 +1,3 @@
+import * as planted from '../operation/events.ts'
+
+export const use = planted
