@@ -1,3 +1,0 @@
-import * as planted from '../operation/events.ts'
-
-export const use = planted
