@@ -15,7 +15,9 @@ export default {
   // Stryker would rewrite it by TypeScript's own parser, which version 7 does not have; nothing here reads it.
   tsconfigFile: 'none',
   ignorePatterns: ['.faults', 'dist', 'docs', 'bench', '.mutants', 'test/faults/results', '*.md'],
-  reporters: ['clear-text', 'json', 'progress-append-only'],
+  // The events outlive a run that is broken off.
+  reporters: ['clear-text', 'json', 'progress-append-only', 'event-recorder'],
+  eventReporter: { baseDir: `.mutants/${area}-events` },
   jsonReporter: { fileName: `.mutants/${area}-report.json` },
   clearTextReporter: { allowColor: false, reportTests: false, skipFull: true },
   concurrency: 2,

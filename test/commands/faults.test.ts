@@ -187,3 +187,20 @@ test('a failure fails the later commands of its group on that operation, and a r
   ])
   expect(codeOf(await submit('op-1', 'checked'))).toBe('not_tried')
 })
+
+test('what appends nothing is answered with the position known, which the log need not tell of a check', async () => {
+  const node = createNode()
+  await definePipeline(node, 'invoice', linear)
+  accepted(await node.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
+  const { position } = accepted(await node.commands.submit(report('op-1', 'first', 'read')))
+  node.log.failNextAppend(async (batch, forward) => {
+    expect(batch).toMatchObject([{ events: [] }])
+    return (await forward(batch)).map((outcome) =>
+      outcome.kind === 'appended' ? { ...outcome, position: 0n } : outcome,
+    )
+  })
+  for (const key of ['second', 'third']) {
+    const again = accepted(await node.commands.submit(report('op-1', key, 'read')))
+    expect(again).toMatchObject({ outcome: 'ignored', reason: 'duplicate', position })
+  }
+})

@@ -79,6 +79,9 @@ describe('a merge patch', () => {
   })
 
   test('shares what it does not touch', () => {
+    const listed = { a: [1, { b: 2 }], c: 'c' }
+    expect(mergePatch(listed, { a: [1, { b: 2 }] })).toBe(listed)
+    expect(mergePatch(listed, { a: [1, { b: 2 }], c: 'c' })).toBe(listed)
     const target: JsonObject = { big: { x: [1, 2, 3] }, small: 1 }
     expect(mergePatch(target, { small: 2 }).big).toBe(target.big)
   })

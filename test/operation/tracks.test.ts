@@ -78,6 +78,23 @@ describe('a track', () => {
     expect(ledger.current.state).toBe('succeeded')
   })
 
+  test('that waits for any of several statuses starts with one of them, and waits while one can be reached', () => {
+    const branches = pipeline({
+      outOfOrder: 'advance',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['ok', 'bad'], ok: ['mid'], mid: ['end'] },
+          final: { end: 'succeeded', bad: 'failed' },
+        },
+        early: { ...simple, startsWhen: { track: 'main', in: ['ok', 'end'] } },
+        late: { ...simple, startsWhen: { track: 'main', in: ['bad', 'end'] } },
+      },
+    })
+    expect(given(branches, 'ok').statuses()).toEqual({ main: 'ok', early: 'open', late: 'waiting' })
+    expect(given(branches, 'ok', 'end').statuses()).toMatchObject({ late: 'open' })
+  })
+
   test('fires once: reaching its condition again does not start it anew', () => {
     const definition = pipeline({
       outOfOrder: 'reject',

@@ -1,6 +1,6 @@
 import type { Random } from '../../src/demo/random.ts'
 import type { NetworkFaults } from './plan.ts'
-import type { Actor, Scheduler } from './scheduler.ts'
+import type { Actor, Pending, Scheduler } from './scheduler.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
 
 /** What a caller learns. `refused`: no connection, so nothing was sent. `broken`: nobody knows. */
@@ -13,10 +13,9 @@ export interface Network {
   readonly scheduler: Scheduler
   readonly random: Random
   readonly latencyMs: number
-  readonly world: Actor
   faults: NetworkFaults
   /** Requests that may still arrive at a node. */
-  underWay: number
+  readonly underWay: Pending
 }
 
 /** How long a caller waits for an answer. */
@@ -52,19 +51,11 @@ export function exchange<T>(
     if (random.chance(faults.requestLost)) return
     const arrivesMs = random.chance(faults.late) ? timeoutMs * (0.9 + random.next()) : delayMs()
     const answerIsLost = random.chance(faults.answerLost)
-    network.underWay += 1
     const arrive = (): void => {
       void handle(node).then((value) => {
         if (!answerIsLost) settle(delayMs(), { kind: 'answer', value })
       })
     }
-    scheduler.after(arrivesMs, arrive, node.actor)
-    scheduler.after(
-      arrivesMs,
-      () => {
-        network.underWay -= 1
-      },
-      network.world,
-    )
+    network.underWay.add(scheduler.after(arrivesMs, arrive, node.actor))
   })
 }

@@ -16,8 +16,22 @@ export interface Task {
   atUs: number
   readonly order: number
   readonly actor: Actor
-  /** Null: cancelled. */
+  /** Null: it has run, or was cancelled. */
   run: (() => void) | null
+}
+
+/** Tasks that somebody may have to wait for: those that have not run yet, nor never will. */
+export class Pending {
+  #tasks: Task[] = []
+
+  add(task: Task): void {
+    this.#tasks.push(task)
+  }
+
+  get isEmpty(): boolean {
+    this.#tasks = this.#tasks.filter(({ run, actor }) => run !== null && actor.isAlive)
+    return this.#tasks.length === 0
+  }
 }
 
 /** Tasks of one run; more mean that something goes round in circles. */
@@ -112,7 +126,9 @@ export class Scheduler {
     }
   }
 
-  #perform({ atUs, order, actor, run }: Task): void {
+  #perform(task: Task): void {
+    const { atUs, order, actor, run } = task
+    task.run = null
     this.#nowUs = atUs
     this.#ran += 1
     if (this.#ran > tasksMax) throw new Error(`more than ${tasksMax} tasks: something goes round in circles`)

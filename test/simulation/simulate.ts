@@ -74,9 +74,10 @@ class Simulation {
     this.#ending.abort()
     await this.#scheduler.run(() => this.#open === 0, this.#random.fork('heal').next() * 2_000)
     heal()
-    await this.#expectSoon('all clients are answered', () => this.#open === 0 && this.#world.network.underWay === 0)
-    // What a store without bounds has under way lands by then.
-    if (this.#plan.log.unknownLate > 0) await this.#scheduler.run(() => false, 5_000)
+    await this.#expectSoon('all clients are answered', () => this.#open === 0)
+    await this.#expectSoon('nothing is under way', () => this.#world.isQuiet)
+    // A batch may come to its end in several steps.
+    await this.#scheduler.run(() => false, 10)
     await this.#expectSoon('the read model is what the log says', () => this.#isCaughtUp)
     return this.#judge()
   }

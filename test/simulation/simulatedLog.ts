@@ -10,7 +10,7 @@ import {
 } from '../../src/eventlog/eventLog.ts'
 import { WakeUp } from '../../src/eventlog/wakeUp.ts'
 import type { LogFaults } from './plan.ts'
-import { Actor, type Scheduler } from './scheduler.ts'
+import { Actor, Pending, type Scheduler } from './scheduler.ts'
 
 /** The log's server: one memory log, whose calls all nodes' adapters carry over a network. */
 export interface LogServer {
@@ -26,6 +26,8 @@ export interface LogServer {
   downUntilMs: number
   /** Of the last event: positions are given out one by one. */
   head: bigint
+  /** Calls that have not reached it yet. */
+  readonly underWay: Pending
   /** Told of each append. */
   readonly listeners: Set<() => void>
 }
@@ -44,6 +46,7 @@ export function createLogServer(
     faults,
     downUntilMs: 0,
     head: 0n,
+    underWay: new Pending(),
     listeners: new Set(),
   }
 }
@@ -88,7 +91,8 @@ export class SimulatedLog implements EventLog {
     if (dice(unknownLost)) return this.#answer(all(batch, 'unknown'), 50)
     if (dice(unknownLate)) {
       const landsAfterMs = this.#random.next() * lateMsMax
-      this.#scheduler.after(landsAfterMs, () => void this.#land(batch), this.#server.actor)
+      const late = this.#scheduler.after(landsAfterMs, () => void this.#land(batch), this.#server.actor)
+      this.#server.underWay.add(late)
       return this.#answer(all(batch, 'unknown'), 20)
     }
     if (dice(mixed)) return this.#appendMixed(batch)
@@ -160,7 +164,10 @@ export class SimulatedLog implements EventLog {
     const outcomes = await this.#server.log.append(batch)
     this.#server.head = await this.#server.truth.head()
     for (const tell of this.#server.listeners) tell()
-    return outcomes
+    // Of a check, an adapter need not know the position.
+    return outcomes.map((outcome, index) =>
+      outcome.kind === 'appended' && batch[index]?.events.length === 0 ? { ...outcome, position: 0n } : outcome,
+    )
   }
 
   #told(): void {
@@ -181,7 +188,7 @@ export class SimulatedLog implements EventLog {
     const { actor } = this.#server
     return new Promise((resolve, reject) => {
       const back = (settle: () => void): void => void this.#scheduler.after(this.#delayMs(), settle, this.#node)
-      this.#scheduler.after(
+      const call = this.#scheduler.after(
         this.#delayMs(),
         () =>
           work().then(
@@ -190,6 +197,7 @@ export class SimulatedLog implements EventLog {
           ),
         actor,
       )
+      this.#server.underWay.add(call)
     })
   }
 

@@ -23,7 +23,7 @@ describe('the service simulated, under faults of every kind', () => {
 })
 
 describe('a seed', () => {
-  it('is the same run again, task by task, and another seed another', async () => {
+  it('is the same run again, task by task, and another seed another', { timeout: 60_000 }, async () => {
     const hashes = new Set<string>()
     for (let seed = 1; seed <= 20; seed += 1) {
       const { traceHash } = await simulate(seed)

@@ -4,7 +4,7 @@ import { createDatabaseServer, type DatabaseServer } from './database.ts'
 import type { Network } from './network.ts'
 import type { Plan } from './plan.ts'
 import type { Plant } from './plants.ts'
-import type { Actor, Scheduler } from './scheduler.ts'
+import { type Actor, Pending, type Scheduler } from './scheduler.ts'
 import { createLogServer, type LogServer } from './simulatedLog.ts'
 import { SimulatedNode } from './simulatedNode.ts'
 import { randomUuid } from './virtualTime.ts'
@@ -39,9 +39,8 @@ export class World {
       scheduler,
       random: random.fork('network'),
       latencyMs,
-      world: this.actor,
       faults: plan.network,
-      underWay: 0,
+      underWay: new Pending(),
     }
     for (let address = 0; address < plan.nodes; address += 1) this.#start(address, 0)
   }
@@ -66,6 +65,13 @@ export class World {
     for (const connection of this.database.connections) {
       if (node === null || connection.node === node) connection.break()
     }
+  }
+
+  /** Nothing that was sent can change the log any more. */
+  get isQuiet(): boolean {
+    const { network, logServer } = this
+    const isIdle = (node: SimulatedNode) => node.commands.metrics.inFlight() === 0
+    return network.underWay.isEmpty && this.isUp && this.#nodes.every(isIdle) && logServer.underWay.isEmpty
   }
 
   get isUp(): boolean {
