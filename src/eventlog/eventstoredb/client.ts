@@ -240,7 +240,10 @@ function refusal(message: streams.BatchAppendResp): AppendAnswer {
   const reason = status?.getMessage() ?? ''
   switch (details?.getTypeName()) {
     case 'event_store.client.WrongExpectedVersion': {
-      const found = details.unpack(shared.WrongExpectedVersion.deserializeBinary, details.getTypeName())
+      const found = details.unpack(
+        (bytes) => shared.WrongExpectedVersion.deserializeBinary(bytes),
+        details.getTypeName(),
+      )
       const known = found?.hasCurrentStreamRevision() === true
       return { kind: 'conflict', actualRevision: known ? BigInt(found.getCurrentStreamRevision()) : null }
     }

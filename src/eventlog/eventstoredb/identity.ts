@@ -24,7 +24,7 @@ export class Identity {
   #missingSince: number | null = null
   #broken: AnotherLogError | null = null
   readonly #closed = new AbortController()
-  #checking: Promise<void> | null = null
+  #checking = false
 
   constructor(options: IdentityOptions) {
     this.#options = options
@@ -57,8 +57,10 @@ export class Identity {
   heardOf(position: bigint): void {
     if (position <= this.#highest) return
     this.saw(position)
-    this.#checking ??= this.#checkUntilCertain().finally(() => {
-      this.#checking = null
+    if (this.#checking) return
+    this.#checking = true
+    void this.#checkUntilCertain().finally(() => {
+      this.#checking = false
     })
   }
 
