@@ -7,7 +7,11 @@ if ((process.env.EVENTSTORE_URL ?? '') === '') {
   process.exit(2)
 }
 const tests = ['test/contract/eventLogEventStore.test.ts', 'test/eventlog/eventstoredb/facts.test.ts']
-const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...tests], {
-  stdio: 'inherit',
-})
+const { status } = spawnSync(
+  process.execPath,
+  ['node_modules/vitest/vitest.mjs', 'run', '--no-file-parallelism', ...tests],
+  {
+    stdio: 'inherit',
+  },
+)
 process.exit(status ?? 1)

@@ -188,10 +188,16 @@ export class Appends {
       try {
         await admit()
         let opened: AppendStream | null = null
+        let lost: Error | null = null
         opened = await client.openAppends({
           answered: (correlation, answer) => this.#answered(correlation, answer),
-          lost: (error) => this.#lost(opened, error),
+          lost: (error) => {
+            lost = error
+            this.#lost(opened, error)
+          },
         })
+        // As soon as it was there.
+        if (lost !== null) throw lost
         this.#stream = opened
         this.#downSince = null
         return

@@ -148,7 +148,12 @@ describe('an append to EventStoreDB', () => {
   })
 
   it('is one of so many under way at most, and one of its stream', async () => {
-    standIn.orders.append = () => ({ write: 'now', say: 'nothing' })
+    let goOn: () => void = () => undefined
+    const after = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    standIn.orders.append = () => ({ after, write: 'now', say: 'answer' })
+    const patient = await openEventStoreLog({ connectionString: standIn.connectionString })
     const filling = `"${'x'.repeat(appendBytesMax / 2)}"`
     const long = newStream()
     const chain = [0, 1, 2].map((link) => ({
@@ -156,15 +161,17 @@ describe('an append to EventStoreDB', () => {
       expectedRevision: link === 0 ? ('noStream' as const) : BigInt(link - 1),
       events: [{ ...newEvent(), data: filling }],
     }))
-    const others = Array.from({ length: 200 }, () => newStream())
     const seenBefore = standIn.appendsSeen.length
-    const appended = log.append([...chain, ...others])
+    const appended = patient.append([...chain, ...Array.from({ length: 200 }, () => newStream())])
     await until(() => standIn.appendsSeen.length - seenBefore >= 64, 'the line is full')
+    // What would come now was sent with the others.
+    await patient.head()
     expect(attempts(long.stream)).toBe(1)
     expect(standIn.appendsSeen.length - seenBefore).toBe(64)
-    standIn.orders.append = null
+    goOn()
     expect((await appended).every(({ kind }) => kind === 'appended')).toBe(true)
     expect(await idsOf(log, long.stream)).toHaveLength(3)
+    await patient.close()
   })
 
   it('of a chain is one, with each link its own position', async () => {

@@ -47,7 +47,9 @@ describe('a subscription to EventStoreDB that is lost', () => {
       // The first event of all is the identity.
       order({ afterEvents: 1 + 7, how }, { afterEvents: 5, how })
       expect(positionsOf(await followFor(log, 0n, 40, 3))).toEqual(positions)
-      expect(standIn.subscribedFrom).toEqual(['start', positions[6], positions[11]])
+      // On a machine that is slow, one that only was quiet may have been given up as well.
+      expect(standIn.subscribedFrom.slice(0, 2)).toEqual(['start', positions[6]])
+      expect(standIn.subscribedFrom.at(-1)).toBe(positions[11])
     })
 
     it('goes on in its live phase', async () => {
@@ -111,20 +113,28 @@ describe('a subscription to EventStoreDB that is lost', () => {
 
   it('does not fill the memory of a reader that is slow', async () => {
     const data = `"${'x'.repeat(100_000)}"`
-    for (let index = 0; index < 10; index += 1) {
-      await log.append(Array.from({ length: 100 }, () => ({ ...newStream(), events: [{ ...newEvent(), data }] })))
+    const count = 400
+    for (let appended = 0; appended < count; appended += 40) {
+      await log.append(Array.from({ length: 40 }, () => ({ ...newStream(), events: [{ ...newEvent(), data }] })))
     }
-    const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed
-    const signal = AbortSignal.timeout(30_000)
-    let count = 0
-    for await (const events of log.subscribe({ after: 0n, maxCount: 10, signal })) {
-      count += events.length
-      if (count === 10) await new Promise((resolve) => setTimeout(resolve, 1_500))
-      if (count === 1_000) break
+    let seen = 0
+    for await (const events of log.subscribe({ after: 0n, maxCount: 10, signal: AbortSignal.timeout(15_000) })) {
+      seen += events.length
+      if (seen <= 10) {
+        let sent = -1
+        await until(async () => {
+          const before = sent
+          sent = standIn.sent()
+          await new Promise((resolve) => setTimeout(resolve, 200))
+          return sent === before
+        }, 'the server is not listened to any more')
+        // 16 MB may wait, and something is on the way.
+        expect(sent).toBeGreaterThan(10)
+        expect(sent).toBeLessThan(0.75 * count)
+      }
+      if (seen === count) break
     }
-    expect(count).toBe(1_000)
-    // 100 MB are there to be read, and 16 MB may wait; the stand-in's own buffers are in this process too.
-    expect(process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - before).toBeLessThan(300_000_000)
+    expect(seen).toBe(count)
   })
 })
 

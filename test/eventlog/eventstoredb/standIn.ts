@@ -23,6 +23,8 @@ type ReadCall = grpc.ServerWritableStream<streams.ReadReq, streams.ReadResp>
 
 /** What becomes of an append on its way: whether it is written, and what the client is told. */
 export interface AppendOrder {
+  /** Nothing happens before. */
+  readonly after?: Promise<void>
   /** `late`: once it resolves. */
   readonly write: 'now' | 'never' | { readonly late: Promise<void> }
   readonly say: 'answer' | 'nothing' | 'end' | 'error' | 'timeout' | 'not_ready'
@@ -62,6 +64,8 @@ export interface StandIn {
   readonly subscribedFrom: (bigint | 'start' | 'end')[]
   /** Positions that subscriptions were told they had come to. */
   readonly checkpoints: bigint[]
+  /** Events sent to subscriptions. */
+  readonly sent: () => number
   /** Appends that came in, whatever became of them. */
   readonly appendsSeen: ProposedAppend[]
   /** Ends every connection at once, as if killed. */
@@ -78,6 +82,7 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
   const subscribedFrom: (bigint | 'start' | 'end')[] = []
   const checkpoints: bigint[] = []
   const appendsSeen: ProposedAppend[] = []
+  let eventsSent = 0
   let server = newServer()
   const port = await listen(server, 0)
 
@@ -113,7 +118,8 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
     const append = proposed(request)
     appendsSeen.push(append)
     if (orders.leader !== null) return void call.emit('error', notLeader(orders.leader))
-    const { write, say } = orders.append?.(append) ?? asItShould
+    const { after, write, say } = orders.append?.(append) ?? asItShould
+    await after
     if (typeof write === 'object') void write.late.then(() => store.append(append))
     const said = write === 'now' ? store.append(append) : null
     switch (say) {
@@ -176,6 +182,7 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
         if (matches && order !== null && sent === order.afterEvents) return obey(call, order.how)
         if (matches) await send(call, readEvent(event))
         if (matches) sent += 1
+        if (matches) eventsSent += 1
         if (looked % wanted.checkpointInterval !== 0) continue
         await send(call, checkpoint(event.position))
         checkpoints.push(event.position)
@@ -192,6 +199,7 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
     orders,
     subscribedFrom,
     checkpoints,
+    sent: () => eventsSent,
     appendsSeen,
     kill: () => server.forceShutdown(),
     async revive() {
