@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { DurabilityOffError } from '../../src/eventlog/postgres/identity.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
@@ -108,8 +108,10 @@ describe('append_chains() on PostgreSQL', () => {
   })
 
   it('refuses to serve a database whose commits do not wait for the disk, unless told to', async () => {
-    await database.owner.query(`ALTER DATABASE ${database.name} SET synchronous_commit = off`)
-    const { connectionString } = database
+    const own = await createLogDatabase()
+    onTestFinished(() => own.drop())
+    await own.owner.query(`ALTER DATABASE ${own.name} SET synchronous_commit = off`)
+    const { connectionString } = own
     await expect(openPostgresEventLog({ connectionString })).rejects.toThrow(DurabilityOffError)
     const warnings: string[] = []
     const warn = (_: object, message: string) => warnings.push(message)
@@ -118,7 +120,6 @@ describe('append_chains() on PostgreSQL', () => {
     expect(await unsafe.append([newStream()])).toMatchObject([{ kind: 'appended' }])
     expect(warnings[0]).toContain('SYNCHRONOUS_COMMIT OFF')
     await unsafe.close()
-    await database.owner.query(`ALTER DATABASE ${database.name} RESET synchronous_commit`)
   })
 
   it('wants its bounds in order', async () => {
