@@ -1,7 +1,6 @@
 import type pg from 'pg'
 import { type Config, ConfigError } from './config.ts'
 import type { AnotherLogError, EventLog, EventLogLogger } from './eventlog/eventLog.ts'
-import { openEventStoreLog } from './eventlog/eventstoredb/eventStoreLog.ts'
 import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
 
 export interface LogDatabase {
@@ -28,6 +27,8 @@ export async function openLog(config: Config, database: LogDatabase): Promise<Lo
     return { log, admit: { admit: (client) => log.admit(client) }, place: null }
   }
   const { onAnotherLog, logger } = database
+  // Its client takes most of a second to load, and 30 MB, which nobody else should pay.
+  const { openEventStoreLog } = await import('./eventlog/eventstoredb/eventStoreLog.ts')
   const log = await openEventStoreLog({ connectionString: eventStoreUrl, onAnotherLog, logger })
   try {
     if ((await log.head()) === 0n) await refuseSecondLog(database)

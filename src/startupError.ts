@@ -1,6 +1,6 @@
 import type { Config } from './config.ts'
 import { LogNotOpenError, LogUnavailableError } from './eventlog/eventLog.ts'
-import { ConnectionStringError } from './eventlog/eventstoredb/client.ts'
+import { ConnectionStringError } from './eventlog/eventstoredb/connectionStringError.ts'
 import { DurabilityOffError, IndirectConnectionError } from './eventlog/postgres/identity.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'

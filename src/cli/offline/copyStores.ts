@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CopySource, CopyTarget } from '../../eventlog/copy/copyLog.ts'
-import { openEventStoreSource, openEventStoreTarget } from '../../eventlog/eventstoredb/eventStoreCopy.ts'
 import { openPostgresSource, openPostgresTarget } from '../../eventlog/postgres/postgresCopy.ts'
 import { startEmbeddedPostgres } from '../../postgres/embedded.ts'
 import { WrongUsage } from '../outcome.ts'
@@ -14,16 +13,18 @@ type Store =
 export function openSource(word: string, progress: (text: string) => void): Promise<CopySource> {
   return openStore(parseStore(word, 'there'), progress, {
     postgres: openPostgresSource,
-    eventstore: openEventStoreSource,
+    eventstore: async (url) => (await eventStore()).openEventStoreSource(url),
   })
 }
 
 export function openTarget(word: string, progress: (text: string) => void): Promise<CopyTarget> {
   return openStore(parseStore(word, 'there or new'), progress, {
     postgres: openPostgresTarget,
-    eventstore: openEventStoreTarget,
+    eventstore: async (url) => (await eventStore()).openEventStoreTarget(url),
   })
 }
+
+const eventStore = () => import('../../eventlog/eventstoredb/eventStoreCopy.ts')
 
 /** Without the password. Throws WrongUsage when it is no store. */
 export function storeText(word: string, directory: DirectoryIs): string {

@@ -4,6 +4,7 @@ import connectionStrings from '@eventstore/db-client/dist/Client/parseConnection
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import grpcStreams from '@eventstore/db-client/generated/streams_grpc_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import { ConnectionStringError } from './connectionStringError.ts'
 
 /**
  * The only file that imports the store's client: its successor takes its place here. Of `@eventstore/db-client` it uses what
@@ -94,11 +95,6 @@ export class StoreClient extends EventStoreDBClient {
   #failed(grpc: Parameters<typeof this.handleError>[0], error: Error): void {
     this.handleError(grpc, error).catch(() => undefined)
   }
-}
-
-/** It may hold a password: what is wrong with it is not said. */
-export class ConnectionStringError extends Error {
-  override readonly name = 'ConnectionStringError'
 }
 
 function parse(connectionString: string): ReturnType<typeof connectionStrings.parseConnectionString> {
