@@ -6,6 +6,8 @@ export default defineConfig({
     // One real PostgreSQL server for the whole run; every test file takes a database of its own from it.
     globalSetup: ['test/support/postgresServer.ts'],
     pool: 'forks',
+    // A worker for each file would spend a third of the run on loading the same modules again.
+    isolate: false,
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,

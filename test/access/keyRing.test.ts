@@ -1,7 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Caller, KeyRecord } from '../../src/access/access.ts'
-import { digestOf, makeApiKey } from '../../src/access/apiKey.ts'
-import { createKeyRing } from '../../src/access/keyRing.ts'
 
 const compared = vi.hoisted(() => ({ calls: 0 }))
 vi.mock('node:crypto', async (original) => {
@@ -14,6 +12,10 @@ vi.mock('node:crypto', async (original) => {
     },
   }
 })
+// Test files share a worker, and with it modules that were loaded before, with crypto as it is.
+vi.resetModules()
+const { digestOf, makeApiKey } = await import('../../src/access/apiKey.ts')
+const { createKeyRing } = await import('../../src/access/keyRing.ts')
 afterEach(() => {
   compared.calls = 0
 })
