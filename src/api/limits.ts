@@ -41,7 +41,7 @@ export interface ApiLimits {
 export const defaultApiLimits: ApiLimits = {
   bodyBytesMax: 768 * 1024,
   arrivingBytesMax: 256 * 1024 * 1024,
-  answersBytesMax: 256 * 1024 * 1024,
+  answersBytesMax: 128 * 1024 * 1024,
   bodyArrivalMsMax: 30_000,
   headersArrivalMsMax: 10_000,
   bulkIdleMsMax: 30_000,
