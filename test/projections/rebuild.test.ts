@@ -214,7 +214,8 @@ describe('a rebuild that is broken off', () => {
     await bench.database.admin.query('UPDATE operations SET revision = 77')
     next.open()
     await eventually('it is done', async () => ((await shadowTables()).length === 1 ? true : undefined))
-    expect(next.reads[0]).toBe(from)
+    // A commit that was under way when the first one closed may have landed since.
+    expect(next.reads[0]).toBeGreaterThanOrEqual(from)
     expect(await allRows(bench.database.admin)).toEqual(rows)
   })
 
