@@ -1,8 +1,12 @@
 import type { ReadModel } from '../projections/readModel.ts'
 import { ProblemError } from './problem.ts'
 
-/** Lists and counts wait in line for a connection to the database: who would stand too far behind is told so at once. */
+/** Read at once. A page can be 10 MB, several times as much while it is being made, and one thread makes them all. */
+const atOnceMax = 4
+
+/** Lists and counts wait in line: who would stand too far behind is told so at once. */
 export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
+  const line: (() => void)[] = []
   let inHand = 0
   async function bounded<T>(read: () => Promise<T>): Promise<T> {
     if (inHand >= readsMax) {
@@ -10,10 +14,13 @@ export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
       throw new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
     }
     inHand += 1
+    // Whoever ends gives its place to the first in line.
+    if (inHand > atOnceMax) await new Promise<void>((resolve) => line.push(resolve))
     try {
       return await read()
     } finally {
       inHand -= 1
+      line.shift()?.()
     }
   }
   return {

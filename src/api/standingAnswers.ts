@@ -45,17 +45,22 @@ export function boundStandingAnswers(app: ApiServer, limits: StandingAnswersLimi
 
   app.addHook('onRoute', (route) => {
     if (![route.method].flat().includes('GET') || !route.url.startsWith('/v1/')) return
+    // A page that is refused once it is made has cost its memory all the same: the next is expected to be as large.
+    let expected = 0
     route.preHandler = [
       async (_request, reply) => {
         if (reply.raw.socket === null) await new Promise((resolve) => reply.raw.once('socket', resolve))
-        requireRoom(0)
+        if (standing > 0) requireRoom(expected)
       },
       ...[route.preHandler ?? []].flat(),
     ]
     route.onSend = [
       async (_request, reply, payload) => {
+        if (reply.statusCode === 503) return payload
+        expected = 0
         if (typeof payload !== 'string' || payload.length < largeBytes || reply.raw.destroyed) return payload
         const bytes = Buffer.byteLength(payload)
+        expected = bytes
         requireRoom(bytes)
         stand(reply.raw, bytes)
         return payload
