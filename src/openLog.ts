@@ -14,7 +14,7 @@ export interface LogDatabase {
 export interface LogOpened {
   readonly log: EventLog & { saw(position: bigint): void }
   /** For other connections to the log's database. */
-  readonly admit?: { readonly admit: (client: pg.ClientBase) => Promise<void> }
+  readonly admit?: (client: pg.ClientBase) => Promise<void>
   /** Where the log is, for a person; null: in PostgreSQL. */
   readonly place: string | null
 }
@@ -24,7 +24,7 @@ export async function openLog(config: Config, database: LogDatabase): Promise<Lo
   const { eventStoreUrl, allowUnsafeDurability } = config
   if (eventStoreUrl === null) {
     const log = await openPostgresEventLog({ ...database, allowUnsafeDurability })
-    return { log, admit: { admit: (client) => log.admit(client) }, place: null }
+    return { log, admit: (client) => log.admit(client), place: null }
   }
   const { onAnotherLog, logger } = database
   // Its client takes most of a second to load, and 30 MB, which nobody else should pay.

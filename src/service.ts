@@ -93,12 +93,12 @@ export async function startService({ config, logger, progress }: ServiceOptions)
 
     // It stays, and refuses: a supervisor would start it again, on the other history, and nobody would be asked.
     const onAnotherLog = () => anotherHistory.abort()
-    const { log, ...opened } = await openLog(config, { connectionString, role, onAnotherLog, logger })
+    const { log, place, ...admission } = await openLog(config, { connectionString, role, onAnotherLog, logger })
     closers.push(() => log.close())
     const access = await openAccess({
       connectionString,
       role,
-      ...opened.admit,
+      ...admission,
       operatorKey: config.operatorKey,
       anonymousAllowed: config.anonymousAllowed,
       logger,
@@ -116,7 +116,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       connectionString,
       role,
       log,
-      ...opened.admit,
+      ...admission,
       confirmed: (operation) => commands.cached(operation)?.state ?? null,
       onCheckpoint: (position) => log.saw(position),
       logger,
@@ -160,7 +160,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       selfAudit.start()
       closers.push(() => selfAudit.stop())
     }
-    const storage = opened.place === null ? database.storage : `${opened.place}; read model: ${database.storage}`
+    const storage = place === null ? database.storage : `${place}; read model: ${database.storage}`
     return { url, storage, keysNeeded: access.authenticate(undefined) === null, failed, stop }
   } catch (error) {
     await stop()

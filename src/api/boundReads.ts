@@ -1,3 +1,4 @@
+import { createSlots } from '../eventlog/slots.ts'
 import type { ReadModel } from '../projections/readModel.ts'
 import { ProblemError } from './problem.ts'
 
@@ -6,7 +7,7 @@ const atOnceMax = 4
 
 /** Lists and counts wait in line: who would stand too far behind is told so at once. */
 export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
-  const line: (() => void)[] = []
+  const slots = createSlots(atOnceMax)
   let inHand = 0
   async function bounded<T>(read: () => Promise<T>): Promise<T> {
     if (inHand >= readsMax) {
@@ -14,13 +15,10 @@ export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
       throw new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
     }
     inHand += 1
-    // Whoever ends gives its place to the first in line.
-    if (inHand > atOnceMax) await new Promise<void>((resolve) => line.push(resolve))
     try {
-      return await read()
+      return await slots.run(read)
     } finally {
       inHand -= 1
-      line.shift()?.()
     }
   }
   return {

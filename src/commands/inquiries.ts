@@ -1,10 +1,10 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
+import type { Slots } from '../eventlog/slots.ts'
 import { mustAskForReceipt, type Question } from './chain.ts'
 import type { CommandFailure } from './commandService.ts'
 import type { Lane, Ticket } from './lane.ts'
 import { loadOn, type OperationLoader } from './operationLoader.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
-import type { Slots } from './slots.ts'
 import type { TicketDesk } from './ticketDesk.ts'
 import { failureOf } from './unreadable.ts'
 

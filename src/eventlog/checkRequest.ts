@@ -35,11 +35,26 @@ function isTooLarge(events: readonly EventToAppend[]): boolean {
   let units = 0
   for (const { type, data, metadata } of events) units += type.length + data.length + metadata.length
   if (units <= unitsSurelyFitting) return false
+  return bytesOf(events) > appendBytesMax
+}
+
+/** In UTF-8, of type, data and metadata. */
+export function bytesOf(events: readonly EventToAppend[]): number {
   let bytes = 0
   for (const { type, data, metadata } of events) {
     bytes += Buffer.byteLength(type) + Buffer.byteLength(data) + Buffer.byteLength(metadata)
   }
-  return bytes > appendBytesMax
+  return bytes
+}
+
+/** For adapters whose store does not look. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isStorable(event: EventToAppend): boolean {

@@ -18,6 +18,7 @@ export function watchWrites(log: EventLog, options: WriteWatchOptions): EventLog
   const watch = new WriteWatch(log, options)
   return {
     logId: log.logId,
+    ...(log.positionsPerEvent === undefined ? null : { positionsPerEvent: log.positionsPerEvent }),
     async append(batch) {
       const outcomes = await log.append(batch)
       watch.saw(outcomes)

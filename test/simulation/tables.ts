@@ -1,20 +1,12 @@
 import type { JsonObject } from '../../src/operation/json.ts'
+import type { StoredRow } from '../../src/projections/auditRows.ts'
 import type { Batch, OperationWrite } from '../../src/projections/batch.ts'
 import { FencedError, foldVersion, RefusedDataError, type SwapOutcome } from '../../src/projections/projectionStore.ts'
 import type { ReadModelRows, Row } from '../faults/history/readModelRows.ts'
 
-/** A row of `operations`, as the migrations of src/projections have it. */
-export interface StoredOperation {
+/** A row of `operations`. */
+export interface StoredOperation extends Omit<StoredRow, 'shapeRow'> {
   readonly id: string
-  readonly shape: bigint
-  readonly updatedAt: bigint
-  readonly openedAt: bigint
-  readonly revision: bigint
-  readonly position: bigint
-  readonly facets: readonly number[] | null
-  readonly state: string
-  readonly data: string
-  readonly metadata: string
   readonly revisitedAt: bigint | null
 }
 

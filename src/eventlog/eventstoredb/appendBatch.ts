@@ -1,5 +1,7 @@
 import { type Chain, type Link, planChains } from '../chains.ts'
+import { bytesOf, isJson } from '../checkRequest.ts'
 import { type AppendOutcome, type AppendRequest, appendBytesMax } from '../eventLog.ts'
+import { splitBySize } from '../splitBySize.ts'
 import type { AppendResult, Appends } from './appends.ts'
 import type { Reads } from './reads.ts'
 import { toStored } from './wire.ts'
@@ -34,20 +36,12 @@ function findFault(links: readonly Link[]): { readonly place: number; readonly o
   return null
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
 async function appendChain(tools: AppendTools, chain: Chain, outcomes: AppendOutcome[]): Promise<void> {
   const fault = findFault(chain.links)
   const links = fault === null ? chain.links : chain.links.slice(0, fault.place)
   let expected = chain.expected
-  for (const group of groups(links)) {
+  // What goes out as one append.
+  for (const group of splitBySize(links, bytesOfLink, appendBytesMax)) {
     if (!(await appendGroup(tools, chain.stream, expected, group, outcomes))) return
     expected = group.at(-1)?.revision ?? expected
   }
@@ -61,30 +55,7 @@ async function appendChain(tools: AppendTools, chain: Chain, outcomes: AppendOut
   }
 }
 
-/** Links that go out as one append. */
-function* groups(links: readonly Link[]): Generator<readonly Link[]> {
-  let group: Link[] = []
-  let bytes = 0
-  for (const link of links) {
-    const more = bytesOf(link)
-    if (group.length > 0 && bytes + more > appendBytesMax) {
-      yield group
-      group = []
-      bytes = 0
-    }
-    group.push(link)
-    bytes += more
-  }
-  if (group.length > 0) yield group
-}
-
-function bytesOf({ request }: Link): number {
-  let bytes = 0
-  for (const { type, data, metadata } of request.events) {
-    bytes += Buffer.byteLength(type) + Buffer.byteLength(data) + Buffer.byteLength(metadata)
-  }
-  return bytes
-}
+const bytesOfLink = ({ request }: Link) => bytesOf(request.events)
 
 /** True when all links were appended. */
 async function appendGroup(
@@ -95,7 +66,8 @@ async function appendGroup(
   outcomes: AppendOutcome[],
 ): Promise<boolean> {
   const [first] = group
-  const events = group.flatMap(({ request }) => request.events.map(toStored))
+  const requested = group.flatMap(({ request }) => request.events)
+  const events = requested.map(toStored)
   if (first === undefined) return true
   if (events.length === 0) {
     const other = await otherThan(tools, stream, expected)
@@ -106,8 +78,7 @@ async function appendGroup(
     }
     return other === null
   }
-  const bytes = group.reduce((sum, link) => sum + bytesOf(link), 0)
-  const result = await tools.appends.append({ stream, expected, events }, bytes)
+  const result = await tools.appends.append({ stream, expected, events }, bytesOf(requested))
   if (result.kind === 'too_large' && group.length > 1) {
     let next = expected
     for (const link of group) {

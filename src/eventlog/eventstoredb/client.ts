@@ -4,6 +4,7 @@ import connectionStrings from '@eventstore/db-client/dist/Client/parseConnection
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import grpcStreams from '@eventstore/db-client/generated/streams_grpc_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import type { EventToAppend, RecordedEvent } from '../eventLog.ts'
 import { ConnectionStringError } from './connectionStringError.ts'
 
 /**
@@ -139,29 +140,15 @@ export interface Query {
   readonly timeoutMs: number | null
 }
 
-/** An event as the store keeps it. */
-export interface StoredEvent {
-  readonly stream: string
-  readonly revision: bigint
-  readonly position: bigint
-  readonly id: string
-  readonly type: string
-  readonly data: string
-  readonly metadata: string
-}
+/** An event as the store keeps it, and as it is to be kept: with an id of the store's, and metadata as wire.ts makes them. */
+export type StoredEvent = RecordedEvent
+export type EventToStore = EventToAppend
 
 export interface Append {
   readonly stream: string
   /** -1n: there is no stream. */
   readonly expected: bigint
   readonly events: readonly EventToStore[]
-}
-
-export interface EventToStore {
-  readonly id: string
-  readonly type: string
-  readonly data: string
-  readonly metadata: string
 }
 
 /** What the store says of an append. */

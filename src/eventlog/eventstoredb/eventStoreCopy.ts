@@ -1,9 +1,11 @@
+import { bytesOf } from '../checkRequest.ts'
 import { CopyError, type CopySource, type CopyTarget } from '../copy/copyLog.ts'
 import { appendBytesMax, type EventLogLogger, type RecordedEvent } from '../eventLog.ts'
+import { splitBySize } from '../splitBySize.ts'
 import { Appends } from './appends.ts'
 import { StoreClient } from './client.ts'
 import { type EventStoreLog, openEventStoreLog } from './eventStoreLog.ts'
-import { readState, writeState } from './logState.ts'
+import { type LogState, readState, writeState } from './logState.ts'
 import { Reads } from './reads.ts'
 import { toStored } from './wire.ts'
 
@@ -13,17 +15,37 @@ const appendTimeoutMs = 30_000
 
 const silent: EventLogLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
+/** Nothing in the store keeps a running node from appending to a closed log: that it did is found at the end. */
 export function openEventStoreSource(connectionString: string): Promise<CopySource> {
   return openStore(connectionString, async (store) => {
-    if ((await readState(store.reads)).state === 'importing') {
-      throw new CopyError('The source is a copy that is not finished')
+    const { log, reads } = store
+    if ((await readState(reads)).state === 'importing') throw new CopyError('The source is a copy that is not finished')
+    return {
+      log,
+      end: () => store.end(),
+      close: () => store.turn('open', 'closed'),
+      reopen: () => store.turn('closed', 'open'),
+      async checkUnmoved(end) {
+        const { state } = await readState(reads)
+        if (state !== 'closed') throw new CopyError('The source was opened again while it was being copied')
+        if ((await log.head()) === end) return
+        throw new CopyError(
+          'Something was appended to the source while it was being copied. Stop its services, and run again',
+        )
+      },
     }
-    return new EventStoreSource(store)
   })
 }
 
 export function openEventStoreTarget(connectionString: string): Promise<CopyTarget> {
-  return openStore(connectionString, async (store) => new EventStoreTarget(store))
+  return openStore(connectionString, async (store) => ({
+    log: store.log,
+    end: () => store.end(),
+    begin: (sourceLogId) => begin(store, sourceLogId),
+    last: () => store.reads.last(),
+    add: (events) => add(store, events),
+    finish: () => store.turn('importing', 'open'),
+  }))
 }
 
 class Store {
@@ -48,103 +70,16 @@ class Store {
     })
   }
 
+  /** Nothing changes when the log is in another state. */
+  async turn(from: LogState['state'], to: LogState['state']): Promise<void> {
+    const before = await readState(this.reads)
+    if (before.state === from) await writeState(this.appends, before, to, before.copiedFrom)
+  }
+
   async end(): Promise<void> {
     await this.log.close()
     await this.appends.close()
     await this.#client.close()
-  }
-}
-
-/** Nothing in the store keeps a running node from appending to a closed log: that it did is found at the end. */
-class EventStoreSource implements CopySource {
-  readonly #store: Store
-
-  constructor(store: Store) {
-    this.#store = store
-  }
-
-  get log(): EventStoreLog {
-    return this.#store.log
-  }
-
-  async close(): Promise<void> {
-    const before = await readState(this.#store.reads)
-    if (before.state === 'open') await writeState(this.#store.appends, before, 'closed', before.copiedFrom)
-  }
-
-  async reopen(): Promise<void> {
-    const before = await readState(this.#store.reads)
-    if (before.state === 'closed') await writeState(this.#store.appends, before, 'open', before.copiedFrom)
-  }
-
-  async checkUnmoved(end: bigint): Promise<void> {
-    const { state } = await readState(this.#store.reads)
-    if (state !== 'closed') throw new CopyError('The source was opened again while it was being copied')
-    const head = await this.log.head()
-    if (head === end) return
-    throw new CopyError(
-      'Something was appended to the source while it was being copied. Stop its services, and run again',
-    )
-  }
-
-  end(): Promise<void> {
-    return this.#store.end()
-  }
-}
-
-class EventStoreTarget implements CopyTarget {
-  readonly #store: Store
-
-  constructor(store: Store) {
-    this.#store = store
-  }
-
-  get log(): EventStoreLog {
-    return this.#store.log
-  }
-
-  async begin(sourceLogId: string): Promise<void> {
-    const { reads, appends, log } = this.#store
-    const before = await readState(reads)
-    if (before.state === 'importing' && before.copiedFrom === sourceLogId) return
-    if (before.state === 'importing') {
-      throw new CopyError(`The target is an unfinished copy of another log, ${before.copiedFrom}`)
-    }
-    if (before.state === 'closed' || (await log.head()) !== 0n) {
-      throw new CopyError('The target is not empty. Give an EventStoreDB that holds no log')
-    }
-    await writeState(appends, before, 'importing', sourceLogId)
-  }
-
-  last(): Promise<RecordedEvent | null> {
-    return this.#store.reads.last()
-  }
-
-  /** One append after the other: the store promises no order of those under way at once. */
-  async add(events: readonly RecordedEvent[]): Promise<void> {
-    for (const run of runs(events)) {
-      const [first] = run
-      if (first === undefined) continue
-      const stored = run.map(toStored)
-      const append = { stream: first.stream, expected: first.revision - 1n, events: stored }
-      const result = await this.#store.appends.append(
-        append,
-        run.reduce((sum, event) => sum + bytesOf(event), 0),
-      )
-      if (result.kind !== 'written') {
-        throw new CopyError(`${first.stream} @ ${first.revision} was not copied: ${result.kind}. Run again to go on`)
-      }
-    }
-  }
-
-  async finish(): Promise<void> {
-    const { reads, appends } = this.#store
-    const before = await readState(reads)
-    await writeState(appends, before, 'open', before.copiedFrom)
-  }
-
-  end(): Promise<void> {
-    return this.#store.end()
   }
 }
 
@@ -159,23 +94,39 @@ async function openStore<T>(connectionString: string, opener: (store: Store) => 
   }
 }
 
-/** Events of one stream that follow each other, as far as one append carries them. */
-function* runs(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
-  let run: RecordedEvent[] = []
-  let bytes = 0
-  for (const event of events) {
-    const size = bytesOf(event)
-    if (run.length > 0 && (run[0]?.stream !== event.stream || bytes + size > appendBytesMax)) {
-      yield run
-      run = []
-      bytes = 0
-    }
-    run.push(event)
-    bytes += size
+async function begin({ log, reads, appends }: Store, sourceLogId: string): Promise<void> {
+  const before = await readState(reads)
+  if (before.state === 'importing' && before.copiedFrom === sourceLogId) return
+  if (before.state === 'importing') {
+    throw new CopyError(`The target is an unfinished copy of another log, ${before.copiedFrom}`)
   }
-  if (run.length > 0) yield run
+  if (before.state === 'closed' || (await log.head()) !== 0n) {
+    throw new CopyError('The target is not empty. Give an EventStoreDB that holds no log')
+  }
+  await writeState(appends, before, 'importing', sourceLogId)
 }
 
-function bytesOf({ type, data, metadata }: RecordedEvent): number {
-  return Buffer.byteLength(type) + Buffer.byteLength(data) + Buffer.byteLength(metadata)
+/** One append after the other: the store promises no order of those under way at once. */
+async function add({ appends }: Store, events: readonly RecordedEvent[]): Promise<void> {
+  for (const run of runs(events)) {
+    const [first] = run
+    if (first === undefined) continue
+    const { stream, revision } = first
+    const append = { stream, expected: revision - 1n, events: run.map(toStored) }
+    const result = await appends.append(append, bytesOf(run))
+    if (result.kind !== 'written') {
+      throw new CopyError(`${stream} @ ${revision} was not copied: ${result.kind}. Run again to go on`)
+    }
+  }
+}
+
+/** Events of one stream that follow each other, as far as one append carries them. */
+function* runs(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
+  for (let from = 0; from < events.length; ) {
+    const stream = events[from]?.stream
+    const end = events.findIndex((event, index) => index > from && event.stream !== stream)
+    const run = events.slice(from, end === -1 ? events.length : end)
+    yield* splitBySize(run, (event) => bytesOf([event]), appendBytesMax)
+    from += run.length
+  }
 }

@@ -1,5 +1,6 @@
 import { backOffMs } from '../backOff.ts'
 import { LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
+import { createSlots } from '../slots.ts'
 import { pause } from '../wakeUp.ts'
 import type { Query, ReadStream, StoreClient } from './client.ts'
 import { fromStored } from './wire.ts'
@@ -19,8 +20,7 @@ export const identityStream = 'waybill-log'
 /** Reads of the leader. They throw LogUnavailableError. */
 export class Reads {
   readonly #options: ReadsOptions
-  #underWay = 0
-  readonly #line: (() => void)[] = []
+  readonly #slots = createSlots(readsMax)
 
   constructor(options: ReadsOptions) {
     this.#options = options
@@ -52,19 +52,15 @@ export class Reads {
     return events.find(({ stream }) => stream !== identityStream) ?? null
   }
 
-  async #collect(query: Omit<Query, 'timeoutMs'>): Promise<RecordedEvent[]> {
-    if (this.#underWay >= readsMax) await new Promise<void>((resolve) => this.#line.push(resolve))
-    this.#underWay += 1
-    const until = performance.now() + this.#options.timeoutMs
-    try {
-      return await this.#persist(query, until)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new LogUnavailableError(`The event log cannot be read now: ${reason}`, { cause: error })
-    } finally {
-      this.#underWay -= 1
-      this.#line.shift()?.()
-    }
+  #collect(query: Omit<Query, 'timeoutMs'>): Promise<RecordedEvent[]> {
+    return this.#slots.run(async () => {
+      try {
+        return await this.#persist(query, performance.now() + this.#options.timeoutMs)
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new LogUnavailableError(`The event log cannot be read now: ${reason}`, { cause: error })
+      }
+    })
   }
 
   /** A connection that was lost, or led to a node that does not lead, is replaced at the next call. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { groupByStream } from '../chains.ts'
-import { checkRequest } from '../checkRequest.ts'
+import { checkRequest, isJson } from '../checkRequest.ts'
 import {
   type AppendOutcome,
   type AppendRequest,
@@ -129,14 +129,5 @@ export function createMemoryEventLog(): EventLog {
       closed = true
       appended.wake()
     },
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
   }
 }

@@ -1,5 +1,6 @@
 import { type Chain, planChains } from '../chains.ts'
 import type { AppendOutcome, AppendRequest } from '../eventLog.ts'
+import { splitBySize } from '../splitBySize.ts'
 import { landedAt } from './unknownOutcome.ts'
 import type { CallResult, Writer } from './writer.ts'
 
@@ -17,25 +18,11 @@ export async function appendBatch(writer: Writer, batch: readonly AppendRequest[
   for (const chain of chains) {
     if (chain.links.length === 0) finish(chain, outcomes)
   }
-  for (const part of parts(chains.filter((chain) => chain.links.length > 0))) {
+  const sent = chains.filter((chain) => chain.links.length > 0)
+  for (const part of splitBySize(sent, ({ characters }) => characters, callCharactersMax)) {
     await settle(writer, part, outcomes)
   }
   return outcomes
-}
-
-function* parts(chains: readonly Chain[]): Generator<readonly Chain[]> {
-  let part: Chain[] = []
-  let characters = 0
-  for (const chain of chains) {
-    if (part.length > 0 && characters + chain.characters > callCharactersMax) {
-      yield part
-      part = []
-      characters = 0
-    }
-    part.push(chain)
-    characters += chain.characters
-  }
-  if (part.length > 0) yield part
 }
 
 async function settle(writer: Writer, chains: readonly Chain[], outcomes: AppendOutcome[]): Promise<void> {

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { appendBytesMax, type EventLog } from '../../../src/eventlog/eventLog.ts'
 import { type EventStoreLog, openEventStoreLog } from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'
 import { createFaultyNetwork, type FaultyNetwork } from '../faultyNetwork.ts'
+import { until } from '../logDatabase.ts'
 import { type AppendOrder, type StandIn, startStandIn } from './standIn.ts'
-import { idsOf, newEvent, newStream, quick, until, written } from './support.ts'
+import { idsOf, newEvent, newStream, quick, written } from './support.ts'
 
 describe('an append to EventStoreDB', () => {
   let standIn: StandIn

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AnotherLogError, LogUnavailableError, type RecordedEvent } from '../../../src/eventlog/eventLog.ts'
 import { type EventStoreLog, openEventStoreLog } from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'
 import { createFaultyNetwork, type FaultyNetwork } from '../faultyNetwork.ts'
+import { until } from '../logDatabase.ts'
 import { type StandIn, type SubscriptionOrder, startStandIn } from './standIn.ts'
-import { followFor, newEvent, newStream, quick, until, written } from './support.ts'
+import { followFor, newEvent, newStream, quick, written } from './support.ts'
 
 let standIn: StandIn
 let network: FaultyNetwork

@@ -6,8 +6,9 @@ import { openEventStoreLog } from '../../../src/eventlog/eventstoredb/eventStore
 import { type Service, startService } from '../../../src/service.ts'
 import { linear } from '../../projections/support/pipelines.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
+import { until } from '../logDatabase.ts'
 import { type StandIn, startStandIn } from './standIn.ts'
-import { quick, until } from './support.ts'
+import { quick } from './support.ts'
 
 const silent = () => undefined
 const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent, fatal: silent }

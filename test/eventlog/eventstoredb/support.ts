@@ -34,14 +34,6 @@ export async function idsOf(log: EventLog, stream: string): Promise<string[]> {
   return (await log.readStream(stream, { maxCount: 1_000 })).map(({ id }) => id)
 }
 
-export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 10_000
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
 /** Follows until so many events were seen. */
 export async function followFor(log: EventLog, after: bigint, count: number, maxCount = 100): Promise<RecordedEvent[]> {
   const seen: RecordedEvent[] = []
