@@ -180,6 +180,12 @@ export const environmentSchema = z.object({
     'A command that could not be sent to the log for so long is answered 503.',
   ),
   WAYBILL_BATCH_COMMANDS_MAX: integer(commands.batchCommandsMax, 1, 10_000, 'Commands of one append.'),
+  WAYBILL_SNAPSHOT_EVERY: integer(
+    commands.snapshotEvery,
+    10,
+    1_000_000_000,
+    'After so many events of one operation a snapshot of it is kept, from which it is read on when it is not in memory.',
+  ),
   WAYBILL_CACHED_OPERATIONS_MAX: integer(
     commands.cachedOperationsMax,
     1,
@@ -296,6 +302,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       queuedBytesMax: values.WAYBILL_QUEUED_BYTES_MAX,
       waitMsMax: values.WAYBILL_COMMAND_WAIT_MS_MAX,
       batchCommandsMax: values.WAYBILL_BATCH_COMMANDS_MAX,
+      snapshotEvery: values.WAYBILL_SNAPSHOT_EVERY,
       cachedOperationsMax: values.WAYBILL_CACHED_OPERATIONS_MAX,
       cachedBytesMax: values.WAYBILL_CACHED_BYTES_MAX,
     },

@@ -14,6 +14,7 @@ import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
 import type { ProjectionLogger } from './projections/readModel.ts'
+import { migrateSnapshots, openSnapshots } from './snapshots/postgresSnapshots.ts'
 
 /** A pino logger fits. */
 export type ServiceLogger = AccessLogger & ApiLogger & CommandLogger & EventLogLogger & ProjectionLogger
@@ -90,6 +91,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     if (warning !== null) logger.warn({}, warning)
     await migrateReadModel(connectionString)
     await migrateAccess(connectionString)
+    await migrateSnapshots(connectionString)
 
     // It stays, and refuses: a supervisor would start it again, on the other history, and nobody would be asked.
     const onAnotherLog = () => anotherHistory.abort()
@@ -105,11 +107,14 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     })
     closers.push(() => access.close())
     refuseWithoutKeys(access, config)
+    const snapshots = openSnapshots({ connectionString, role, logId: log.logId, ...admission })
+    closers.push(() => snapshots.close())
     const commands = createCommandService({
       log: watched(log),
       clock: Date.now,
       limits: config.commandLimits,
       operationLimits: config.operationLimits,
+      snapshots,
       logger,
     })
     const projections = createProjections({

@@ -28,6 +28,8 @@ export interface CommandLimits {
   readonly cachedPipelinesMax: number
   /** Keys whose receipts are kept per operation; older ones are asked of the log. */
   readonly receiptsMax: number
+  /** An operation's snapshot is written after so many of its events; shorter ones have none. */
+  readonly snapshotEvery: number
   /** What a 503 says in `Retry-After`, in whole seconds. */
   readonly retryAfterS: number
 }
@@ -46,5 +48,6 @@ export const defaultCommandLimits: CommandLimits = {
   cachedBytesMax: 256 * 1024 * 1024,
   cachedPipelinesMax: 1_000,
   receiptsMax: 1_000,
+  snapshotEvery: 500,
   retryAfterS: 1,
 }

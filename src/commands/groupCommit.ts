@@ -6,6 +6,7 @@ import type { Decision } from '../operation/decision.ts'
 import { defaultLimits, type OperationLimits } from '../operation/limits.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
+import type { SnapshotStore } from '../snapshots/snapshotStore.ts'
 import { accepted, receiptAgain } from './answers.ts'
 import { createBatches } from './batches.ts'
 import { type BatchRoom, buildChain, type Chain, type ChainTools, mustAskForPipeline } from './chain.ts'
@@ -22,6 +23,7 @@ import { createOperationLoader, loadOn } from './operationLoader.ts'
 import { createPipelineCatalog } from './pipelineCatalog.ts'
 import { plus } from './plus.ts'
 import { type SettleTools, settleChain } from './settleChain.ts'
+import { createSnapshots, noSnapshots, type SnapshotLogger } from './snapshots.ts'
 import { createTicketDesk } from './ticketDesk.ts'
 import { createUnreadableReports } from './unreadableReports.ts'
 
@@ -35,11 +37,13 @@ export interface CommandServiceOptions {
   readonly limits?: Partial<CommandLimits>
   /** Sizes of operations. Default: `defaultLimits` of src/operation. */
   readonly operationLimits?: OperationLimits
+  /** Where snapshots of long operations are kept. Default: nowhere. */
+  readonly snapshots?: SnapshotStore
   readonly logger?: CommandLogger
 }
 
 /** The part of a pino logger that this room uses. */
-export interface CommandLogger {
+export interface CommandLogger extends SnapshotLogger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
@@ -53,7 +57,12 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const slots = createSlots(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
-  const loader = createOperationLoader({ log, catalog, receiptsMax: limits.receiptsMax })
+  const { receiptsMax, snapshotEvery } = limits
+  const snapshots =
+    options.snapshots === undefined
+      ? noSnapshots
+      : createSnapshots({ store: options.snapshots, catalog, every: snapshotEvery, monotonicMs, logger })
+  const loader = createOperationLoader({ log, catalog, receiptsMax, snapshots, snapshotEvery })
   const lanes = createLaneCache({
     streamOf: operationStream,
     lanesMax: limits.cachedOperationsMax,
@@ -153,6 +162,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       throw bug
     } finally {
       lanes.settle(lane)
+      snapshots.consider(lane)
       advance(lane)
     }
   }
@@ -161,7 +171,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     answer: (ticket, result) => desk.answer(ticket, result),
     fail: (ticket, code) => desk.fail(ticket, code),
     conflictsMax: limits.conflictsMax,
-    receiptsMax: limits.receiptsMax,
+    receiptsMax,
   }
 
   function sweep(): void {
@@ -236,6 +246,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       adopt(lane, loaded)
       lane.knowledge = 'confirmed'
       lanes.settle(lane)
+      snapshots.consider(lane)
     }
     return { state: folded.state, position: folded.position }
   }

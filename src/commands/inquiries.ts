@@ -112,4 +112,5 @@ export function adopt(lane: Lane, { folded, refuted }: Awaited<ReturnType<typeof
   lane.state = folded.state
   lane.position = folded.position
   lane.receipts = folded.receipts
+  lane.snapshotRevision = folded.snapshotRevision ?? (refuted ? -1n : lane.snapshotRevision)
 }

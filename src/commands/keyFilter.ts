@@ -24,6 +24,10 @@ export function emptyKeyFilter(): KeyFilter {
   return { blocks: [] }
 }
 
+export function copyOf({ blocks }: KeyFilter): KeyFilter {
+  return { blocks: blocks.map((block) => ({ ...block, bits: block.bits.slice() })) }
+}
+
 export function addKey(filter: KeyFilter, key: string): void {
   let block = filter.blocks.at(-1)
   if (block === undefined || block.size === block.capacity) {

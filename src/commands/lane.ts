@@ -44,6 +44,8 @@ export interface Lane {
   /** Of the operation's last event; 0n while there is none. */
   position: bigint
   receipts: Receipts
+  /** Up to where the operation's last snapshot goes, as far as this node knows; -1n: it knows of none. */
+  snapshotRevision: bigint
   /** Commands that arrived up to this number came before the log was last asked for this lane's state. */
   confirmedAfter: number
   /** True while a batch that holds a link of it is being confirmed. */
@@ -68,6 +70,7 @@ export function newLane(operation: string, stream: string): Lane {
     state: null,
     position: 0n,
     receipts: emptyReceipts(),
+    snapshotRevision: -1n,
     confirmedAfter: 0,
     inFlight: false,
     asking: 0,
@@ -89,6 +92,7 @@ export function forgetState(lane: Lane): void {
   lane.state = null
   lane.position = 0n
   lane.receipts = emptyReceipts()
+  lane.snapshotRevision = -1n
 }
 
 /** A lane with an operation of one track, without documents and receipts; and each further track. */

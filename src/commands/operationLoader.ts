@@ -17,6 +17,8 @@ import {
   type Receipts,
   rememberReceipt,
 } from './receipts.ts'
+import type { Snapshots } from './snapshots.ts'
+import type { Confirmed } from './snapshotText.ts'
 import { unreadable } from './unreadable.ts'
 
 /** An operation as far as it was folded. */
@@ -25,6 +27,8 @@ export interface FoldedOperation {
   /** Of its last event; 0n when there is none. */
   readonly position: bigint
   readonly receipts: Receipts
+  /** Of the snapshot it was folded on from; undefined: of none. */
+  readonly snapshotRevision?: bigint
 }
 
 export interface OperationLoader {
@@ -42,13 +46,20 @@ export interface OperationLoaderOptions {
   readonly log: EventLog
   readonly catalog: PipelineCatalog
   readonly receiptsMax: number
+  readonly snapshots: Snapshots
+  /** Streams of fewer events have no snapshot. */
+  readonly snapshotEvery: number
 }
 
 const pageSize = 1_000
 /** Most appends are one event or two. */
 const appendPageSize = 8
 
-export function createOperationLoader({ log, catalog, receiptsMax }: OperationLoaderOptions): OperationLoader {
+export function createOperationLoader(options: OperationLoaderOptions): OperationLoader {
+  const { log, catalog, receiptsMax, snapshots, snapshotEvery } = options
+  /** A stream that it does not hold whole is long enough to have a snapshot. */
+  const firstPageSize = Math.min(snapshotEvery, pageSize)
+
   /** A stream's pages from a revision on; a short one is the last. */
   async function* pages(
     stream: string,
@@ -67,25 +78,70 @@ export function createOperationLoader({ log, catalog, receiptsMax }: OperationLo
   }
 
   async function load(operation: string, base: FoldedOperation | null): Promise<FoldedOperation> {
+    if (base !== null && base.state !== null) return foldOnFrom(operation, base, base.state.revision + 1n)
+    const stream = operationStream(operation)
+    const first = await log.readStream(stream, { maxCount: firstPageSize })
+    const isLong = first.length === firstPageSize
+    const snapshot = isLong ? await snapshots.find(operation) : null
+    if (snapshot !== null) {
+      try {
+        return await foldOnSnapshot(operation, snapshot)
+      } catch (error) {
+        if (!(error instanceof UnreadableStreamError)) throw error
+        snapshots.distrust(operation, error)
+      }
+    }
+    const fold = beginFold(null)
+    await fold.add(first)
+    if (isLong) for await (const page of pages(stream, BigInt(first.length), pageSize)) await fold.add(page)
+    return fold.end()
+  }
+
+  async function foldOnFrom(operation: string, base: FoldedOperation, from: bigint): Promise<FoldedOperation> {
+    const fold = beginFold(base)
+    for await (const page of pages(operationStream(operation), from, pageSize)) await fold.add(page)
+    return fold.end()
+  }
+
+  /** Throws UnreadableStreamError when the stream does not hold, at the snapshot's end, the event that it ends in. */
+  async function foldOnSnapshot(operation: string, snapshot: Confirmed): Promise<FoldedOperation> {
+    const { state, position } = snapshot
+    const stream = operationStream(operation)
+    const [last, ...page] = await log.readStream(stream, { fromRevision: state.revision, maxCount: pageSize })
+    if (last === undefined || last.position !== position || decodeOperationEvent(last).meta.hash !== state.lastHash) {
+      throw new UnreadableStreamError(`${stream}@${state.revision} is not the event that the snapshot ends in`)
+    }
+    const fold = beginFold(snapshot)
+    await fold.add(page)
+    const next = state.revision + 1n + BigInt(page.length)
+    if (page.length === pageSize - 1) for await (const further of pages(stream, next, pageSize)) await fold.add(further)
+    return { ...fold.end(), snapshotRevision: state.revision }
+  }
+
+  function beginFold(base: FoldedOperation | null) {
     let state = base?.state ?? null
     let position = base?.position ?? 0n
     const receipts = base?.receipts ?? emptyReceipts()
     let open: OpenReceipt | null = null
-    const from = state === null ? 0n : state.revision + 1n
-    for await (const page of pages(operationStream(operation), from, pageSize)) {
-      for (const recorded of page) {
-        const event = decodeOperationEvent(recorded)
-        // Only the first event may have to wait, for its pipeline.
-        state = state === null ? await foldFirst(event) : foldOn(state, event, recorded)
-        position = recorded.position
-        if (open !== null && open.key !== event.metadata.$causationId) {
-          rememberReceipt(receipts, open.key, closeReceipt(open), receiptsMax)
-        }
-        open = foldReceipt(open, event, event.metadata, recorded)
-      }
+    const close = (): void => {
+      if (open !== null) rememberReceipt(receipts, open.key, closeReceipt(open), receiptsMax)
     }
-    if (open !== null) rememberReceipt(receipts, open.key, closeReceipt(open), receiptsMax)
-    return { state, position, receipts }
+    return {
+      async add(page: readonly RecordedEvent[]): Promise<void> {
+        for (const recorded of page) {
+          const event = decodeOperationEvent(recorded)
+          // Only the first event may have to wait, for its pipeline.
+          state = state === null ? await foldFirst(event) : foldOn(state, event, recorded)
+          position = recorded.position
+          if (open !== null && open.key !== event.metadata.$causationId) close()
+          open = foldReceipt(open, event, event.metadata, recorded)
+        }
+      },
+      end(): FoldedOperation {
+        close()
+        return { state, position, receipts }
+      },
+    }
   }
 
   function foldOn(state: OperationState, event: OperationDecoded, { stream, revision }: RecordedEvent): OperationState {

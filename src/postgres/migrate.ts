@@ -5,7 +5,7 @@ import { BoundedClient } from './boundedClient.ts'
 import { clientConfig } from './connection.ts'
 import { ensureServiceRole, SERVICE_ROLE, type ServiceRole, sqlState } from './serviceRole.ts'
 
-export type Room = 'eventlog' | 'projections' | 'access'
+export type Room = 'eventlog' | 'projections' | 'access' | 'snapshots'
 
 export interface MigrateOptions {
   readonly connectionString: string

@@ -18,6 +18,8 @@ export interface FaultyEventLog extends EventLog {
   afterRead: () => Promise<void>
   readonly appends: (readonly AppendRequest[])[]
   /** How many appends were under way at once, at most; and whether two of them ever shared a stream. */
+  /** By the streams' readers. */
+  eventsRead: number
   readonly seen: { inFlightMax: number; sharedStream: boolean; reads: number }
 }
 
@@ -58,9 +60,14 @@ export function createFaultyEventLog(log: EventLog): FaultyEventLog {
     beforeRead: async () => undefined,
     afterRead: async () => undefined,
     appends: [],
+    eventsRead: 0,
     seen,
     append,
-    readStream: (stream, options) => read(() => log.readStream(stream, options)),
+    async readStream(stream, options) {
+      const events = await read(() => log.readStream(stream, options))
+      faulty.eventsRead += events.length
+      return events
+    },
     readEvent: (stream, id) => read(() => log.readEvent(stream, id)),
     readAll: (options) => read(() => log.readAll(options)),
     subscribe: (options) => log.subscribe(options),

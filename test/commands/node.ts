@@ -5,6 +5,7 @@ import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../../src/operation/commands.ts'
 import { requestHash } from '../../src/operation/requestHash.ts'
+import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
 import { createFaultyEventLog, type FaultyEventLog } from './faultyEventLog.ts'
 
 export const startMs = Date.UTC(2026, 0, 1)
@@ -21,6 +22,7 @@ export function createNode(
   log: EventLog = createMemoryEventLog(),
   limits: Partial<CommandLimits> = {},
   monotonicMs?: () => number,
+  snapshots?: SnapshotStore,
 ): Node {
   const faulty = createFaultyEventLog(log)
   const time = { nowMs: startMs }
@@ -29,6 +31,7 @@ export function createNode(
     clock: () => time.nowMs,
     limits,
     ...(monotonicMs === undefined ? undefined : { monotonicMs }),
+    ...(snapshots === undefined ? undefined : { snapshots }),
   })
   return { log: faulty, commands, time }
 }

@@ -6,7 +6,8 @@ import { open, report } from './node.ts'
 
 function loggedLines() {
   const lines: Readonly<Record<string, unknown>>[] = []
-  return { lines, logger: { error: (fields: Readonly<Record<string, unknown>>) => lines.push(fields) } }
+  const error = (fields: Readonly<Record<string, unknown>>) => lines.push(fields)
+  return { lines, logger: { error, warn: error } }
 }
 
 test('a stream that cannot be read is logged once a minute, and counted each time', async () => {

@@ -7,6 +7,8 @@ import { Tables } from './tables.ts'
 export interface DatabaseServer {
   readonly actor: Actor
   readonly tables: Tables
+  /** Texts by operation. */
+  readonly snapshots: Map<string, string>
   readonly latencyMs: number
   faults: RowsFaults
   /** Takes no connection until then. */
@@ -16,7 +18,15 @@ export interface DatabaseServer {
 
 export function createDatabaseServer(latencyMs: number, faults: RowsFaults): DatabaseServer {
   const actor = new Actor('database')
-  return { actor, tables: new Tables(), latencyMs, faults, downUntilMs: 0, connections: new Set() }
+  return {
+    actor,
+    tables: new Tables(),
+    snapshots: new Map(),
+    latencyMs,
+    faults,
+    downUntilMs: 0,
+    connections: new Set(),
+  }
 }
 
 /** The longest the server takes to notice that a client is gone. */

@@ -131,5 +131,6 @@ function makeLimits(random: Random): Partial<CommandLimits> {
     loadsMax: random.pick([1, 256]),
     cachedOperationsMax: random.pick([1, 3, 50_000]),
     receiptsMax: random.pick([1, 4, 1_000]),
+    snapshotEvery: random.pick([2, 5, 500]),
   }
 }

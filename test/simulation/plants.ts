@@ -1,5 +1,6 @@
 import type { Random } from '../../src/demo/random.ts'
 import type { AppendOutcome, AppendRequest, EventLog, RecordedEvent } from '../../src/eventlog/eventLog.ts'
+import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
 import type { FaultType } from '../faults/history/faults.ts'
 import type { Plan } from './plan.ts'
 import { randomUuid } from './virtualTime.ts'
@@ -12,6 +13,8 @@ export interface Plant {
   readonly shown?: (events: readonly RecordedEvent[]) => readonly RecordedEvent[]
   /** Stands between each node's projector and its log. */
   readonly projectedAs?: (log: EventLog) => EventLog
+  /** Stands between each node's commands and their snapshots. */
+  readonly snapshotsAs?: (snapshots: SnapshotStore) => SnapshotStore
   /** The plan of a run that gives it the chance. */
   readonly plan?: (plan: Plan) => Plan
   /** False: the rows are written whoever owns them. */
@@ -22,6 +25,9 @@ export interface PlantedBug extends Plant {
   /** What it must be found as: one of these at least. */
   readonly types: readonly FaultType[]
 }
+
+/** Of the smallest filter of keys. */
+const noBits = Buffer.alloc(384).toString('base64')
 
 /** How often a bug that is there shows itself. */
 const rate = 0.05
@@ -109,6 +115,28 @@ export const plantedBugs = {
         }))
         return log.append(renewed)
       },
+    }),
+  },
+  'a snapshot without its keys, over a log that takes an event id twice': {
+    types: ['doubled_write'],
+    log: (log, random) => ({
+      ...log,
+      async append(batch) {
+        const outcomes = [...(await log.append(batch))]
+        for (const [index, { kind }] of outcomes.entries()) {
+          const request = batch[index]
+          if (kind !== 'duplicate' || request === undefined) continue
+          const events = request.events.map((event) => ({ ...event, id: randomUuid(random) }))
+          outcomes[index] = (await log.append([{ ...request, events }]))[0] ?? { kind }
+        }
+        return outcomes
+      },
+    }),
+    plan: (plan) => ({ ...plan, limits: { ...plan.limits, snapshotEvery: 2, cachedOperationsMax: 1 } }),
+    snapshotsAs: (snapshots) => ({
+      ...snapshots,
+      read: async (operation) =>
+        (await snapshots.read(operation))?.replaceAll(/"bits":"[^"]*"/g, `"bits":"${noBits}"`) ?? null,
     }),
   },
   'no fence: who lost the projection goes on writing it': {

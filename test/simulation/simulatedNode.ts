@@ -15,6 +15,7 @@ import { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
 import { OrderDesk } from '../../src/projections/control/orderDesk.ts'
 import { createProjector } from '../../src/projections/projector.ts'
 import { type Projector, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
+import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
 import { Connection, type DatabaseServer } from './database.ts'
 import type { Plan } from './plan.ts'
 import { Actor, type Scheduler } from './scheduler.ts'
@@ -25,6 +26,7 @@ import {
   createSimulatedReadModel,
   type Query,
 } from './simulatedReads.ts'
+import { createSimulatedSnapshots } from './simulatedSnapshots.ts'
 import { createSimulatedStore } from './simulatedStore.ts'
 import { randomUuid, wallClockMs } from './virtualTime.ts'
 
@@ -36,6 +38,8 @@ export interface NodeParts {
   readonly database: DatabaseServer
   /** Stands between the projector and the log: for a planted bug. */
   readonly projectedAs: (log: EventLog) => EventLog
+  /** The same, between the commands and their snapshots. */
+  readonly snapshotsAs: (snapshots: SnapshotStore) => SnapshotStore
 }
 
 /** One process of the service: all of its rooms but HTTP, over a simulated log and database. */
@@ -54,7 +58,7 @@ export class SimulatedNode {
   constructor(
     name: string,
     clockOffsetMs: number,
-    { plan, scheduler, random, logServer, database, projectedAs }: NodeParts,
+    { plan, scheduler, random, logServer, database, projectedAs, snapshotsAs }: NodeParts,
   ) {
     const actor = new Actor(name)
     actor.clockOffsetMs = clockOffsetMs
@@ -62,14 +66,16 @@ export class SimulatedNode {
     this.actor = actor
     const log = new SimulatedLog(logServer, actor, scheduler, random.fork('log'))
     this.log = log
+    const databaseRandom = random.fork('database')
+    const snapshots = createSimulatedSnapshots(database, { scheduler, random: random.fork('snapshots') })
     const commands = createCommandService({
       log,
+      snapshots: snapshotsAs(snapshots),
       clock: () => wallClockMs(scheduler),
       monotonicMs: () => scheduler.nowMs,
       limits: plan.limits,
     })
     this.commands = commands
-    const databaseRandom = random.fork('database')
     const connect = () => Connection.open(database, actor, { scheduler, random: databaseRandom })
     const query: Query = (work) => queryOnce(work, database, { scheduler, random: databaseRandom })
     const signal = new CheckpointSignal()

@@ -88,6 +88,7 @@ export class World {
       logServer: this.logServer,
       database: this.database,
       projectedAs: this.#plant.projectedAs ?? ((log) => log),
+      snapshotsAs: this.#plant.snapshotsAs ?? ((snapshots) => snapshots),
     })
     this.scheduler.current = before
   }

@@ -1,0 +1,202 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../src/operation/json.ts'
+import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
+import { createFaultyEventLog } from './faultyEventLog.ts'
+import { accepted, codeOf, createNode, definePipeline, holding, type Node, report } from './node.ts'
+
+const snapshotEvery = 10
+
+/** Texts by operation. */
+function createStore() {
+  const texts = new Map<string, string>()
+  const store: SnapshotStore = {
+    read: async (operation) => texts.get(operation) ?? null,
+    write: async ({ operation, text }) => void texts.set(operation, text),
+  }
+  return { texts, store }
+}
+
+/** A node that has just been started over the log of another. */
+function another({ log }: Node, snapshots?: SnapshotStore): Node {
+  return createNode(log, { snapshotEvery }, undefined, snapshots)
+}
+
+async function reports(node: Node, count: number, from = 0): Promise<void> {
+  for (let n = from; n < from + count; n += 1) {
+    const body = { pipeline: 'any', data: { last: n, all: { [`s${n % 7}`]: n } } }
+    accepted(await node.commands.submit(report('op-1', `key-${n}`, `status-${n % 5}`, body)))
+  }
+}
+
+async function stateOf(node: Node, operation = 'op-1') {
+  const loaded = await node.commands.load(operation)
+  if (loaded === null) throw new Error('no such operation')
+  return loaded
+}
+
+describe('a snapshot', () => {
+  it('is read on from: the operation comes out as folded from its beginning, with fewer events read', async () => {
+    const { store } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    await reports(node, 95)
+    const [fresh, whole] = [another(node, store), another(node)]
+    expect(await stateOf(fresh)).toEqual(await stateOf(whole))
+    expect(await stateOf(fresh)).toEqual(await stateOf(node))
+    expect(fresh.log.eventsRead).toBeLessThanOrEqual(2 * snapshotEvery + 1)
+    expect(whole.log.eventsRead).toBe(96)
+  })
+
+  it('knows all keys: a duplicate of any age gets its first answer, and appends nothing', async () => {
+    const { store } = createStore()
+    const node = createNode(undefined, { snapshotEvery, receiptsMax: 5 }, undefined, store)
+    await reports(node, 60)
+    const fresh = another(node, store)
+    const before = await node.log.head()
+    for (const n of [0, 31, 58, 59]) {
+      const body = { pipeline: 'any', data: { last: n, all: { [`s${n % 7}`]: n } } }
+      const again = report('op-1', `key-${n}`, `status-${n % 5}`, body)
+      expect(await fresh.commands.submit(again)).toEqual(await node.commands.submit(again))
+    }
+    expect(codeOf(await fresh.commands.submit(report('op-1', 'key-3', 'else')))).toBe('key_reused')
+    expect(await node.log.head()).toBe(before)
+  })
+
+  it('holds held reports, tracks and pipelines: any history goes on as without it', async () => {
+    const document = fc
+      .dictionary(fc.string(), fc.jsonValue())
+      .map((value): JsonObject => JSON.parse(JSON.stringify(value)))
+    const statuses = fc.constantFrom('new', 'read', 'checked', 'done')
+    const step = fc.record({
+      key: fc.nat({ max: 40 }),
+      status: statuses,
+      data: document,
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 2, maxLength: 60 }),
+        fc.integer({ min: 2, max: 9 }),
+        async (steps, every) => {
+          const { store } = createStore()
+          const limits = { snapshotEvery: every }
+          const node = createNode(undefined, limits)
+          await definePipeline(node, 'patient', holding)
+          const operation = 'op-1'
+          for (const { key, status, data } of steps) {
+            const command = report(operation, `key-${key}`, status, { pipeline: 'patient', data })
+            // Each command on a node that has nothing in memory, with snapshots and without.
+            const [kept, plain] = [createNode(node.log, limits, undefined, store), createNode(node.log, limits)]
+            const answer = await kept.commands.submit(command)
+            const again = await plain.commands.submit(command)
+            expect(codeOf(again)).toBe(codeOf(answer))
+            const [one, other] = [await kept.commands.load(operation), await plain.commands.load(operation)]
+            expect(one).toEqual(other)
+          }
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('is not written before the operation has grown, and again each time it has', async () => {
+    const { store, texts } = createStore()
+    const written: bigint[] = []
+    const counting = {
+      ...store,
+      write: (snapshot: Parameters<SnapshotStore['write']>[0]) => {
+        written.push(snapshot.revision)
+        return store.write(snapshot)
+      },
+    }
+    const node = createNode(undefined, { snapshotEvery }, undefined, counting)
+    await reports(node, snapshotEvery - 2)
+    expect(texts.size).toBe(0)
+    await reports(node, 40, snapshotEvery)
+    expect(written).toEqual([9n, 19n, 29n, 39n])
+  })
+
+  it('is not written by a node that reads on from one, until it has grown again', async () => {
+    const { store, texts } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    await reports(node, 45)
+    const kept = texts.get('op-1')
+    const fresh = another(node, store)
+    await reports(fresh, 3, 100)
+    expect(texts.get('op-1')).toBe(kept)
+    await reports(fresh, 5, 200)
+    expect(texts.get('op-1')).not.toBe(kept)
+  })
+})
+
+describe('what is wrong with a snapshot', () => {
+  const wrong: Readonly<Record<string, (texts: Map<string, string>) => SnapshotStore['read']>> = {
+    'it is no JSON': () => async () => '{"snapshotVersion":1',
+    'it is of another version': (texts) => async (id) =>
+      (texts.get(id) ?? '').replace('"snapshotVersion":1', '"snapshotVersion":2'),
+    'its state is of another version': (texts) => async (id) =>
+      (texts.get(id) ?? '').replace('stateVersion\\":1', 'stateVersion\\":99'),
+    'its pipeline is not defined': (texts) => async (id) =>
+      (texts.get(id) ?? '').replace('"name":"any"', '"name":"gone"'),
+    'its hash is not that of the event': (texts) => async (id) =>
+      (texts.get(id) ?? '').replace(/lastHash\\":\\"[0-9a-f]{64}/, `lastHash\\":\\"${'0'.repeat(64)}`),
+    'its position is not that of the event': (texts) => async (id) =>
+      (texts.get(id) ?? '').replace(/"position":"\d+"/, '"position":"7"'),
+    'it goes beyond the stream': (texts) => async (id) =>
+      (texts.get(id) ?? '').replace(/revision\\":\\"\d+/, 'revision\\":\\"900'),
+    'it cannot be read': () => async () => {
+      throw new Error('planted')
+    },
+  }
+
+  it.each(Object.keys(wrong))('%s: the stream is read from its beginning', async (name) => {
+    const { store, texts } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    await reports(node, 45)
+    const read = (wrong[name] ?? expect.unreachable())(texts)
+    expect(await read('op-1').catch(() => '')).not.toBe(texts.get('op-1'))
+    const fresh = another(node, { ...store, read })
+    expect(await stateOf(fresh)).toEqual(await stateOf(node))
+    await reports(fresh, 2, 500)
+  })
+
+  it('a store that takes none is left alone for a while, and commands go on', async () => {
+    let tries = 0
+    let nowMs = 0
+    const store: SnapshotStore = {
+      read: async () => null,
+      write: async () => {
+        tries += 1
+        throw new Error('planted')
+      },
+    }
+    const node = createNode(undefined, { snapshotEvery }, () => nowMs, store)
+    await reports(node, 60)
+    expect(tries).toBe(1)
+    nowMs += 10_000
+    await reports(node, 30, 100)
+    expect(tries).toBe(2)
+  })
+
+  it('a store that hangs holds up nothing but snapshots', async () => {
+    let tries = 0
+    const store: SnapshotStore = {
+      read: async () => null,
+      write: () => {
+        tries += 1
+        return new Promise(() => undefined)
+      },
+    }
+    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    await reports(node, 200)
+    expect(tries).toBe(1)
+  })
+
+  it('a log that does not answer is said as ever', async () => {
+    const { store } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    await reports(node, 45)
+    const fresh = createNode(createFaultyEventLog(node.log), { snapshotEvery }, undefined, store)
+    fresh.log.readsFail = true
+    expect(codeOf(await fresh.commands.submit(report('op-1', 'late', 'x')))).toBe('log_unavailable')
+  })
+})
