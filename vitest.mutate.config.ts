@@ -9,7 +9,11 @@ const tests: Readonly<Record<string, readonly string[]>> = {
 /** Left out: seconds a mutant. What survives is put before them by hand. */
 const slow: Readonly<Record<string, readonly string[]>> = {
   operation: ['test/operation/properties.test.ts', 'test/operation/eventsDoc.test.ts'],
-  commands: ['test/commands/postgresLog.test.ts', 'test/commands/overload.test.ts'],
+  commands: [
+    'test/commands/postgresLog.test.ts',
+    'test/commands/overload.test.ts',
+    'test/commands/racingNodes.test.ts',
+  ],
 }
 const area = process.env.MUTATE_AREA ?? ''
 
