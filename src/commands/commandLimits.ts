@@ -45,9 +45,9 @@ export const defaultCommandLimits: CommandLimits = {
   conflictsMax: 20,
   loadsMax: 256,
   cachedOperationsMax: 50_000,
-  cachedBytesMax: 256 * 1024 * 1024,
+  cachedBytesMax: 128 * 1024 * 1024,
   cachedPipelinesMax: 1_000,
-  receiptsMax: 1_000,
+  receiptsMax: 100,
   snapshotEvery: 500,
   retryAfterS: 1,
 }

@@ -37,7 +37,7 @@ export interface ProjectorSettings {
   readonly windowMs?: number
   /** Most events of a batch; default 1,000. */
   readonly batchEventsMax?: number
-  /** Bytes of folded operations kept in memory, by estimate; default 128 MiB. During a rebuild, as much again. */
+  /** Bytes of folded operations kept in memory, by estimate; default 64 MiB. During a rebuild, as much again. */
   readonly cacheBytesMax?: number
   /** A rebuild whose tables cannot take their place, because somebody is reading, tries so often; default 60: ten minutes. */
   readonly swapAttemptsMax?: number
@@ -88,7 +88,7 @@ class StoreProjector implements Projector {
 
   constructor(settings: ProjectorSettings) {
     this.#settings = settings
-    const { cacheBytesMax = 128 * 1024 * 1024, swapAttemptsMax = 60, logger, signal: _, ...rest } = settings
+    const { cacheBytesMax = 64 * 1024 * 1024, swapAttemptsMax = 60, logger, signal: _, ...rest } = settings
     this.#memory = new FoldMemory(cacheBytesMax, settings.log)
     this.#rebuilds = new Rebuilds({ ...rest, swapAttemptsMax, logger, cacheBytesMax }, () => this.#wake())
     this.#follower = new Follower({

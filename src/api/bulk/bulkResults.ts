@@ -5,6 +5,7 @@ import type { ApiContext } from '../context.ts'
 import { failureProblem, type Problem, problemStatus, problemText } from '../problem.ts'
 import { acceptedLine } from '../receiptText.ts'
 import { commandProblem } from '../submission.ts'
+import { type BulkPace, pauseMs } from './bulkPace.ts'
 import type { BulkShare } from './bulkShare.ts'
 import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line } from './lineSplitter.ts'
@@ -37,6 +38,7 @@ const path = '/v1/commands'
 export async function* bulkResults(
   context: ApiContext,
   share: BulkShare,
+  pace: BulkPace,
   upload: IncomingMessage,
   sender: BulkSender,
 ): AsyncGenerator<string, void, undefined> {
@@ -75,8 +77,10 @@ export async function* bulkResults(
     context.commands
       .submit(command, group)
       .then(async (result) => {
-        if (result.kind === 'accepted') settle(acceptedLine(result, context.tokens))
-        else if (result.kind === 'failed') settle(result)
+        if (result.kind === 'accepted') {
+          pace.appended(result.position)
+          settle(acceptedLine(result, context.tokens))
+        } else if (result.kind === 'failed') settle(result)
         else settle(problemLine(await commandProblem(context, command, result), line.number))
       })
       .catch(() => {
@@ -142,8 +146,10 @@ export async function* bulkResults(
         wake = resolve
       })
       let hungry = false
+      const isAhead = pace.isAhead()
       const isAllowed = sender.isAllowed()
-      while (places.length - first < share.commandsMax() && bytesInHand < limits.bulkBytesMax && state !== 'cut') {
+      const hasRoom = () => places.length - first < share.commandsMax() && bytesInHand < limits.bulkBytesMax
+      while (!isAhead && hasRoom() && state !== 'cut') {
         const line = splitter.next()
         hungry = line === null
         if (line === null) break
@@ -166,6 +172,7 @@ export async function* bulkResults(
       }
       const inHand = places.length > first
       if (!inHand && (state === 'cut' || (state === 'ended' && hungry))) return
+      if (isAhead) setTimeout(() => wake(), pauseMs)
       waitingFor = hungry ? 'bytes' : 'commands'
       if (hungry && state === 'arriving') upload.resume()
       await woken

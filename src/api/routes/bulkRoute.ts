@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { actorOf, isAllowed } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
+import { createBulkPace } from '../bulk/bulkPace.ts'
 import { bulkResults } from '../bulk/bulkResults.ts'
 import { createBulkShare } from '../bulk/bulkShare.ts'
 import { traceparentOf } from '../commandHeaders.ts'
@@ -18,6 +19,7 @@ const answerBufferBytes = 1024 * 1024
 
 export function bulkRoute(app: ApiServer, context: ApiContext): void {
   const share = createBulkShare(context.limits)
+  const pace = createBulkPace(context)
   app.post(
     '/v1/commands',
     {
@@ -45,7 +47,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
     },
     (request, reply) => {
       const { authorization } = request.headers
-      const results = bulkResults(context, share, request.raw, {
+      const results = bulkResults(context, share, pace, request.raw, {
         actor: actorOf(request),
         traceparent: traceparentOf(request.headers),
         isAllowed: () => isAllowed(context.access, authorization, 'service'),
