@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { Access } from './access/access.ts'
 import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
@@ -14,6 +13,7 @@ import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
 import type { ProjectionLogger } from './projections/readModel.ts'
+import { version } from './version.ts'
 
 /** A pino logger fits. */
 export type ServiceLogger = AccessLogger & ApiLogger & CommandLogger & EventLogLogger & ProjectionLogger
@@ -42,9 +42,6 @@ export interface ServiceOptions {
 export class FailedWritesError extends Error {
   override readonly name = 'FailedWritesError'
 }
-
-/** The version in package.json, which is beside `src` and `dist` alike. */
-export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
 /**
  * Builds every room and serves. When a step fails, what was started before it is stopped again, in reverse order, and the
