@@ -1,9 +1,8 @@
 #!/usr/bin/env node
-import { pino } from 'pino'
-import pinoPretty from 'pino-pretty'
+import type { Logger } from 'pino'
 import { type Config, ConfigError, environmentSchema, readConfig } from './config.ts'
-import { FailedWritesError, type Service, startService, version } from './service.ts'
-import { startupError } from './startupError.ts'
+import type { Service } from './service.ts'
+import { version } from './version.ts'
 
 const usage = `Waybill ${version}: tells where every JSON is.
 
@@ -44,7 +43,6 @@ async function main(): Promise<void> {
     throw error
   }
   for (const warning of config.warnings) complain(`Warning: ${warning}`)
-  const logger = createLogger(config)
 
   // Signals count from the beginning: one that comes during the start stops what was started so far.
   const stopAsked = new Promise<string>((resolve) => {
@@ -63,11 +61,15 @@ async function main(): Promise<void> {
     }
   })
 
+  // The rest is loaded once it is known that there is something to start.
+  const logger = await createLogger(config)
+  const { FailedWritesError, startService } = await import('./service.ts')
   let service: Service
   try {
     service = await startService({ config, logger, progress: (message) => say(message) })
   } catch (error) {
     if (error instanceof ConfigError) return giveUp(2, error.message)
+    const { startupError } = await import('./startupError.ts')
     const sentence = startupError(error, config)
     if (sentence === null) logger.fatal({ err: error }, 'the service could not start')
     return giveUp(1, sentence ?? 'Waybill could not start.')
@@ -100,9 +102,12 @@ function giveUp(code: number, message: string): void {
   setTimeout(() => process.exit(code), 1_000).unref()
 }
 
-function createLogger(config: Config): pino.Logger {
+async function createLogger(config: Config): Promise<Logger> {
+  const { pino } = await import('pino')
   const options = { level: config.logLevel, base: null }
-  return process.stdout.isTTY ? pino(options, pinoPretty()) : pino(options)
+  if (!process.stdout.isTTY) return pino(options)
+  const { default: pinoPretty } = await import('pino-pretty')
+  return pino(options, pinoPretty())
 }
 
 function startText({ url, storage, keysNeeded }: Service): string {

@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { Access } from './access/access.ts'
 import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
@@ -15,6 +14,7 @@ import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
 import type { ProjectionLogger } from './projections/readModel.ts'
 import { migrateSnapshots, openSnapshots } from './snapshots/postgresSnapshots.ts'
+import { version } from './version.ts'
 
 /** A pino logger fits. */
 export type ServiceLogger = AccessLogger & ApiLogger & CommandLogger & EventLogLogger & ProjectionLogger
@@ -43,9 +43,6 @@ export interface ServiceOptions {
 export class FailedWritesError extends Error {
   override readonly name = 'FailedWritesError'
 }
-
-/** The version in package.json, which is beside `src` and `dist` alike. */
-export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
 /**
  * Builds every room and serves. When a step fails, what was started before it is stopped again, in reverse order, and the

@@ -1,4 +1,4 @@
-import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit'
+import type { FastifyRateLimitStore } from '@fastify/rate-limit'
 import type { ApiServer } from './apiServer.ts'
 import { ProblemError } from './problem.ts'
 
@@ -9,7 +9,7 @@ const windowMs = 1_000
  * guard: it must know the caller. A bulk request counts once: what it carries is held back by back-pressure.
  */
 export async function limitRate(app: ApiServer, requestsPerSMax: number): Promise<void> {
-  await app.register(rateLimit, {
+  await app.register(import('@fastify/rate-limit'), {
     max: requestsPerSMax,
     timeWindow: windowMs,
     store: SecondCounts,

@@ -7,7 +7,7 @@ import { boundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
-import { registerDocument, serveDocument } from './document.ts'
+import { documentedRoutes, serveDocument } from './document.ts'
 import { type ApiLimits, defaultApiLimits } from './limits.ts'
 import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
 import { Live } from './live/live.ts'
@@ -58,6 +58,10 @@ const replaced: Problem = {
 
 const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE'])
 
+function noOtherCompiler(): never {
+  throw new Error('Schemas are compiled by validation.ts alone')
+}
+
 /** Larger than any id or name: what is too long is then refused by its own rule, with a reason. */
 const paramLengthMax = 16_384
 
@@ -103,6 +107,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    // In place of Fastify's own, which would be loaded for nothing.
+    schemaController: { compilersFactory: { buildValidator: noOtherCompiler, buildSerializer: noOtherCompiler } },
   }).withTypeProvider<ZodInput>()
   app.server.maxConnections = limits.connectionsMax
   app.server.on('checkExpectation', answerExpectation)
@@ -164,7 +170,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     })
   }
 
-  await registerDocument(app, options.version)
+  const documented = documentedRoutes(app)
   await app.register(async (scope) => {
     const routes: ApiServer = scope.withTypeProvider<ZodInput>()
     routes.addContentTypeParser('application/json', (request, _payload, done) => {
@@ -203,7 +209,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     })
     bulkRoute(routes, context)
   })
-  await app.register(async (scope) => serveDocument(scope.withTypeProvider<ZodInput>()))
+  serveDocument(app, documented, options.version)
 
   const clock = setInterval(() => bodies.expire(), 1_000)
   clock.unref()

@@ -127,7 +127,19 @@ test('/docs shows it, from this server alone', async () => {
   }
 })
 
+test('what is no part of the page is a problem like any other', async () => {
+  for (const url of ['/docs/static/nothing.js', '/docs/static/..%2f..%2fpackage.json', '/docs/nothing']) {
+    const answer = await api.send('GET', url)
+    expect([answer.status, answer.body.code], url).toEqual([404, 'not_found'])
+    expect(answer.headers['content-type']).toContain('application/problem+json')
+  }
+  expect((await api.send('POST', '/docs')).headers.allow).toBe('GET, HEAD')
+  const { etag } = (await api.send('GET', '/docs/static/swagger-ui.css')).headers
+  const again = await api.send('GET', '/docs/static/swagger-ui.css', undefined, { 'if-none-match': String(etag) })
+  expect([again.status, again.text]).toEqual([304, ''])
+})
+
 test('the version in the document is that of the package, where the service builds it', async () => {
-  const { version } = await import('../../src/service.ts')
+  const { version } = await import('../../src/version.ts')
   expect(version).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version)
 })

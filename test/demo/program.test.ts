@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { type Service, startService } from '../../src/service.ts'
-import { buildService } from '../e2e/serviceProcess.ts'
+import { type BuiltService, builtService } from '../nodes/support/builtService.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const quiet = () => undefined
@@ -14,12 +14,12 @@ const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: qu
 
 // A program that starts, works and proves takes a while on a machine with much else to do.
 describe('the demo program', { timeout: 60_000 }, () => {
-  let build: ReturnType<typeof buildService>
+  let build: BuiltService
   let database: TestDatabase
   let service: Service
 
   beforeAll(async () => {
-    build = buildService()
+    build = await builtService()
     database = await createTestDatabase()
     service = await startService({
       config: readConfig({ DATABASE_URL: database.connectionString, WAYBILL_PORT: '0' }),
@@ -30,7 +30,6 @@ describe('the demo program', { timeout: 60_000 }, () => {
   afterAll(async () => {
     await service.stop()
     await database.drop()
-    build.remove()
   })
 
   const run = async (args: readonly string[], environment: Readonly<Record<string, string>> = {}) => {

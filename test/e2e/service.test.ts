@@ -5,20 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { builtService } from '../nodes/support/builtService.ts'
 import { until } from '../nodes/support/until.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { type BuiltService, buildService, type ServiceProcess, startService } from './serviceProcess.ts'
+import { type ServiceProcess, startService } from './serviceProcess.ts'
 
-let service: BuiltService
 let program: string
 let folder: string
-beforeAll(() => {
-  service = buildService()
-  program = service.program
+beforeAll(async () => {
+  program = (await builtService()).program
   folder = mkdtempSync(join(tmpdir(), 'waybill-data-'))
 })
 afterAll(() => {
-  service.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 

@@ -1,38 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-
-export interface BuiltService {
-  /** What `node` is given. */
-  readonly program: string
-  remove(): void
-}
-
-/** The service as `npm run build` makes it, in a folder of its own: `dist` may be in use by other tests. */
-export function buildService(): BuiltService {
-  const folder = mkdtempSync(join(tmpdir(), 'waybill-service-'))
-  const dist = join(folder, 'dist')
-  const compiled = spawnSync(
-    process.execPath,
-    [join(root, 'node_modules/typescript/bin/tsc')].concat(
-      ['-p', join(root, 'tsconfig.build.json'), '--outDir', dist, '--incremental', 'false'],
-      ['--tsBuildInfoFile', 'null', '--declaration', 'false', '--sourceMap', 'false'],
-    ),
-    { encoding: 'utf8' },
-  )
-  if (compiled.status !== 0) throw new Error(`The build failed: ${compiled.stdout}${compiled.stderr}`)
-  cpSync(join(root, 'src'), dist, {
-    recursive: true,
-    filter: (source) => !/\.[a-z]+$/.test(source) || source.endsWith('.sql'),
-  })
-  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction')
-  return { program: join(dist, 'main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
-}
+import { type ChildProcess, spawn } from 'node:child_process'
 
 export interface ServiceProcess {
   readonly child: ChildProcess
