@@ -8,7 +8,7 @@ export default defineConfig({
     pool: 'forks',
     // A worker for each file would spend a third of the run on loading the same modules again.
     isolate: false,
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     passWithNoTests: false,

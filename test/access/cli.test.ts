@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../api/apiHarness.ts'
 import { startService } from '../e2e/serviceProcess.ts'
 import { builtService } from '../nodes/support/builtService.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type Ran, type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 
 let program: string
@@ -20,7 +20,7 @@ beforeAll(async () => {
   program = (await builtService()).program
   command = waybillCommand(program)
   folder = mkdtempSync(join(tmpdir(), 'waybill-keys-'))
-  database = await createTestDatabase()
+  database = await createMigratedDatabase()
 }, 120_000)
 afterAll(async () => {
   command.end()
@@ -103,7 +103,7 @@ test('keys are made, listed and revoked at a running service, and are in force o
 }, 120_000)
 
 test('a service that others can reach starts with a key only, or when told to do without', async () => {
-  const own = await createTestDatabase()
+  const own = await createMigratedDatabase()
   try {
     const reachable = { WAYBILL_HOST: '0.0.0.0', DATABASE_URL: own.connectionString }
     const refused = serve(reachable)

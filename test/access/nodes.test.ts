@@ -8,16 +8,15 @@ import {
   KeysUnavailableError,
   type Role,
 } from '../../src/access/access.ts'
-import { type AccessSettings, migrateAccess, openAccess } from '../../src/access/openAccess.ts'
+import { type AccessSettings, openAccess } from '../../src/access/openAccess.ts'
 import { eventually } from '../api/apiHarness.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { createMigratedDatabase } from '../support/database.ts'
 
 let connectionString: string
 beforeEach(async () => {
-  const database = await createTestDatabase()
+  const database = await createMigratedDatabase()
   onTestFinished(() => database.drop({ allowOpen: true }))
   connectionString = database.connectionString
-  await migrateAccess(connectionString)
 })
 
 async function open(settings: Partial<AccessSettings> = {}): Promise<Access> {

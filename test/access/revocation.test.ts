@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { openStream, type Reader } from '../live/liveHarness.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 
 const quiet = () => undefined
 const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet }
@@ -19,7 +19,7 @@ const readers: Reader[] = []
 const uploads: ClientRequest[] = []
 
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await createMigratedDatabase()
   const environment = { DATABASE_URL: database.connectionString, WAYBILL_PORT: '0', WAYBILL_OPERATOR_KEY: operatorKey }
   for (let n = 0; n < 2; n += 1) nodes.push(await startService({ config: readConfig(environment), logger }))
 })

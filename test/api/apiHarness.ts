@@ -3,7 +3,7 @@ import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Access } from '../../src/access/access.ts'
-import { migrateAccess, openAccess } from '../../src/access/openAccess.ts'
+import { openAccess } from '../../src/access/openAccess.ts'
 import type { ApiServer } from '../../src/api/apiServer.ts'
 import { resultLine } from '../../src/api/contract/commands.ts'
 import { problem } from '../../src/api/contract/problem.ts'
@@ -15,8 +15,8 @@ import type { CommandService } from '../../src/commands/commandService.ts'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
-import { createProjections, migrateReadModel, type Projections } from '../../src/projections/projections.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { createProjections, type Projections } from '../../src/projections/projections.ts'
+import { createMigratedDatabase } from '../support/database.ts'
 
 export interface ApiHarness {
   readonly app: ApiServer
@@ -63,10 +63,8 @@ export interface HarnessOptions {
 
 /** The real rooms: memory log, command service, read model and projector on a database of their own. */
 export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness> {
-  const database = await createTestDatabase()
+  const database = await createMigratedDatabase()
   const { connectionString } = database
-  await migrateReadModel(connectionString)
-  await migrateAccess(connectionString)
   const access = await openAccess({ connectionString, anonymousAllowed: true })
   const memory = createMemoryEventLog()
   const log = options.wrapLog?.(memory) ?? memory

@@ -1,10 +1,9 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
-import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
 import { verifyStream } from '../../src/operation/verifyStream.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, linear, open, report, until } from './node.ts'
 
@@ -12,8 +11,7 @@ let database: TestDatabase
 let logs: readonly [EventLog, EventLog]
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  await migrateEventLog(database.connectionString)
+  database = await createMigratedDatabase()
   const { connectionString } = database
   logs = [await openPostgresEventLog({ connectionString }), await openPostgresEventLog({ connectionString })]
 })

@@ -1,12 +1,10 @@
 import pg from 'pg'
-import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { createMigratedDatabase } from '../support/database.ts'
 import { describeEventLogContract } from './eventLogContract.ts'
 
 describeEventLogContract('PostgreSQL', async () => {
-  const database = await createTestDatabase()
-  await migrateEventLog(database.connectionString)
+  const database = await createMigratedDatabase()
   return {
     open: () => openPostgresEventLog({ connectionString: database.connectionString }),
     disturb: (signal) => disturb(database.connectionString, signal),

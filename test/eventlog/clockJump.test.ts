@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openPostgresEventLog, type PostgresLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
-import { createProjections, migrateReadModel } from '../../src/projections/projections.ts'
+import { createProjections } from '../../src/projections/projections.ts'
 import { createFaultyNetwork, type FaultyNetwork } from './faultyNetwork.ts'
 import { createLogDatabase, type LogDatabase, newStream, until } from './logDatabase.ts'
 
@@ -59,7 +59,6 @@ describe('a clock that is set by an hour', () => {
   })
 
   it('back, does not stop the projection', async () => {
-    await migrateReadModel(database.connectionString)
     const { connectionString } = database
     const projections = createProjections({ connectionString, role: 'waybill_service', log })
     projections.projector.start()

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import type { AppendRequest, EventToAppend } from '../../src/eventlog/eventLog.ts'
-import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 
 export interface LogDatabase extends TestDatabase {
   /** A session of the database's owner. */
@@ -20,8 +19,7 @@ export interface HeldHead {
 
 /** A database with an empty log in it. */
 export async function createLogDatabase(): Promise<LogDatabase> {
-  const database = await createTestDatabase()
-  await migrateEventLog(database.connectionString)
+  const database = await createMigratedDatabase()
   const owner = new pg.Client({ connectionString: database.connectionString })
   owner.on('error', () => undefined)
   await owner.connect()

@@ -1,17 +1,28 @@
+import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { migrateEventLog } from '../../src/eventlog/postgres/migrateEventLog.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
-import { createLogDatabase, type LogDatabase, newEvent, newStream } from './logDatabase.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { newEvent, newStream } from './logDatabase.ts'
 
-let database: LogDatabase
+let database: TestDatabase
+let owner: pg.Client
 
+// Migrated here: whatever else wrote to the head before would be counted.
 beforeAll(async () => {
-  database = await createLogDatabase()
+  database = await createTestDatabase()
+  await migrateEventLog(database.connectionString)
+  owner = new pg.Client({ connectionString: database.connectionString })
+  await owner.connect()
 })
-afterAll(() => database.drop())
+afterAll(async () => {
+  await owner.end()
+  await database.drop()
+})
 
 async function statistics(): Promise<Record<string, { scans: number; updates: number; hotUpdates: number }>> {
-  await database.owner.query('SELECT pg_stat_clear_snapshot()')
-  const { rows } = await database.owner.query(
+  await owner.query('SELECT pg_stat_clear_snapshot()')
+  const { rows } = await owner.query(
     `SELECT relname, seq_scan::int AS scans, n_tup_upd::int AS updates, n_tup_hot_upd::int AS "hotUpdates"
      FROM pg_stat_user_tables WHERE schemaname = 'waybill_log'`,
   )
@@ -23,7 +34,7 @@ it('appends and reads never scan the log, and the head is updated in place', asy
   const before = await statistics()
   const log = await openPostgresEventLog({ connectionString: database.connectionString })
   await log.append([newStream(), newStream()])
-  await database.owner.query('ANALYZE waybill_log.events, waybill_log.streams')
+  await owner.query('ANALYZE waybill_log.events, waybill_log.streams')
   const batch = Array.from({ length: 500 }, () => newStream())
   await log.append(batch)
   for (let revision = 0n; revision < 8n; revision += 1n) {

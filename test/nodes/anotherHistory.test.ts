@@ -4,7 +4,7 @@ import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { dumpRows } from '../../scripts/sqlDump.mjs'
 import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import { copyDatabase, dropDatabase, replaceDatabase } from './support/databaseCopy.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
@@ -23,7 +23,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
     service = await builtService()
   })
   beforeEach(async () => {
-    database = await createTestDatabase()
+    database = await createMigratedDatabase()
     copy = `${database.name}_copy`
   })
 

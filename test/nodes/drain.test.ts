@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { receiptOf } from './support/racingClients.ts'
@@ -37,7 +37,7 @@ describe('a node that is told to stop while clients report over connections they
     service = await builtService()
   })
   beforeEach(async () => {
-    database = await createTestDatabase()
+    database = await createMigratedDatabase()
     node = await startedForTest(service, { DATABASE_URL: database.connectionString }).start().ready()
   })
   afterEach(async () => {

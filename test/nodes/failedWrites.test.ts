@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { startedForTest } from './support/startedForTest.ts'
@@ -14,7 +14,7 @@ describe('a node whose writes fail', { timeout: 60_000 }, () => {
     service = await builtService()
   })
   beforeEach(async () => {
-    database = await createTestDatabase()
+    database = await createMigratedDatabase()
   })
   afterEach(() => database.drop({ allowOpen: true }))
 

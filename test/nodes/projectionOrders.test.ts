@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
@@ -22,7 +22,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => waybill.end())
 beforeEach(async () => {
-  database = await createTestDatabase()
+  database = await createMigratedDatabase()
   onTestFinished(() => database.drop({ allowOpen: true }))
 })
 

@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { builtService } from './support/builtService.ts'
 import { CheckpointAudit, expectOneWriterAtATime } from './support/checkpointAudit.ts'
 import { type NodeProcess, type NodeStarter, nodeStarter } from './support/nodeProcess.ts'
@@ -51,7 +51,7 @@ describe('several nodes on one database', { timeout: 120_000 }, () => {
   let audit: CheckpointAudit
 
   beforeAll(async () => {
-    database = await createTestDatabase()
+    database = await createMigratedDatabase()
     starter = nodeStarter(await builtService(), { DATABASE_URL: database.connectionString })
     for (let n = 0; n < 3; n += 1) starter.start()
     await Promise.all(starter.nodes.map((node) => node.ready()))

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import { CheckpointAudit } from './support/checkpointAudit.ts'
 import type { NodeProcess, NodeStarter } from './support/nodeProcess.ts'
@@ -26,7 +26,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
     service = await builtService()
   })
   beforeEach(async () => {
-    database = await createTestDatabase()
+    database = await createMigratedDatabase()
     onTestFinished(() => database.drop({ allowOpen: true }))
     admin = new pg.Client({ connectionString: database.connectionString })
     admin.on('error', () => undefined)

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createFaultyNetwork } from '../eventlog/faultyNetwork.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { createMigratedDatabase } from '../support/database.ts'
 import { type BuiltService, builtService } from './support/builtService.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { until } from './support/until.ts'
@@ -15,7 +15,7 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
   })
 
   it('reads on from its memory, says how far that goes, and promises no more than it has', async () => {
-    const database = await createTestDatabase()
+    const database = await createMigratedDatabase()
     onTestFinished(() => database.drop({ allowOpen: true }))
     const network = await createFaultyNetwork(database.connectionString)
     onTestFinished(() => network.close())

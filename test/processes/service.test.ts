@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { eventually } from '../projections/support/eventually.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
 let service: Service
@@ -15,7 +15,7 @@ const logger = {
 }
 
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await createMigratedDatabase()
   service = await startService({
     config: readConfig({
       DATABASE_URL: database.connectionString,

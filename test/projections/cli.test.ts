@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Progress, progressText } from '../../src/cli/progress.ts'
 import { type ServiceProcess, startService } from '../e2e/serviceProcess.ts'
 import { builtService } from '../nodes/support/builtService.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type Ran, type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 
 let command: WaybillCommand
@@ -14,7 +14,7 @@ let url: string
 beforeAll(async () => {
   const { program } = await builtService()
   command = waybillCommand(program)
-  database = await createTestDatabase()
+  database = await createMigratedDatabase()
   service = startService(program, { DATABASE_URL: database.connectionString })
   url = await service.url
 }, 120_000)

@@ -2,18 +2,17 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { clientConfig } from '../../src/postgres/connection.ts'
-import { migrateSnapshots, openSnapshots } from '../../src/snapshots/postgresSnapshots.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { openSnapshots } from '../../src/snapshots/postgresSnapshots.ts'
+import { createMigratedDatabase } from '../support/database.ts'
 
 const logId = randomUUID()
 let connectionString: string
 let owner: pg.Client
 
 beforeEach(async () => {
-  const database = await createTestDatabase()
+  const database = await createMigratedDatabase()
   onTestFinished(() => database.drop({ allowOpen: true }))
   connectionString = database.connectionString
-  await migrateSnapshots(connectionString)
   owner = new pg.Client(clientConfig({ connectionString }))
   await owner.connect()
   onTestFinished(() => owner.end())

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { inject } from 'vitest'
-// For the types of what it provides.
+// Also for the types of what it provides.
+import { migratedTemplate } from './migratedTemplate.ts'
 import './postgresServer.ts'
 
 export interface TestDatabase {
@@ -20,9 +21,22 @@ export interface TestDatabase {
 const CLOSING_TIMEOUT_MS = 1_000
 
 /** An empty database on the run's server. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export function createTestDatabase(): Promise<TestDatabase> {
+  return createDatabase('template1')
+}
+
+/** A database with the schemas of all rooms, as a service leaves it after its first start, and an empty log of its own. */
+export async function createMigratedDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase(migratedTemplate)
+  await connected(database.connectionString, (client) =>
+    client.query('UPDATE waybill_log.log_head SET log_id = gen_random_uuid()'),
+  )
+  return database
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
-  await asAdministrator((client) => client.query(`CREATE DATABASE ${name} STRATEGY wal_log`))
+  await asAdministrator((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY wal_log`))
   const url = new URL(inject('postgresConnectionString'))
   url.pathname = `/${name}`
   return {
@@ -50,8 +64,12 @@ async function findOpen(client: pg.Client, database: string): Promise<string[]> 
   }
 }
 
-async function asAdministrator(work: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client({ connectionString: inject('postgresConnectionString') })
+function asAdministrator(work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  return connected(inject('postgresConnectionString'), work)
+}
+
+async function connected(connectionString: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client({ connectionString })
   client.on('error', () => undefined)
   await client.connect()
   try {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
+import { makeMigratedTemplate } from './migratedTemplate.ts'
 import { makeRunFolder, removeRunFolder } from './runFolder.ts'
 
 declare module 'vitest' {
@@ -26,8 +27,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await mkdir(scratch, { mode: 0o711 })
   const server = await startEmbeddedPostgres({
     dataDir: join(folder, 'server'),
-    settings: { max_connections: '200', min_wal_size: '80MB' },
+    settings: { max_connections: '300', min_wal_size: '80MB' },
   })
+  await makeMigratedTemplate(server.connectionString)
   project.provide('postgresConnectionString', server.connectionString)
   project.provide('scratchDirectory', scratch)
   return async () => {

@@ -5,7 +5,7 @@ import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { openEventStoreLog } from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'
 import { type Service, startService } from '../../../src/service.ts'
 import { linear } from '../../projections/support/pipelines.ts'
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../logDatabase.ts'
 import { type StandIn, startStandIn } from './standIn.ts'
 import { quick } from './support.ts'
@@ -31,7 +31,7 @@ describe('the service with its log in EventStoreDB', () => {
 
   beforeAll(async () => {
     standIn = await startStandIn()
-    database = await createTestDatabase()
+    database = await createMigratedDatabase()
     service = await start()
   })
   afterAll(async () => {
@@ -142,7 +142,7 @@ describe('the service with its log in EventStoreDB', () => {
 describe('a service that was without EventStoreDB before', () => {
   it('does not start on an empty log there', async () => {
     const standIn = await startStandIn()
-    const database = await createTestDatabase()
+    const database = await createMigratedDatabase()
     const environment = { DATABASE_URL: database.connectionString, WAYBILL_PORT: '0' }
     const before = await startService({ config: readConfig(environment), logger })
     const body = '{"service":"s","status":"new","pipeline":"any"}'

@@ -1,8 +1,7 @@
 import pg from 'pg'
 import { clientConfig } from '../../../src/postgres/connection.ts'
 import { SERVICE_ROLE } from '../../../src/postgres/serviceRole.ts'
-import { migrateReadModel } from '../../../src/projections/projections.ts'
-import { createTestDatabase } from '../../support/database.ts'
+import { createMigratedDatabase } from '../../support/database.ts'
 import { eventually } from './eventually.ts'
 
 export interface ReadModelDatabase {
@@ -19,8 +18,7 @@ export interface ReadModelDatabase {
 }
 
 export async function createReadModelDatabase(): Promise<ReadModelDatabase> {
-  const database = await createTestDatabase()
-  await migrateReadModel(database.connectionString)
+  const database = await createMigratedDatabase()
   const connect = async (): Promise<pg.Client> => {
     const client = new pg.Client(clientConfig({ connectionString: database.connectionString }))
     client.on('error', () => undefined)

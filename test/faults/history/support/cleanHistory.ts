@@ -5,7 +5,7 @@ import { createRandom } from '../../../../src/demo/random.ts'
 import { type Service, startService } from '../../../../src/service.ts'
 import { until } from '../../../nodes/support/until.ts'
 import { WaybillHttp } from '../../../nodes/support/waybillHttp.ts'
-import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
+import { createMigratedDatabase, type TestDatabase } from '../../../support/database.ts'
 import { defineKinds, newWorld, runClient } from '../../workload.ts'
 import type { Call } from '../call.ts'
 import { type ReadModelRows, readReadModel } from '../readModelRows.ts'
@@ -34,7 +34,7 @@ export interface HistoryOptions {
 
 /** Two nodes on a database of their own, stopped again when this returns; the database stays. */
 export async function recordCleanHistory(options: HistoryOptions): Promise<CleanHistory> {
-  const database = await createTestDatabase()
+  const database = await createMigratedDatabase()
   const { connectionString } = database
   const nodes: Service[] = []
   try {
