@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
+import { accessHeader } from './access.mjs'
 
 /** @returns {'wrk' | 'autocannon'} */
 export function chooseLoader() {
@@ -70,11 +71,6 @@ async function loadWithAutocannon({ port, connections, seconds, operations, keyP
     p99Ms: result.latency.p99,
     errors: result.non2xx + result.errors + result.timeouts,
   }
-}
-
-/** @param {string | null} apiKey */
-export function accessHeader(apiKey) {
-  return apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }
 }
 
 function run(command, args) {

@@ -1,0 +1,19 @@
+// Medians, and between what they lie.
+export function median(values) {
+  const sorted = [...values].sort((left, right) => left - right)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** @returns {{ value: number, min: number, max: number }} `value`: the median */
+export function spread(values) {
+  return { value: median(values), min: Math.min(...values), max: Math.max(...values) }
+}
+
+/**
+ * Ratios taken within each round, where the two stood next to each other in time, and only then the median: the machine's
+ * drift over minutes cancels out.
+ */
+export function ratios(values, bases) {
+  return spread(values.map((value, round) => value / bases[round]))
+}
