@@ -46,7 +46,7 @@ export async function createBench(options) {
         result = { error: null, ...(await figure.run({ ...bench, sizes, say })) }
       } catch (error) {
         process.stderr.write(`${error.stack ?? error}\n`)
-        result = { error: error.message, values: {} }
+        result = { values: {}, ...error.result, error: error.message }
       }
       if (server !== null) await dropDatabases(server)
       const tookS = (performance.now() - startedMs) / 1_000

@@ -3,7 +3,9 @@ import { hot } from './hot.mjs'
 import { long } from './long.mjs'
 import { openLoop } from './openLoop.mjs'
 import { port } from './port.mjs'
+import { reads } from './reads.mjs'
 import { reports } from './reports.mjs'
+import { size } from './size.mjs'
 
-/** In the order in which they are run. */
-export const figures = [reports, hot, port, bulk, openLoop, long]
+/** In the order in which they are run: `size` fills what `reads` then finds. */
+export const figures = [reports, hot, port, bulk, openLoop, long, size, reads]

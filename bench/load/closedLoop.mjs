@@ -1,5 +1,7 @@
-// One load on one party: wrk when it is installed, else autocannon. Both send the same requests.
+// Closed loads on one party, each connection sending its next request once the last was answered: wrk when it is installed,
+// else autocannon. Both send the same requests.
 import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
 import { accessHeader } from './access.mjs'
@@ -12,24 +14,59 @@ export function chooseLoader() {
 /**
  * Sends reports for `seconds` and settles with what was answered. Throws when any answer was an error.
  * @param {{ loader: string, port: number, connections: number, seconds: number, operations: number, keyPrefix: string,
- *   bodiesFile: string, bodies: string[], apiKey: string | null }} options
+ *   first?: number, stride?: number, bodiesFile: string, bodies: string[], apiKey: string | null }} options the n-th
+ *   report is on operation `first + n * stride`, modulo `operations`
  * @returns {Promise<{ requests: number, perSecond: number, p50Ms: number, p99Ms: number }>}
  */
-export async function load(options) {
-  const result = options.loader === 'wrk' ? await loadWithWrk(options) : await loadWithAutocannon(options)
+export function load({ first = 0, stride = 1, ...options }) {
+  const { operations, keyPrefix, bodiesFile, bodies, apiKey } = options
+  const wrk = ['reports.lua', bodiesFile, hostOf(options), `${operations}`, keyPrefix, `${first}`, `${stride}`]
+  let sent = 0
+  const setupRequest = (request) => {
+    sent += 1
+    return {
+      ...request,
+      path: `/v1/operations/bench-${(first + sent * stride) % operations}/reports`,
+      headers: {
+        ...accessHeader(apiKey),
+        'content-type': 'application/json',
+        'idempotency-key': `${keyPrefix}-${sent}`,
+      },
+      body: bodies[sent % bodies.length],
+    }
+  }
+  return loadWith(options, wrk, { method: 'POST', setupRequest })
+}
+
+/** The same with reads: GETs of the paths in `pathsFile`, a line each, round and round. */
+export function loadReads(options) {
+  const { pathsFile, apiKey } = options
+  let paths = null
+  let sent = 0
+  const setupRequest = (request) => {
+    paths ??= readFileSync(pathsFile, 'utf8').split('\n')
+    sent += 1
+    return { ...request, path: paths[sent % paths.length], headers: accessHeader(apiKey) }
+  }
+  return loadWith(options, ['reads.lua', pathsFile, hostOf(options)], { method: 'GET', setupRequest })
+}
+
+async function loadWith(options, wrk, request) {
+  const result = options.loader === 'wrk' ? await runWrk(options, wrk) : await runAutocannon(options, request)
   if (result.errors > 0) throw new Error(`${result.errors} requests were not answered with 2xx`)
   if (result.requests === 0) throw new Error('not one request was answered')
   return result
 }
 
-async function loadWithWrk({ port, connections, seconds, operations, keyPrefix, bodiesFile, apiKey }) {
-  const script = fileURLToPath(new URL('reports.lua', import.meta.url))
-  const host = `127.0.0.1:${port}`
-  const flags = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '10s', '--latency', '-s', script]
-  const output = await run('wrk', [
-    ...[...flags, `http://${host}`, '--', bodiesFile, host, `${operations}`, keyPrefix],
-    ...(apiKey === null ? [] : [apiKey]),
-  ])
+function hostOf({ port }) {
+  return `127.0.0.1:${port}`
+}
+
+async function runWrk({ port, connections, seconds, apiKey }, [script, ...args]) {
+  const file = fileURLToPath(new URL(script, import.meta.url))
+  const flags = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '10s', '--latency', '-s', file]
+  const access = apiKey === null ? [] : [apiKey]
+  const output = await run('wrk', [...flags, `http://${hostOf({ port })}`, '--', ...args, ...access])
   const line = /^RESULT (.*)$/m.exec(output)
   if (line === null) throw new Error(`wrk said: ${output}`)
   const { requests, durationUs, p50Us, p99Us, status, connect, read, write, timeout } = JSON.parse(line[1])
@@ -42,28 +79,9 @@ async function loadWithWrk({ port, connections, seconds, operations, keyPrefix, 
   }
 }
 
-async function loadWithAutocannon({ port, connections, seconds, operations, keyPrefix, bodies, apiKey }) {
-  let sent = 0
-  const access = accessHeader(apiKey)
-  const result = await autocannon({
-    url: `http://127.0.0.1:${port}`,
-    connections,
-    duration: seconds,
-    requests: [
-      {
-        method: 'POST',
-        setupRequest: (request) => {
-          sent += 1
-          return {
-            ...request,
-            path: `/v1/operations/bench-${sent % operations}/reports`,
-            headers: { ...access, 'content-type': 'application/json', 'idempotency-key': `${keyPrefix}-${sent}` },
-            body: bodies[sent % bodies.length],
-          }
-        },
-      },
-    ],
-  })
+async function runAutocannon({ port, connections, seconds }, request) {
+  const url = `http://${hostOf({ port })}`
+  const result = await autocannon({ url, connections, duration: seconds, requests: [request] })
   return {
     requests: result.requests.total,
     perSecond: result.requests.total / result.duration,

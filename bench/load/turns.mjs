@@ -7,7 +7,7 @@ let turnsTaken = 0
 
 /**
  * @param {{ parties: object[], server: object, rounds: number, seconds: number, warmupSeconds: number, connections: number,
- *   operations: number, bench: object }} options
+ *   operations: number, bench: object }} options a party may have `operations` of its own, and a `stride`
  * @returns turns in the order they were taken
  */
 export async function takeTurns({ parties, rounds, ...options }) {
@@ -24,17 +24,21 @@ export async function takeTurns({ parties, rounds, ...options }) {
   return turns
 }
 
+/** Each load begins elsewhere, so that no turn finds warm what the one before has warmed. */
+const firstOf = () => Math.floor(Math.random() * 1e9)
+
 /** Warm-up, which does not count; the measured part; then the time it takes until all is in the read model as well. */
-async function takeTurn(party, { server, connections, seconds, warmupSeconds, operations, bench }) {
+async function takeTurn(party, { server, connections, seconds, warmupSeconds, bench, ...options }) {
   turnsTaken += 1
+  const { operations = options.operations, stride = 1 } = party
   const keyPrefix = `${party.name}-${turnsTaken}`
   const { loader, bodies, bodiesFile } = bench
-  const base = { loader, bodies, bodiesFile, port: party.port, connections, operations, apiKey: party.apiKey }
-  await load({ ...base, seconds: warmupSeconds, keyPrefix: `${keyPrefix}-warm` })
+  const base = { loader, bodies, bodiesFile, port: party.port, connections, operations, stride, apiKey: party.apiKey }
+  await load({ ...base, first: firstOf(), seconds: warmupSeconds, keyPrefix: `${keyPrefix}-warm` })
   await party.settle()
   const before = { node: await processorUs(party.pid), postgres: await processorUsOfTree(server.pid) }
   const mark = await party.mark()
-  const result = await load({ ...base, seconds, keyPrefix })
+  const result = await load({ ...base, first: firstOf(), seconds, keyPrefix })
   const acknowledgedMs = performance.now()
   await party.settle()
   const behindMs = performance.now() - acknowledgedMs

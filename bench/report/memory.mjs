@@ -4,14 +4,18 @@ import { readFile } from 'node:fs/promises'
 const intervalMs = 100
 const pageBytes = 4_096
 
-/** Where there is no /proc nothing is sampled, and `takeMaxMb` gives null. */
+/** 0 where there is no /proc, or no such process. */
+export async function residentBytes(pid) {
+  const text = await readFile(`/proc/${pid}/statm`, 'latin1').catch(() => '')
+  return Number(text.split(' ')[1] ?? 0) * pageBytes
+}
+
 export function createMemoryWatch() {
   const pids = new Set()
   let maxBytes = 0
 
   const sample = async (pid) => {
-    const text = await readFile(`/proc/${pid}/statm`, 'latin1').catch(() => null)
-    if (text !== null) maxBytes = Math.max(maxBytes, Number(text.split(' ')[1]) * pageBytes)
+    maxBytes = Math.max(maxBytes, await residentBytes(pid))
   }
   const timer = setInterval(() => {
     for (const pid of pids) void sample(pid)
@@ -21,7 +25,7 @@ export function createMemoryWatch() {
   return {
     watch: (pid) => pids.add(pid),
     unwatch: (pid) => pids.delete(pid),
-    /** The most MB (1,000,000 bytes) any of them had since the last call. */
+    /** The most MB (1,000,000 bytes) any of them had since the last call; null when there was none. */
     takeMaxMb() {
       const mb = maxBytes === 0 ? null : maxBytes / 1e6
       maxBytes = 0

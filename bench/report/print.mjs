@@ -5,6 +5,7 @@ export function printFigure(result) {
   process.stdout.write(`\n== ${result.figure}: ${result.title} (${Math.round(result.tookS)} s; ${result.alone})\n`)
   for (const rows of result.tables ?? []) process.stdout.write(`${table(rows)}\n`)
   process.stdout.write(table(result.lines.map((line) => rowOf(line))))
+  if (result.error !== null) process.stdout.write(`BROKE: ${result.error}\n`)
   for (const note of result.notes ?? []) process.stdout.write(`${note}\n`)
 }
 

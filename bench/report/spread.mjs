@@ -17,3 +17,9 @@ export function spread(values) {
 export function ratios(values, bases) {
   return spread(values.map((value, round) => value / bases[round]))
 }
+
+/** @param {number} share 0 to 1: the least value that so large a share does not exceed */
+export function percentile(values, share) {
+  const sorted = [...values].sort((left, right) => left - right)
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
+}

@@ -10,13 +10,18 @@ export const memoryTarget = {
   aim: 250,
 }
 
-/** @returns {'aim' | 'reached' | 'missed' | 'not run' | '-'} '-': there is no target */
+/** @returns {'aim' | 'reached' | 'missed' | 'not run' | '-'} '-': there is no target, the value is for comparison */
 export function verdictOn({ less = false, reach, aim }, value) {
   if (value === undefined || value === null) return 'not run'
   if (reach === undefined) return '-'
   const met = (target) => (less ? value <= target : value >= target)
   if (met(aim)) return 'aim'
   return met(reach) ? 'reached' : 'missed'
+}
+
+function reasonOf(id, { error, notRun }) {
+  if (error !== null) return 'it broke'
+  return notRun?.[id] ?? 'not asked for'
 }
 
 /**
@@ -28,7 +33,7 @@ export function judge(figure, result) {
     ...target,
     ...measured,
     verdict: verdictOn(target, measured?.value),
-    ...(measured === undefined ? { reason: result.error ?? result.notRun?.[target.id] ?? 'not measured' } : {}),
+    ...(measured === undefined ? { reason: reasonOf(target.id, result) } : {}),
   })
   const lines = figure.targets.map((target) => line(target, result.values[target.id]))
   if (result.memoryMb !== null) lines.push(line(memoryTarget, { value: result.memoryMb }))
