@@ -30,7 +30,7 @@ export async function openDataset(bench, { operations, events }) {
     const { info, party } = dataset
     if (info === null) {
       if ((await party.mark()) > 0) throw new Error(`${dataDir} was not filled to its end: remove it`)
-      dataset.info = await fillAnew({ bench, party, operations, events })
+      dataset.info = await fillAnew({ bench, server: dataset.server, party, operations, events })
       await writeFile(file, JSON.stringify(dataset.info, null, 2))
     } else if (info.operations !== operations || info.events < events * 0.99) {
       throw new Error(`${dataDir} has ${info.operations} operations and ${info.events} events: name another folder`)
@@ -48,10 +48,11 @@ async function readInfo(file) {
   return text === null ? null : JSON.parse(text)
 }
 
-async function fillAnew({ bench, party, operations, events }) {
+async function fillAnew({ bench, server, party, operations, events }) {
+  const { connectionString } = server
   const startedAt = new Date().toISOString()
-  bench.say(`filling ${operations} operations and ${events} events, through the service`)
-  const filled = await fill({ party, operations, events, bodies: bench.mixed, say: bench.say })
+  bench.say(`filling ${operations} operations and ${events} events`)
+  const filled = await fill({ connectionString, party, operations, events, bodies: bench.mixed, say: bench.say })
   const endedAt = new Date().toISOString()
   bench.say(`filled in ${Math.round(filled.settledS)} s; now VACUUM ANALYZE, as it would have been done meanwhile`)
   const { rows } = await party.client.query(

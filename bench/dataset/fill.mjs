@@ -1,11 +1,14 @@
-// Many operations with the events of their lives, through the product itself: bulk requests. So many are alive at a time;
-// each is opened, reported on in turn, and left. Nine of ten are in pipeline `any` and go on taking reports, whatever they
-// say; the tenth is a `letter`, which ends. Their ids are in no order.
-import { reportLine, sendCommands } from '../load/bulk.mjs'
+// Many operations with the events of their lives, through the product's own command room, as a second node beside the
+// service that projects them (over HTTP it takes three times as long). So many are alive at a time; each is opened, reported
+// on in turn, and left. Nine of ten are in pipeline `any` and go on taking reports, whatever they say; the tenth is a
+// `letter`, which ends. Their ids are in no order.
+import { createCommandService } from '../../dist/commands/groupCommit.js'
+import { migrateEventLog } from '../../dist/eventlog/postgres/migrateEventLog.js'
+import { openPostgresEventLog } from '../../dist/eventlog/postgres/postgresEventLog.js'
+import { requestHash } from '../../dist/operation/requestHash.js'
 
 const aliveMax = 20_000
-const linesPerRequest = 500
-const requestsAtOnce = 4
+const commandsAtOnce = 4_000
 /** Prime, and no factor of any number of operations in use. */
 const stride = 7_919
 const letterStatuses = ['status 0', 'status 1', 'status 2', 'status 3']
@@ -30,74 +33,97 @@ export function countInAny(operations) {
 }
 
 /**
- * @param {{ party: object, operations: number, events: number, bodies: string[], say: (text: string) => void }} options
- *   `events`: in all, about; each operation gets as many
+ * @param {{ connectionString: string, party: object, operations: number, events: number, bodies: string[],
+ *   say: (text: string) => void }} options `events`: in all, about; each operation gets as many
  */
-export async function fill({ party, operations, events, bodies, say }) {
-  await definePipeline(party)
+export async function fill({ connectionString, party, operations, events, bodies, say }) {
+  const { role } = await migrateEventLog(connectionString)
+  const log = await openPostgresEventLog({ connectionString, role })
+  const commands = createCommandService({ log, clock: Date.now })
   const rounds = Math.max(1, Math.round(events / operations) - 1)
   const total = operations * (rounds + 1)
-  const rests = bodies.map((body) => body.slice(body.indexOf('"data":')))
+  const reports = bodies.map((body) => JSON.parse(body))
+  const progress = watchProgress(total, say)
+  try {
+    await definePipeline(commands)
+    for (let from = 0; from < operations; from += aliveMax) {
+      const indexes = Array.from({ length: Math.min(aliveMax, operations - from) }, (_, n) => from + n)
+      for (let round = 0; round <= rounds; round += 1) {
+        const commandOf = (index) =>
+          round === 0 ? opening(index, operations) : report(index, { operations, round, rounds, reports })
+        await submitAll(commands, indexes.map(commandOf))
+        progress.add(indexes.length)
+      }
+    }
+    const acknowledgedS = progress.seconds()
+    say(`acknowledged in ${Math.round(acknowledgedS)} s, ${Math.round(total / acknowledgedS)}/s; now the projector`)
+    await party.settle()
+    return { events: total + 1, acknowledgedS, settledS: progress.seconds() }
+  } finally {
+    await commands.drain()
+    await log.close()
+  }
+}
+
+function watchProgress(total, say) {
   const startedMs = performance.now()
+  const every = Math.min(1_000_000, total / 5)
   let [done, toldAt, toldMs] = [0, 0, startedMs]
-  for (let from = 0; from < operations; from += aliveMax) {
-    const indexes = Array.from({ length: Math.min(aliveMax, operations - from) }, (_, n) => from + n)
-    for (let round = 0; round <= rounds; round += 1) {
-      const line = (index) =>
-        round === 0 ? openLine(index, operations) : lineOfRound(index, { operations, round, rounds, rests })
-      await sendAll(party, indexes, line)
-      done += indexes.length
-      if (done - toldAt < Math.min(1_000_000, total / 5)) continue
+  return {
+    add(count) {
+      done += count
+      if (done - toldAt < every) return
       const nowMs = performance.now()
       const perSecond = Math.round((done - toldAt) / ((nowMs - toldMs) / 1_000))
       say(`${done} of ${total} events; the last ${done - toldAt} at ${perSecond}/s`)
       toldAt = done
       toldMs = nowMs
-    }
+    },
+    seconds: () => (performance.now() - startedMs) / 1_000,
   }
-  const acknowledgedS = (performance.now() - startedMs) / 1_000
-  say(`acknowledged in ${Math.round(acknowledgedS)} s, ${Math.round(total / acknowledgedS)}/s; now the projector`)
-  await party.settle()
-  return { events: total + 1, acknowledgedS, settledS: (performance.now() - startedMs) / 1_000 }
 }
 
-async function sendAll(party, indexes, line) {
+/** So many at once, as that many callers would. */
+async function submitAll(commands, all) {
   let next = 0
-  const sender = async () => {
-    while (next < indexes.length) {
-      const lines = indexes.slice(next, next + linesPerRequest).map(line)
-      next += linesPerRequest
-      await sendCommands(party.url, lines, party.access)
+  const caller = async () => {
+    while (next < all.length) {
+      const command = all[next]
+      next += 1
+      const answer = await commands.submit(command)
+      if (answer.kind !== 'accepted') throw new Error(`${command.operation}: ${JSON.stringify(answer)}`)
     }
   }
-  await Promise.all(Array.from({ length: requestsAtOnce }, sender))
+  await Promise.all(Array.from({ length: commandsAtOnce }, caller))
 }
 
 function isLetter(index) {
   return index % 10 === 9
 }
 
-export function idOf(index, operations) {
+function idOf(index, operations) {
   const tenth = Math.floor(index / 10)
   if (isLetter(index)) return `letter-${(tenth * stride) % Math.floor(operations / 10)}`
   return `bench-${((tenth * 9 + (index % 10)) * stride) % countInAny(operations)}`
 }
 
-function openLine(index, operations) {
-  return JSON.stringify({
+function command(operation, key, body) {
+  return { operation, key, requestHash: requestHash(operation, undefined, body), actor: 'anonymous', body }
+}
+
+function opening(index, operations) {
+  return command(idOf(index, operations), 'open', {
     type: 'OpenOperation',
-    operation: idOf(index, operations),
-    command: 'open',
     pipeline: isLetter(index) ? 'letter' : 'any',
     metadata: { tenant: `t${index % 20}`, batch: `b${Math.floor(index / 100)}` },
     ...(index % 3 === 0 ? { theme: index % 3_000 === 0 ? 'rare' : 'common' } : {}),
   })
 }
 
-function lineOfRound(index, { operations, round, rounds, rests }) {
+function report(index, { operations, round, rounds, reports }) {
   const status = isLetter(index) ? letterStatus(index, round, rounds) : anyStatus(index, round, rounds)
-  const rest = rests[(index + round * 7) % rests.length]
-  return reportLine(idOf(index, operations), `k${round}`, `{"service":"intake","status":"${status}",${rest}`)
+  const { service, data } = reports[(index + round * 7) % reports.length]
+  return command(idOf(index, operations), `k${round}`, { type: 'ReportStatus', service, status, data })
 }
 
 /** At the end nearly all are done, a few went wrong, and a few are on their way. */
@@ -113,11 +139,12 @@ function anyStatus(index, round, rounds) {
   return index % 10 === 0 ? `status ${Math.floor(index / 10) % 7}` : 'done'
 }
 
-async function definePipeline({ url, access }) {
-  const answer = await fetch(`${url}/v1/pipelines/letter`, {
-    method: 'PUT',
-    headers: { ...access, 'content-type': 'application/json' },
-    body: JSON.stringify(letter),
+async function definePipeline(commands) {
+  const { kind } = await commands.definePipeline({
+    name: 'letter',
+    definition: letter,
+    key: 'define',
+    actor: 'anonymous',
   })
-  if (!answer.ok) throw new Error(await answer.text())
+  if (kind !== 'defined') throw new Error(`the pipeline came back as ${kind}`)
 }

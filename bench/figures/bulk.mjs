@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { bulkLoop } from '../load/bulkLoop.mjs'
 import { behind, startParty } from '../parties/parties.mjs'
-import { spread } from '../report/spread.mjs'
+import { processorUs, processorUsOfTree } from '../report/processorTime.mjs'
+import { isGrowing, spread } from '../report/spread.mjs'
 
 export const bulk = {
   name: 'bulk',
@@ -17,7 +18,8 @@ export const bulk = {
 
   async run(bench) {
     const { lines, bulkConnections: connections, rounds, seconds, warmup, operations, sustainedSeconds } = bench.sizes
-    const party = await startParty('waybill', { server: await bench.server(), operations, ...bench.common })
+    const server = await bench.server()
+    const party = await startParty('waybill', { server, operations, ...bench.common })
     const base = { party, connections, lines, operations, bodies: bench.bodies }
     const run = async (forSeconds, keyPrefix) => {
       const mark = await party.mark()
@@ -37,9 +39,13 @@ export const bulk = {
         bench.say(`round ${round} of ${rounds}: ${Math.round(rates.at(-1))}/s`)
       }
       await party.settle()
+      const before = await processorTimes(party, server)
       const pace = watchPace(party.client)
-      const { perSecond } = await run(sustainedSeconds, 'sustained')
+      const { commands, perSecond } = await run(sustainedSeconds, 'sustained')
       const seen = await pace.end()
+      await party.settle()
+      const after = await processorTimes(party, server)
+      const us = (who) => Math.round((after[who] - before[who]) / commands)
       bench.say(`${sustainedSeconds} s: ${Math.round(perSecond)}/s acknowledged, ${seen.behind.at(-1)} events behind`)
       const growing = isGrowing(seen.behind)
       return {
@@ -51,6 +57,7 @@ export const bulk = {
         notes: [
           `For ${sustainedSeconds} s, ${Math.round(perSecond)}/s were acknowledged, and ${Math.round(seen.visiblePerSecond)}/s became ` +
             `visible: the projector ${growing ? 'did NOT keep pace, it fell behind further and further' : 'kept pace'}.`,
+          `Processor time a command: ${us('node')} us in the service, ${us('postgres')} in PostgreSQL, ${us('load')} in the load generator.`,
         ],
         turns: { rates, sustained: { perSecond, growing, ...seen } },
       }
@@ -58,6 +65,11 @@ export const bulk = {
       await party.stop()
     }
   },
+}
+
+async function processorTimes(party, server) {
+  const { user, system } = process.cpuUsage()
+  return { node: await processorUs(party.pid), postgres: await processorUsOfTree(server.pid), load: user + system }
 }
 
 /** Looks each second how far the read model is behind. */
@@ -81,13 +93,4 @@ function watchPace(client) {
       return watching
     },
   }
-}
-
-/** Whether the last third of the series is, in the median, twice the middle third and more than a second's batch. */
-export function isGrowing(series) {
-  const third = Math.floor(series.length / 3)
-  if (third === 0) return false
-  const middle = spread(series.slice(third, 2 * third)).value
-  const last = spread(series.slice(-third)).value
-  return last > 10_000 && last > middle * 1.3
 }

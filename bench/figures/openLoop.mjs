@@ -97,8 +97,8 @@ async function takeTurn(party, { bench, perSecond, seconds, warmup, operations, 
   })
   const recorded = await party.recordedSince(mark)
   // Of the closed loop, some may have been under way when it was cut off.
-  if (recorded < taken.sent || recorded > taken.sent + closedConnections) {
-    throw new Error(`${taken.sent} reports were acknowledged, ${recorded} are in the log`)
+  if (recorded < taken.accepted || recorded > taken.accepted + closedConnections) {
+    throw new Error(`${taken.accepted} reports were acknowledged, ${recorded} are in the log`)
   }
   await party.settle()
   return taken
@@ -118,6 +118,7 @@ function summary(turns, pace, half) {
     'visible p50',
     'p99',
     'max',
+    'refused',
     'sent late p99 (ms)',
   ]
   const rows = paces.map((offered) => {
@@ -125,7 +126,8 @@ function summary(turns, pace, half) {
     const ms = (part, member) => number(of(offered, part, member).value)
     const acknowledged = ['p50Ms', 'p99Ms', 'p999Ms', 'maxMs'].map((member) => ms('answered', member))
     const visible = ['p50Ms', 'p99Ms', 'maxMs'].map((member) => ms('followedUp', member))
-    return [offered, Math.round(inTime), ...acknowledged, ...visible, ms('sentLate', 'p99Ms')]
+    const refused = ['answered', 'followedUp'].map((part) => ms(part, 'refused')).join(' + ')
+    return [offered, Math.round(inTime), ...acknowledged, ...visible, refused, ms('sentLate', 'p99Ms')]
   })
   return {
     values: {

@@ -18,7 +18,7 @@ export const port = {
     { id: 'commands', what: 'the same, decided and chained as well', unit: '/s' },
     { id: 'eventStore', what: "Waybill's on EventStoreDB, times its raw client", unit: '' },
   ],
-  sizes: { callers: 64, rounds: 5, seconds: 6, warmup: 3, emmettPool: 20 },
+  sizes: { callers: 64, rounds: 5, seconds: 6, warmup: 3, emmettPool: 64 },
   smoke: { callers: 16, rounds: 1, seconds: 1, warmup: 1 },
 
   async run(bench) {

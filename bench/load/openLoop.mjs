@@ -1,42 +1,51 @@
 // Open loop: requests go out when they are due, whatever was answered meanwhile, and a latency begins when its request was
 // due. A service that stalls is so charged with all that should have been asked during the stall (no coordinated omission).
-import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { arrivals } from './arrivals.mjs'
+import { createLatencies } from './latencies.mjs'
 import { openSockets } from './sockets.mjs'
 
 const drainMsMax = 120_000
-const longestUs = 600_000_000
 
 /**
  * @param {{ port: number, perSecond: number, seconds: number, warmupSeconds: number, socketsMax?: number,
  *   request: (n: number) => string, followUp?: (n: number, answer: Buffer) => string | null }} options `followUp`: a request
  *   to send once the n-th was answered, or null; its latency counts from when the n-th was due
- * @returns {Promise<{ sent: number, requests: number, perSecond: number, answered: object, followedUp: object, sentLate: object }>}
- *   milliseconds; `sentLate`: how long after it was due a request was handed to a socket or put in line for one
+ * @returns {Promise<{ sent: number, accepted: number, perSecond: number, answered: object, followedUp: object,
+ *   sentLate: object }>} `sent`, and `accepted` of them with 2xx, warm-up included; `perSecond`: accepted before the end;
+ *   `sentLate`: how long after it was due a request was handed to a socket, or put in line for one
  */
 export async function openLoop(options) {
   const { port, perSecond, seconds, warmupSeconds, socketsMax = 1_000, request, followUp = () => null } = options
   const sockets = openSockets(port, socketsMax)
   const { dueMs, dueBy } = arrivals(perSecond)
   const [warm, total] = [dueBy(warmupSeconds * 1_000), dueBy((warmupSeconds + seconds) * 1_000)]
-  const [answered, followedUp, sentLate] = [histogram(), histogram(), histogram()]
-  let [sent, open, inTime] = [0, 0, 0]
+  const [answered, followedUp, sentLate] = [createLatencies(), createLatencies(), createLatencies()]
+  let [sent, open, accepted, inTime] = [0, 0, 0, 0]
   let failure = null
   const startedMs = performance.now()
   const sinceDueMs = (n) => performance.now() - startedMs - dueMs(n)
   const endMs = (warmupSeconds + seconds) * 1_000
 
-  const one = async (n) => {
-    const answer = await sockets.send(request(n))
-    if (n >= warm) {
-      record(answered, sinceDueMs(n))
-      if (performance.now() - startedMs <= endMs) inTime += 1
+  /** Settles with the answer, or with null when the service refused it as too much; that counts as never answered. */
+  const ask = async (n, text, latencies) => {
+    try {
+      const answer = await sockets.send(text)
+      if (n >= warm) latencies.record(sinceDueMs(n))
+      return answer
+    } catch (error) {
+      if (error.isRefusal !== true) throw error
+      if (n >= warm) latencies.refuse()
+      return null
     }
+  }
+  const one = async (n) => {
+    const answer = await ask(n, request(n), answered)
+    if (answer === null) return
+    accepted += 1
+    if (n >= warm && performance.now() - startedMs <= endMs) inTime += 1
     const next = followUp(n, answer)
-    if (next === null) return
-    await sockets.send(next)
-    if (n >= warm) record(followedUp, sinceDueMs(n))
+    if (next !== null) await ask(n, next, followedUp)
   }
   const fail = (error) => {
     failure ??= error
@@ -45,7 +54,7 @@ export async function openLoop(options) {
   while (sent < total && failure === null) {
     const until = Math.min(total, dueBy(performance.now() - startedMs))
     for (; sent < until; sent += 1) {
-      if (sent >= warm) record(sentLate, sinceDueMs(sent))
+      if (sent >= warm) sentLate.record(sinceDueMs(sent))
       open += 1
       one(sent)
         .catch(fail)
@@ -64,25 +73,10 @@ export async function openLoop(options) {
   if (failure !== null) throw failure
   return {
     sent,
-    requests: total - warm,
+    accepted,
     perSecond: inTime / seconds,
-    answered: percentiles(answered),
-    followedUp: percentiles(followedUp),
-    sentLate: percentiles(sentLate),
+    answered: answered.summary(),
+    followedUp: followedUp.summary(),
+    sentLate: sentLate.summary(),
   }
-}
-
-/** An HDR histogram, of microseconds. */
-function histogram() {
-  return createHistogram({ lowest: 1, highest: longestUs, figures: 3 })
-}
-
-function record(into, ms) {
-  into.record(Math.min(longestUs, Math.max(1, Math.round(ms * 1_000))))
-}
-
-function percentiles(of) {
-  if (of.count === 0) return null
-  const ms = (percentile) => of.percentile(percentile) / 1_000
-  return { p50Ms: ms(50), p90Ms: ms(90), p99Ms: ms(99), p999Ms: ms(99.9), maxMs: of.max / 1_000 }
 }

@@ -4,10 +4,18 @@ import { connect } from 'node:net'
 
 const headEnd = Buffer.from('\r\n\r\n')
 
+/** Answered, but not with 2xx. */
+class AnswerError extends Error {
+  /** A service may refuse what is too much for it; it said so at once. */
+  get isRefusal() {
+    return this.message.startsWith('HTTP/1.1 503 ')
+  }
+}
+
 /**
  * @param {number} socketsMax requests beyond it wait in line
  * @returns {{ send(request: string): Promise<Buffer>, waiting(): number, close(): void }} `send` settles with the body, and
- *   rejects when the answer is no 2xx
+ *   rejects with AnswerError when the answer is no 2xx
  */
 export function openSockets(port, socketsMax) {
   const idle = []
@@ -52,7 +60,7 @@ export function openSockets(port, socketsMax) {
       start(slot, waiting)
     }
     if (received[9] === 50) job.resolve(body)
-    else job.reject(new Error(received.toString('utf8')))
+    else job.reject(new AnswerError(received.toString('utf8')))
   }
 
   return {

@@ -23,3 +23,15 @@ export function percentile(values, share) {
   const sorted = [...values].sort((left, right) => left - right)
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
 }
+
+/** Less than that is one batch on its way. */
+const backlogMin = 10_000
+
+/** Whether a backlog, looked at again and again, grows: its last third is well above the one before, in the median. */
+export function isGrowing(backlog) {
+  const third = Math.floor(backlog.length / 3)
+  if (third === 0) return false
+  const before = median(backlog.slice(-2 * third, -third))
+  const last = median(backlog.slice(-third))
+  return last > backlogMin && last > before * 1.2
+}
