@@ -26,7 +26,8 @@ async function main() {
     await run.close()
   }
   printSummary(results, options)
-  const file = await writeResult({ startedAt, machine: machine(), options, results })
+  const postgres = run.postgresSettings()
+  const file = await writeResult({ startedAt, machine: machine(), postgres, options, results })
   process.stdout.write(`\nAll figures: ${file}\n`)
   return results.some(({ error }) => error !== null) ? 1 : 0
 }

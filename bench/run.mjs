@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../dist/postgres/embedded.js'
 import { mixedBodies, reportBodies } from './load/payloads.mjs'
-import { dropDatabases } from './parties/databases.mjs'
+import { dropDatabases, durableSettings } from './parties/databases.mjs'
 import { createMemoryWatch } from './report/memory.mjs'
 
 export async function createBench(options) {
@@ -18,6 +18,7 @@ export async function createBench(options) {
   const memory = createMemoryWatch()
   const common = { apiKey: options.withKey ? randomBytes(32).toString('hex') : null, memory }
   let server = null
+  let settings = null
 
   const bench = {
     ...options,
@@ -28,7 +29,9 @@ export async function createBench(options) {
     common,
     /** The PostgreSQL server of all parties of all figures, but those of a server of their own. */
     async server() {
-      server ??= await startEmbeddedPostgres({ dataDir: join(scratch, 'postgres') })
+      if (server !== null) return server
+      server = await startEmbeddedPostgres({ dataDir: join(scratch, 'postgres') })
+      settings = await durableSettings(server)
       return server
     },
   }
@@ -52,6 +55,8 @@ export async function createBench(options) {
       const tookS = (performance.now() - startedMs) / 1_000
       return { ...result, sizes, memoryMb: memory.takeMaxMb(), tookS }
     },
+    /** Of the PostgreSQL server of all parties; null when none was started. */
+    postgresSettings: () => settings,
     async close() {
       memory.close()
       await server?.stop()

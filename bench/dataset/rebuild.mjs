@@ -3,12 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openLoop } from '../load/openLoop.mjs'
 import { residentBytes } from '../report/memory.mjs'
 
-const secondsOfReads = 5
 const pollMs = 100
 const longestMs = 3_600_000
 
-/** @returns events, seconds, and the most memory in each half of the time */
-export async function rebuildWhileReading({ party, readPace, request, say }) {
+/**
+ * @param {{ party: object, readPace: number, seconds: number, request: (n: number) => string, say: (text: string) => void }}
+ *   options `seconds`: of reads between two looks at their latencies
+ * @returns events, seconds, and the most memory in each half of the time
+ */
+export async function rebuildWhileReading({ party, say, ...reads }) {
   const projection = `${party.url}/v1/projections/operations`
   const events = await party.mark()
   const samples = []
@@ -20,7 +23,7 @@ export async function rebuildWhileReading({ party, readPace, request, say }) {
   })
   if (!asked.ok) throw new Error(`a rebuild was not begun: ${await asked.text()}`)
   let over = false
-  const reading = readUntil(() => over, { party, readPace, request })
+  const reading = readUntil(() => over, party, reads)
   let toldMs = startedMs
   for (;;) {
     const { state, rebuild } = await (await fetch(projection, { headers: party.access })).json()
@@ -36,7 +39,7 @@ export async function rebuildWhileReading({ party, readPace, request, say }) {
   }
   const seconds = (performance.now() - startedMs) / 1_000
   over = true
-  const reads = await reading
+  const latencies = await reading
   await party.settle()
   const half = Math.max(1, samples.length >> 1)
   const mostMb = (part) => Math.max(0, ...part) / 1e6
@@ -48,21 +51,15 @@ export async function rebuildWhileReading({ party, readPace, request, say }) {
     firstHalfMb,
     lastHalfMb,
     growthMb: lastHalfMb - firstHalfMb,
-    reads,
+    reads: latencies,
   }
 }
 
 /** @returns of its runs, the one with the worst p99 */
-async function readUntil(isOver, { party, readPace, request }) {
+async function readUntil(isOver, { port }, { readPace, seconds, request }) {
   let worst = null
   do {
-    const { answered } = await openLoop({
-      port: party.port,
-      perSecond: readPace,
-      seconds: secondsOfReads,
-      warmupSeconds: 0,
-      request,
-    })
+    const { answered } = await openLoop({ port, perSecond: readPace, seconds, warmupSeconds: 0, request })
     if (worst === null || answered.p99Ms > worst.p99Ms) worst = answered
   } while (!isOver())
   return worst

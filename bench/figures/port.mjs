@@ -27,7 +27,8 @@ export const port = {
     const parties = await partiesOf(bench, emmettPool, notRun)
     const workers = []
     try {
-      for (const party of parties) workers.push({ ...party, ...(await startWorker(party)) })
+      for (const party of parties) workers.push({ ...party, ...startWorker(party) })
+      await Promise.all(workers.map(({ ready }) => ready))
       const turns = []
       for (const { run } of workers) await run({ callers, seconds: warmup })
       for (let round = 1; round <= rounds; round += 1) {
@@ -83,19 +84,20 @@ async function partiesOf(bench, poolMax, notRun) {
   ]
 }
 
-async function startWorker(party) {
+function startWorker(party) {
   const child = fork(worker, [JSON.stringify(party)], { env: { ...process.env, NODE_ENV: 'production' } })
   const ended = new Promise((_, reject) => {
     child.on('exit', (code) => reject(new Error(`${party.title}: its process ended with ${code}`)))
   })
   ended.catch(() => undefined)
   const answer = async () => (await Promise.race([once(child, 'message'), ended]))[0]
-  await answer()
+  const ready = answer()
+  ready.catch(() => undefined)
   const ask = (order) => {
     child.send(order)
     return answer()
   }
-  return { child, run: ask, close: () => ask('close') }
+  return { child, ready, run: ask, close: () => ask('close') }
 }
 
 function summary(turns, parties, notRun) {

@@ -34,7 +34,8 @@ async function takeTurn(party, { server, connections, seconds, warmupSeconds, be
   const keyPrefix = `${party.name}-${turnsTaken}`
   const { loader, bodies, bodiesFile } = bench
   const base = { loader, bodies, bodiesFile, port: party.port, connections, operations, stride, apiKey: party.apiKey }
-  await load({ ...base, first: firstOf(), seconds: warmupSeconds, keyPrefix: `${keyPrefix}-warm` })
+  if (warmupSeconds > 0)
+    await load({ ...base, first: firstOf(), seconds: warmupSeconds, keyPrefix: `${keyPrefix}-warm` })
   await party.settle()
   const before = { node: await processorUs(party.pid), postgres: await processorUsOfTree(server.pid) }
   const mark = await party.mark()

@@ -30,3 +30,22 @@ export async function dropDatabases(server) {
     await admin.end()
   }
 }
+
+/** What the parties' durability rests on. Throws when any of it is off: no figure would count. */
+export async function durableSettings(server) {
+  const client = new pg.Client({ connectionString: server.connectionString })
+  await client.connect()
+  try {
+    const { rows } = await client.query(
+      `SELECT name, setting FROM pg_settings WHERE name IN
+         ('fsync', 'full_page_writes', 'synchronous_commit', 'wal_sync_method', 'server_version', 'shared_buffers')`,
+    )
+    const settings = Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
+    for (const name of ['fsync', 'full_page_writes', 'synchronous_commit']) {
+      if (settings[name] !== 'on') throw new Error(`${name} is ${settings[name]}`)
+    }
+    return settings
+  } finally {
+    await client.end()
+  }
+}

@@ -119,18 +119,16 @@ export async function startParty(name, { server, operations, apiKey = null, data
 
 /** Several, each with an own database on `server`. */
 export async function startParties(names, options) {
-  const started = []
-  try {
-    for (const name of names) started.push(await startParty(name, options))
-    return started
-  } catch (error) {
-    await stopParties(started)
-    throw error
-  }
+  const outcomes = await Promise.allSettled(names.map((name) => startParty(name, options)))
+  const failed = outcomes.find(({ status }) => status === 'rejected')
+  const started = outcomes.filter(({ status }) => status === 'fulfilled').map(({ value }) => value)
+  if (failed === undefined) return started
+  await stopParties(started)
+  throw failed.reason
 }
 
 export async function stopParties(started) {
-  for (const party of started) await party.stop()
+  await Promise.all(started.map((party) => party.stop()))
 }
 
 async function countOf(client, query) {

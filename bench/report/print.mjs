@@ -11,7 +11,7 @@ export function printFigure(result) {
 
 /** All of them, a line each, with how to run it alone. */
 export function printSummary(results, { smoke }) {
-  const heading = ['figure', 'value', '(min - max)', 'reach', 'aim', '', 'alone']
+  const heading = ['what', 'value', '(min - max)', 'reach', 'aim', 'verdict', 'alone']
   const rows = results.flatMap(({ lines, alone }) => lines.map((line) => [...rowOf(line), alone]))
   process.stdout.write(`\n${table([heading, ...rows])}`)
   if (smoke) process.stdout.write('Tiny sizes, to see that all figures run: these numbers mean nothing.\n')
