@@ -19,7 +19,7 @@ Figures, and the sizes that can be set (their defaults)
 ${lines.join('\n')}
 
 Options
-  --smoke          every figure in tiny sizes, in a minute; fails when one breaks. Its figures mean nothing
+  --smoke          every figure in tiny sizes, two at a time, in a minute; fails when one breaks. Its numbers mean nothing
   --data DIR       where the figures of size keep their data; used again when it is filled already. Default: none is kept
   --loader NAME    wrk or autocannon; default: wrk when installed
   --with-key       Waybill asks for an access key, and every request to every party carries one

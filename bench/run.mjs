@@ -28,12 +28,16 @@ export async function createBench(options) {
     mixed: await mixedBodies(),
     common,
     /** The PostgreSQL server of all parties of all figures, but those of a server of their own. */
-    async server() {
-      if (server !== null) return server
-      server = await startEmbeddedPostgres({ dataDir: join(scratch, 'postgres') })
-      settings = await durableSettings(server)
+    server() {
+      server ??= startServer()
       return server
     },
+  }
+
+  async function startServer() {
+    const started = await startEmbeddedPostgres({ dataDir: join(scratch, 'postgres') })
+    settings = await durableSettings(started)
+    return started
   }
 
   return {
@@ -51,7 +55,9 @@ export async function createBench(options) {
         process.stderr.write(`${error.stack ?? error}\n`)
         result = { values: {}, ...error.result, error: error.message }
       }
-      if (server !== null) await dropDatabases(server)
+      // In a smoke run others may be at work on the server.
+      const running = await server?.catch(() => null)
+      if (running != null && !options.smoke) await dropDatabases(running)
       const tookS = (performance.now() - startedMs) / 1_000
       return { ...result, sizes, memoryMb: memory.takeMaxMb(), tookS }
     },
@@ -59,7 +65,8 @@ export async function createBench(options) {
     postgresSettings: () => settings,
     async close() {
       memory.close()
-      await server?.stop()
+      const running = await server?.catch(() => null)
+      await running?.stop()
       await rm(scratch, { recursive: true, force: true })
     },
   }

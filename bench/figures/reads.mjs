@@ -13,6 +13,7 @@ import { percentile, ratios, spread } from '../report/spread.mjs'
 export const reads = {
   name: 'reads',
   title: 'reads at 1,000,000 operations',
+  needsDataset: true,
   targets: [
     {
       id: 'recent',

@@ -18,6 +18,7 @@ const stride = 7_919
 export const size = {
   name: 'size',
   title: '1,000,000 operations and 10,000,000 events against empty',
+  needsDataset: true,
   targets: [
     { id: 'hot', what: 'reports on a hot set of 20,000: share of empty', unit: '', reach: 0.85, aim: 0.95 },
     { id: 'cold', what: 'reports all over, cold: share of empty', unit: '', reach: 0.45, aim: 0.6 },

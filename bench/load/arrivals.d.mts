@@ -1,4 +1,4 @@
 export function arrivals(perSecond: number): {
-  dueMs(n: number): number
-  dueBy(ms: number): number
+  readonly dueMs: (n: number) => number
+  readonly dueBy: (ms: number) => number
 }

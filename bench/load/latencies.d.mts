@@ -9,7 +9,7 @@ export interface LatencySummary {
 }
 
 export function createLatencies(): {
-  record(ms: number): void
-  refuse(): void
-  summary(): LatencySummary | null
+  readonly record: (ms: number) => void
+  readonly refuse: () => void
+  readonly summary: () => LatencySummary | null
 }
