@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openDataset } from '../dataset/dataset.mjs'
 import { listPath, listQuestions } from '../dataset/questions.mjs'
-import { bulkLoop } from '../load/bulkLoop.mjs'
+import { reportOnEach } from '../load/bulk.mjs'
 import { loadReads } from '../load/closedLoop.mjs'
 import { openSockets, requestText } from '../load/sockets.mjs'
 import { startParty } from '../parties/parties.mjs'
@@ -60,15 +60,7 @@ async function readById(bench, party, info) {
   const { readConnections: connections, rounds, seconds, warmup } = bench.sizes
   const recent = Math.min(10_000, info.inAny)
   // Those that this node has in memory: what services ask for is what was just reported.
-  await bulkLoop({
-    party,
-    connections: 4,
-    lines: Math.min(500, recent),
-    seconds: 1,
-    operations: recent,
-    bodies: bench.mixed,
-    keyPrefix: `recent-${Date.now()}`,
-  })
+  await reportOnEach(party, recent, bench.mixed)
   await party.settle()
   const bare = await startParty('bare', { server: await bench.server(), operations: 0, ...bench.common })
   try {

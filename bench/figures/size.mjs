@@ -3,7 +3,7 @@
 import { openDataset } from '../dataset/dataset.mjs'
 import { logBytes } from '../dataset/logBytes.mjs'
 import { rebuildWhileReading } from '../dataset/rebuild.mjs'
-import { reportLine, sendCommands } from '../load/bulk.mjs'
+import { reportOnEach } from '../load/bulk.mjs'
 import { openLoop } from '../load/openLoop.mjs'
 import { requestText } from '../load/sockets.mjs'
 import { ratioOf, takeTurns, turnRows } from '../load/turns.mjs'
@@ -113,7 +113,10 @@ async function besideEmpty(bench, { server, party, info }, result) {
   const small = await startParty('waybill', { server, operations: hotSet, ...bench.common })
   try {
     // A hot set is one whose operations were all reported on a while ago.
-    for (const running of [small, party]) await reportOnEach(running, hotSet, bench.bodies)
+    for (const running of [small, party]) {
+      await reportOnEach(running, hotSet, bench.bodies)
+      await running.settle()
+    }
     const as = (running, name, title, operations) =>
       Object.assign(Object.create(running), { name, title, operations, stride })
     const parties = [
@@ -132,17 +135,6 @@ async function besideEmpty(bench, { server, party, info }, result) {
   } finally {
     await small.stop()
   }
-}
-
-async function reportOnEach(party, operations, bodies) {
-  const batch = 500
-  for (let from = 0; from < operations; from += batch) {
-    const lines = Array.from({ length: Math.min(batch, operations - from) }, (_, n) =>
-      reportLine(`bench-${from + n}`, `hot-${process.pid}-${from + n}`, bodies[n % bodies.length]),
-    )
-    await sendCommands(party.url, lines, party.access)
-  }
-  await party.settle()
 }
 
 async function readsBeside(bench, parties, result) {

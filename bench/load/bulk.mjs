@@ -27,6 +27,18 @@ export function reportLine(operation, key, body) {
   return `{"type":"ReportStatus","operation":"${operation}","command":"${key}",${body.slice(1)}`
 }
 
+/** One report on each of `bench-0` to the last of so many operations, so that the service has them in memory. */
+export async function reportOnEach({ url, access }, operations, bodies) {
+  const batch = 500
+  const run = Date.now()
+  for (let from = 0; from < operations; from += batch) {
+    const lines = Array.from({ length: Math.min(batch, operations - from) }, (_, n) =>
+      reportLine(`bench-${from + n}`, `each-${run}-${from + n}`, bodies[n % bodies.length]),
+    )
+    await sendCommands(url, lines, access)
+  }
+}
+
 function countLines(bytes) {
   let count = 0
   for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count += 1
