@@ -4,10 +4,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { parseArgs } from 'node:util'
 import { createWaybillClient } from '../dist/client/client.js'
-import { accessHeader } from './load.mjs'
-import { startOwnService } from './ownService.mjs'
-import { reportBodies } from './payloads.mjs'
-import { median } from './summary.mjs'
+import { accessHeader } from './load/access.mjs'
+import { reportBodies } from './load/payloads.mjs'
+import { startOwnService } from './parties/ownService.mjs'
+import { median } from './report/spread.mjs'
 
 const { values } = parseArgs({
   options: {

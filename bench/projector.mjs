@@ -13,8 +13,8 @@ import { defaultLimits } from '../dist/operation/limits.js'
 import { compilePipeline, normaliseDefinition } from '../dist/operation/pipeline.js'
 import { startEmbeddedPostgres } from '../dist/postgres/embedded.js'
 import { createProjections, migrateReadModel } from '../dist/projections/projections.js'
-import { reportBodies } from './payloads.mjs'
-import { processorUs } from './processorTime.mjs'
+import { reportBodies } from './load/payloads.mjs'
+import { processorUs } from './report/processorTime.mjs'
 
 const { values: options } = parseArgs({
   options: {

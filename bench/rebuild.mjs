@@ -15,7 +15,7 @@ import { defaultLimits } from '../dist/operation/limits.js'
 import { anyPipeline } from '../dist/operation/pipeline.js'
 import { startEmbeddedPostgres } from '../dist/postgres/embedded.js'
 import { createProjections, migrateReadModel } from '../dist/projections/projections.js'
-import { reportBodies } from './payloads.mjs'
+import { reportBodies } from './load/payloads.mjs'
 
 const { values: options } = parseArgs({
   options: {

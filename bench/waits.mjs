@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createWaybillClient } from '../dist/client/client.js'
-import { startOwnService } from './ownService.mjs'
+import { startOwnService } from './parties/ownService.mjs'
 
 const { values } = parseArgs({
   options: {

@@ -8,7 +8,7 @@ import { schemaName } from './schemaName.ts'
 // index theme and metadata; the key the rest. Without the id in them: times hardly tie, and entries are half as long.
 //
 // Measured with 1,000,000 rows and reports of 1 kB on 20,000 of them, PostgreSQL's processor time a row: 15.7 us without
-// the three, 19.0 with (shape, updated_at), 20-21 with all. Lists of 50 out of them (bench/lists.mjs), on two cores that
+// the three, 19.0 with (shape, updated_at), 20-21 with all. Lists of 50 out of them (bench/dataset/questions.mjs), on two cores that
 // others kept busy: by shape p50 1-4 ms, p99 5-17; rare theme or metadata p99 10-12; a common one with a status p50 11-18,
 // p99 33-103, which is more than the 30 ms aimed at.
 

@@ -1,8 +1,9 @@
-// The ceiling: the same request and an answer of the same shape, and nothing in between.
+// The ceiling: the same requests and answers of the same shape or size, and nothing in between.
 import Fastify from 'fastify'
 
 const app = Fastify({ logger: false })
 let revision = 0
+let operation = '{}'
 
 app.post('/v1/operations/:id/reports', (request) => {
   revision += 1
@@ -13,6 +14,16 @@ app.post('/v1/operations/:id/reports', (request) => {
     revision,
     position: String(request.body.status.length),
   }
+})
+
+/** What is answered to all reads from now on. */
+app.put('/answer', (request) => {
+  operation = JSON.stringify(request.body)
+  return {}
+})
+
+app.get('/v1/operations/:id', (_request, reply) => {
+  reply.header('content-type', 'application/json; charset=utf-8').send(operation)
 })
 
 app.get('/readyz', () => ({ status: 'ok' }))

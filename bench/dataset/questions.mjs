@@ -1,0 +1,23 @@
+// Lists of 50 with two filters, of the kinds that differ in what the database does for them.
+
+/** @param info of a dataset: `startedAt`, `endedAt` */
+export function listQuestions({ startedAt, endedAt }) {
+  const middle = new Date((Date.parse(startedAt) + Date.parse(endedAt)) / 2).toISOString()
+  return {
+    'pipeline + common status': { pipeline: 'any', status: 'done' },
+    'pipeline + rare status, oldest first': { pipeline: 'any', status: 'stuck', sort: 'updatedAt' },
+    'pipeline + state, few': { pipeline: 'letter', state: 'failed' },
+    'state + updatedBefore': { state: 'active', updatedBefore: middle },
+    'pipeline + state, newest opened': { pipeline: 'letter', state: 'succeeded', sort: '-openedAt' },
+    'pipeline + status, by id': { pipeline: 'any', status: 'status 3', sort: 'id' },
+    'id prefix + state': { idPrefix: 'bench-77', state: 'active' },
+    'common metadata + status': { 'metadata.tenant': 't7', status: 'done' },
+    'rare metadata + pipeline': { 'metadata.batch': 'b77', pipeline: 'any' },
+    'common theme + state': { theme: 'common', state: 'active' },
+    'rare theme + pipeline': { theme: 'rare', pipeline: 'any' },
+  }
+}
+
+export function listPath(question) {
+  return `/v1/operations?${new URLSearchParams({ ...question, pageSize: '50' })}`
+}

@@ -1,0 +1,11 @@
+import { bulk } from './bulk.mjs'
+import { hot } from './hot.mjs'
+import { long } from './long.mjs'
+import { openLoop } from './openLoop.mjs'
+import { port } from './port.mjs'
+import { reads } from './reads.mjs'
+import { reports } from './reports.mjs'
+import { size } from './size.mjs'
+
+/** In the order in which they are run: `size` fills what `reads` then finds. */
+export const figures = [reports, hot, port, bulk, openLoop, long, size, reads]

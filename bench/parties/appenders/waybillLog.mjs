@@ -1,0 +1,35 @@
+// Appends through Waybill's port, gathered by the product's own group commit: all that came while a batch is on its way
+// makes the next one.
+import { createBatches } from '../../../dist/commands/batches.js'
+import { defaultCommandLimits } from '../../../dist/commands/commandLimits.js'
+import { eventId } from '../../../dist/operation/eventId.js'
+
+/** @param log an open EventLog */
+export function appendThroughPort(log) {
+  const unused = () => {
+    throw new Error('no command, no lane')
+  }
+  const batches = createBatches({
+    log,
+    limits: defaultCommandLimits,
+    monotonicMs: () => performance.now(),
+    build: unused,
+    settle: unused,
+    arrivals: () => 0,
+    reportBug: (bug) => process.stderr.write(`${bug.stack ?? bug}\n`),
+  })
+  return {
+    async append(stream, revision, { type, data, metadata }) {
+      const event = {
+        id: eventId(stream, metadata.command, 0),
+        type,
+        data: JSON.stringify(data),
+        metadata: JSON.stringify(metadata),
+      }
+      const outcome = await batches.append({ stream, expectedRevision: revision ?? 'noStream', events: [event] })
+      if (outcome.kind !== 'appended') throw new Error(`an append came back as ${outcome.kind}`)
+      return outcome.revision
+    },
+    close: () => log.close(),
+  }
+}
