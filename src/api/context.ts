@@ -8,7 +8,9 @@ import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
 
 /** What reads of operations work with. */
-export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'>
+export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'> & {
+  readonly projector: Pick<Projector, 'folded'>
+}
 
 /** What every route works with. */
 export interface ApiContext {
@@ -16,7 +18,7 @@ export interface ApiContext {
   readonly log: EventLog
   readonly commands: CommandService
   readonly readModel: ReadModel
-  readonly projector: Pick<Projector, 'lagMs' | 'status'>
+  readonly projector: Pick<Projector, 'folded' | 'lagMs' | 'status'>
   /** Absent when there is none. */
   readonly selfAudit?: Pick<SelfAudit, 'status'>
   readonly control: ProjectionControl

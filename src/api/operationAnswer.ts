@@ -20,9 +20,10 @@ export interface OperationQuestion {
 }
 
 /**
- * The fresher of this node's memory and the read model; memory alone, up to the position it says, while the read model does
- * not answer. The log is asked when neither knows the operation, so that what
- * was accepted is never 404, when the row is parked, and for `consistency=strong`. Throws ProblemError.
+ * The fresher of this node's memory and the read model, which is not asked where this node projects and knows what it
+ * would say; memory alone, up to the position it says, while the read model does not answer. The log is asked when neither
+ * knows the operation, so that what was accepted is never 404, when the row is parked, and for `consistency=strong`. Throws
+ * ProblemError.
  */
 export async function findOperation(
   context: ReadContext,
@@ -32,6 +33,8 @@ export async function findOperation(
 ): Promise<OperationAnswer> {
   const min = minPosition === undefined ? 0n : positionOf(context, minPosition, 'minPosition')
   if (consistency === 'strong') return fromLog(context, id, min, null)
+  const known = fromMemory(context, id, min)
+  if (known !== null) return known
   for (let waited = false; ; waited = true) {
     const read = await rowUnlessSilent(context, id)
     const cached = context.commands.cached(id)
@@ -50,6 +53,15 @@ export async function findOperation(
     if (checkpoint >= min) return fromRow(context, row, checkpoint)
     if (waited || !(await visible(context, min, waitMs(context, headers)))) throw notYetVisible(context)
   }
+}
+
+/** Null when the row has to be looked at, or memory does not go as far as is asked. */
+function fromMemory(context: ReadContext, id: string, min: bigint): OperationAnswer | null {
+  const cached = context.commands.cached(id)
+  const folded = cached === null ? null : context.projector.folded(id)
+  if (cached === null || folded === null || folded.value > cached.state.revision) return null
+  const position = later(cached.position, folded.position)
+  return position < min ? null : fromState(context, cached, position, null)
 }
 
 /** With something to show in memory, nobody waits longer than this for a read model that does not answer. */

@@ -1,5 +1,7 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import type { OperationState } from '../operation/state.ts'
+import { operationStream } from '../operation/streamName.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
 import { revisit } from './parking/revisit.ts'
@@ -39,6 +41,13 @@ export class FoldMemory {
     this.parked = new Map()
     this.skips.clear()
     this.#skipsKnown = false
+  }
+
+  /** The operation as folded last, unless something is wrong with its stream; null when it is not at hand. */
+  sound(operation: string): OperationState | null {
+    const stream = operationStream(operation)
+    if (this.parked.has(stream) || this.condemned.has(stream) || this.skips.concern(stream)) return null
+    return this.#states.get(operation)?.state ?? null
   }
 
   /** Begins a batch after `from`. */

@@ -17,6 +17,7 @@ import {
   type ProjectionLogger,
   type Projector,
   type ProjectorPhase,
+  type ReadAt,
   RebuildNotBegunError,
   type RebuildOptions,
 } from './readModel.ts'
@@ -126,6 +127,12 @@ class StoreProjector implements Projector {
       return Promise.reject(new RebuildNotBegunError(`no rebuild by a projector that is ${this.#phase}`))
     }
     return this.#rebuilds.request(session, options)
+  }
+
+  folded(operation: string): ReadAt<bigint> | null {
+    if (this.#phase !== 'live' || this.#session === null || this.#session.lost !== null) return null
+    const state = this.#memory.sound(operation)
+    return state === null ? null : { value: state.revision, position: this.#settings.signal.position }
   }
 
   lagMs(): number {

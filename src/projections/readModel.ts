@@ -125,6 +125,11 @@ export interface Projector {
   rebuild(options?: RebuildOptions): Promise<void>
   /** Told by the node's order desk what an operator wants; the checkpoint itself is what decides (session.ts). */
   hold(paused: boolean): void
+  /**
+   * The revision of an operation's row, without asking the database: known on the node that projects, of operations that it
+   * has folded lately and that nothing is wrong with. The row has at most this revision at `position`, and is not parked.
+   */
+  folded(operation: string): ReadAt<bigint> | null
   /** Age in milliseconds of the oldest event known to be in the log and not yet in the read model; 0 when there is none. */
   lagMs(): number
   status(): ProjectorStatus

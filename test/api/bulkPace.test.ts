@@ -7,7 +7,7 @@ function pace(positionsPerEvent?: number) {
   const at = { phase: 'live' as ProjectorPhase, position: 0n, nowMs: 0 }
   const log = createMemoryEventLog()
   const status = () => ({ phase: at.phase, position: at.position }) as ReturnType<Projector['status']>
-  const projector = { lagMs: () => 0, status }
+  const projector = { status }
   return {
     at,
     pace: createBulkPace(

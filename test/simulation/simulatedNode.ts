@@ -98,6 +98,7 @@ export class SimulatedNode {
       log,
       commands,
       readModel: createSimulatedReadModel(query, signal, logId),
+      projector: this.projector,
       tokens: createPositionTokens(logId),
       limits: { ...defaultApiLimits, waitSDefault: 1 },
       draining: draining.signal,

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { roughEventCount } from '../../eventlog/roughEventCount.ts'
+import type { Projector } from '../../projections/readModel.ts'
 import type { ApiContext } from '../context.ts'
 
 /**
@@ -23,7 +24,7 @@ const behindMax = 2_000
 const stillMs = 1_000
 
 export function createBulkPace(
-  { log, projector }: Pick<ApiContext, 'log' | 'projector'>,
+  { log, projector }: Pick<ApiContext, 'log'> & { readonly projector: Pick<Projector, 'status'> },
   monotonicMs = () => performance.now(),
 ): BulkPace {
   let newest = 0n
