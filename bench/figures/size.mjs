@@ -1,19 +1,15 @@
 // A million operations with ten million events, beside a Waybill that is empty but for its hot set: reports, reads,
-// start-up, a rebuild, and what an event takes on disk.
+// start-up, and what an event takes on disk.
 import { openDataset } from '../dataset/dataset.mjs'
 import { logBytes } from '../dataset/logBytes.mjs'
-import { rebuildWhileReading } from '../dataset/rebuild.mjs'
 import { reportOnEach } from '../load/bulk.mjs'
 import { openLoop } from '../load/openLoop.mjs'
-import { requestText } from '../load/sockets.mjs'
+import { readRequest, stride } from '../load/reads.mjs'
 import { ratioOf, takeTurns, turnRows } from '../load/turns.mjs'
 import { startParty } from '../parties/parties.mjs'
 import { startProcess } from '../parties/process.mjs'
 import { number } from '../report/print.mjs'
 import { ratios, spread } from '../report/spread.mjs'
-
-/** Prime: neighbours in the order of reports are far from each other in the log and the tables. */
-const stride = 7_919
 
 export const size = {
   name: 'size',
@@ -25,8 +21,6 @@ export const size = {
     { id: 'read', what: 'one by id, p99: times that of empty', unit: '', less: true, reach: 1.5, aim: 1.2 },
     { id: 'startUp', what: 'start-up to ready, embedded PostgreSQL included', unit: 's', less: true, reach: 3, aim: 1 },
     { id: 'startUpAlone', what: 'the same, PostgreSQL running', unit: 's', less: true },
-    { id: 'rebuild', what: 'rebuild, reads going on', unit: ' events/s', reach: 100_000, aim: 200_000 },
-    { id: 'rebuildGrowth', what: "the service's memory in its last half, beyond its first", unit: 'MB', less: true },
     {
       id: 'bytes',
       what: 'log on disk beyond data and metadata',
@@ -71,7 +65,6 @@ export const size = {
       await disk(bench, dataset, result)
       await startUps(bench, dataset, result)
       await besideEmpty(bench, dataset, result)
-      await rebuild(bench, dataset, result)
       return result
     } catch (error) {
       // What was measured before it is worth hours.
@@ -162,28 +155,4 @@ async function readsBeside(bench, parties, result) {
     ['full', ...row('cold').slice(1)],
   ])
   result.turns.reads = times
-}
-
-function readRequest({ operations, apiKey, from }) {
-  const access = apiKey === null ? '' : `authorization: Bearer ${apiKey}\r\n`
-  return (n) => requestText('GET', `/v1/operations/bench-${((from + n) * stride) % operations}`, access)
-}
-
-async function rebuild(bench, { party, info }, result) {
-  const { readPace, seconds } = bench.sizes
-  const rebuilt = await rebuildWhileReading({
-    party,
-    readPace,
-    seconds,
-    request: readRequest({ operations: info.inAny, apiKey: party.apiKey, from: 0 }),
-    say: bench.say,
-  })
-  result.values.rebuild = { value: rebuilt.perSecond }
-  result.values.rebuildGrowth = { value: rebuilt.growthMb }
-  result.notes.push(
-    `Rebuilt ${rebuilt.events} events in ${rebuilt.seconds.toFixed(1)} s with ${readPace} reads/s going on (their p99 ` +
-      `${number(rebuilt.reads.p99Ms)} ms), memory ${Math.round(rebuilt.firstHalfMb)} MB at most in the first half, ` +
-      `${Math.round(rebuilt.lastHalfMb)} MB in the last.`,
-  )
-  result.turns.rebuild = rebuilt
 }
