@@ -7,7 +7,7 @@ import { sendCommands } from '../load/bulk.mjs'
 import { createDatabase } from './databases.mjs'
 import { startProcess } from './process.mjs'
 
-const catchUpMsMax = 600_000
+const catchUpMsMax = 3_600_000
 
 export const parties = {
   bare: {
