@@ -36,7 +36,7 @@ const untried: AppendOutcome = { kind: 'untried' }
 interface Case {
   readonly lane: Lane
   readonly tickets: readonly Ticket[]
-  settle(outcomes: readonly AppendOutcome[], offset?: number, arrival?: number): readonly string[]
+  readonly settle: (outcomes: readonly AppendOutcome[], offset?: number, arrival?: number) => readonly string[]
 }
 
 /** A chain of one append for each ticket, the lane at revision -1. */
