@@ -48,6 +48,6 @@ export const defaultCommandLimits: CommandLimits = {
   cachedBytesMax: 128 * 1024 * 1024,
   cachedPipelinesMax: 1_000,
   receiptsMax: 100,
-  snapshotEvery: 500,
+  snapshotEvery: 250,
   retryAfterS: 1,
 }

@@ -52,13 +52,15 @@ export interface OperationLoaderOptions {
 }
 
 const pageSize = 1_000
+/** Nearly all operations are shorter; of the others it is read in vain when there is a snapshot. */
+const firstPageSizeMax = 100
 /** Most appends are one event or two. */
 const appendPageSize = 8
 
 export function createOperationLoader(options: OperationLoaderOptions): OperationLoader {
   const { log, catalog, receiptsMax, snapshots, snapshotEvery } = options
-  /** A stream that it does not hold whole is long enough to have a snapshot. */
-  const firstPageSize = Math.min(snapshotEvery, pageSize)
+  /** A stream that it does not hold whole may be long enough to have a snapshot. */
+  const firstPageSize = Math.min(snapshotEvery, firstPageSizeMax)
 
   /** A stream's pages from a revision on; a short one is the last. */
   async function* pages(
