@@ -6,11 +6,11 @@ import { ProblemError } from './problem.ts'
 export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'config'>
 
 /** All that the page consists of. */
-const paths = ['/openapi.json', '/docs', '/docs/', '/docs/json', '/docs/yaml'].concat([
-  '/docs/static/index.html',
-  '/docs/static/swagger-initializer.js',
-  '/docs/static/*',
-])
+const paths = [
+  '/openapi.json',
+  ...['/docs', '/docs/', '/docs/json', '/docs/yaml'],
+  ...['/docs/static/index.html', '/docs/static/swagger-initializer.js', '/docs/static/*'],
+]
 
 /** Of the connection, or made anew. */
 const ownHeaders: ReadonlySet<string> = new Set(['connection', 'content-length', 'date', 'transfer-encoding'])

@@ -80,7 +80,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
   }
 
   async function load(operation: string, base: FoldedOperation | null): Promise<FoldedOperation> {
-    if (base !== null && base.state !== null) return foldOnFrom(operation, base, base.state.revision + 1n)
+    if (base !== null && base.state !== null) return foldOn(operation, base, base.state.revision + 1n)
     const stream = operationStream(operation)
     const first = await log.readStream(stream, { maxCount: firstPageSize })
     const isLong = first.length === firstPageSize
@@ -95,13 +95,13 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     }
     const fold = beginFold(null)
     await fold.add(first)
-    if (isLong) for await (const page of pages(stream, BigInt(first.length), pageSize)) await fold.add(page)
+    if (isLong) await addFrom(fold, stream, BigInt(first.length))
     return fold.end()
   }
 
-  async function foldOnFrom(operation: string, base: FoldedOperation, from: bigint): Promise<FoldedOperation> {
+  async function foldOn(operation: string, base: FoldedOperation, from: bigint): Promise<FoldedOperation> {
     const fold = beginFold(base)
-    for await (const page of pages(operationStream(operation), from, pageSize)) await fold.add(page)
+    await addFrom(fold, operationStream(operation), from)
     return fold.end()
   }
 
@@ -109,15 +109,19 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
   async function foldOnSnapshot(operation: string, snapshot: Confirmed): Promise<FoldedOperation> {
     const { state, position } = snapshot
     const stream = operationStream(operation)
-    const [last, ...page] = await log.readStream(stream, { fromRevision: state.revision, maxCount: pageSize })
+    const page = await log.readStream(stream, { fromRevision: state.revision, maxCount: pageSize })
+    const [last, ...later] = page
     if (last === undefined || last.position !== position || decodeOperationEvent(last).meta.hash !== state.lastHash) {
       throw new UnreadableStreamError(`${stream}@${state.revision} is not the event that the snapshot ends in`)
     }
     const fold = beginFold(snapshot)
-    await fold.add(page)
-    const next = state.revision + 1n + BigInt(page.length)
-    if (page.length === pageSize - 1) for await (const further of pages(stream, next, pageSize)) await fold.add(further)
+    await fold.add(later)
+    if (page.length === pageSize) await addFrom(fold, stream, state.revision + BigInt(page.length))
     return { ...fold.end(), snapshotRevision: state.revision }
+  }
+
+  async function addFrom(fold: ReturnType<typeof beginFold>, stream: string, fromRevision: bigint): Promise<void> {
+    for await (const page of pages(stream, fromRevision, pageSize)) await fold.add(page)
   }
 
   function beginFold(base: FoldedOperation | null) {
@@ -133,7 +137,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
         for (const recorded of page) {
           const event = decodeOperationEvent(recorded)
           // Only the first event may have to wait, for its pipeline.
-          state = state === null ? await foldFirst(event) : foldOn(state, event, recorded)
+          state = state === null ? await foldFirst(event) : foldNext(state, event, recorded)
           position = recorded.position
           if (open !== null && open.key !== event.metadata.$causationId) close()
           open = foldReceipt(open, event, event.metadata, recorded)
@@ -146,7 +150,11 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     }
   }
 
-  function foldOn(state: OperationState, event: OperationDecoded, { stream, revision }: RecordedEvent): OperationState {
+  function foldNext(
+    state: OperationState,
+    event: OperationDecoded,
+    { stream, revision }: RecordedEvent,
+  ): OperationState {
     if (revision !== state.revision + 1n || event.metadata.previousHash !== state.lastHash) {
       throw new UnreadableStreamError(`${stream}@${revision} does not continue the event before it`)
     }

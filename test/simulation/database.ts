@@ -7,8 +7,6 @@ import { Tables } from './tables.ts'
 export interface DatabaseServer {
   readonly actor: Actor
   readonly tables: Tables
-  /** Texts by operation. */
-  readonly snapshots: Map<string, string>
   readonly latencyMs: number
   faults: RowsFaults
   /** Takes no connection until then. */
@@ -21,7 +19,6 @@ export function createDatabaseServer(latencyMs: number, faults: RowsFaults): Dat
   return {
     actor,
     tables: new Tables(),
-    snapshots: new Map(),
     latencyMs,
     faults,
     downUntilMs: 0,

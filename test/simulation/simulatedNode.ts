@@ -67,7 +67,8 @@ export class SimulatedNode {
     const log = new SimulatedLog(logServer, actor, scheduler, random.fork('log'))
     this.log = log
     const databaseRandom = random.fork('database')
-    const snapshots = createSimulatedSnapshots(database, { scheduler, random: random.fork('snapshots') })
+    const query: Query = (work) => queryOnce(work, database, { scheduler, random: databaseRandom })
+    const snapshots = createSimulatedSnapshots(query, random.fork('snapshots'))
     const commands = createCommandService({
       log,
       snapshots: snapshotsAs(snapshots),
@@ -77,7 +78,6 @@ export class SimulatedNode {
     })
     this.commands = commands
     const connect = () => Connection.open(database, actor, { scheduler, random: databaseRandom })
-    const query: Query = (work) => queryOnce(work, database, { scheduler, random: databaseRandom })
     const signal = new CheckpointSignal()
     this.projector = createProjector({
       store: createSimulatedStore(connect),

@@ -58,6 +58,8 @@ export class Tables {
   rebuilds = 0
   /** For a planted bug. */
   isFenced = true
+  /** Texts by operation. */
+  readonly snapshots = new Map<string, string>()
 
   takeOver(): void {
     this.used.epoch += 1n

@@ -55,6 +55,8 @@ export async function* bulkResults(
   let waitingFor = 'bytes' as 'bytes' | 'commands' | 'reader'
   let wake: () => void = () => undefined
 
+  const hasRoom = () => places.length - first < share.commandsMax() && bytesInHand < limits.bulkBytesMax
+
   function placeOf(line: Line): Place {
     const place: Place = { number: line.number, bytes: 'text' in line ? line.text.length : 0, result: null }
     places.push(place)
@@ -148,7 +150,6 @@ export async function* bulkResults(
       let hungry = false
       const isAhead = pace.isAhead()
       const isAllowed = sender.isAllowed()
-      const hasRoom = () => places.length - first < share.commandsMax() && bytesInHand < limits.bulkBytesMax
       while (!isAhead && hasRoom() && state !== 'cut') {
         const line = splitter.next()
         hungry = line === null
@@ -172,10 +173,11 @@ export async function* bulkResults(
       }
       const inHand = places.length > first
       if (!inHand && (state === 'cut' || (state === 'ended' && hungry))) return
-      if (isAhead) setTimeout(() => wake(), pauseMs)
       waitingFor = hungry ? 'bytes' : 'commands'
       if (hungry && state === 'arriving') upload.resume()
+      const pause = isAhead ? setTimeout(wake, pauseMs) : undefined
       await woken
+      clearTimeout(pause)
     }
   } finally {
     clearTimeout(idle)
