@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
 import { accessHeader } from './access.mjs'
 
+/** Of the scripts, which load one another by their names. */
+const cwd = fileURLToPath(new URL('.', import.meta.url))
+
 /** @returns {'wrk' | 'autocannon'} */
 export function chooseLoader() {
   return spawnSync('wrk', ['--version']).error === undefined ? 'wrk' : 'autocannon'
@@ -63,8 +66,7 @@ function hostOf({ port }) {
 }
 
 async function runWrk({ port, connections, seconds, apiKey }, [script, ...args]) {
-  const file = fileURLToPath(new URL(script, import.meta.url))
-  const flags = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '10s', '--latency', '-s', file]
+  const flags = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '10s', '--latency', '-s', script]
   const access = apiKey === null ? [] : [apiKey]
   const output = await run('wrk', [...flags, `http://${hostOf({ port })}`, '--', ...args, ...access])
   const line = /^RESULT (.*)$/m.exec(output)
@@ -93,7 +95,7 @@ async function runAutocannon({ port, connections, seconds }, request) {
 
 function run(command, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {

@@ -30,9 +30,4 @@ function request()
     .. access .. "\r\nIdempotency-Key: " .. prefix .. sent .. "\r\n" .. bodies[sent % #bodies + 1]
 end
 
-function done(summary, latency, requests)
-  io.write(string.format(
-    '\nRESULT {"requests":%d,"durationUs":%d,"p50Us":%d,"p99Us":%d,"maxUs":%d,"status":%d,"connect":%d,"read":%d,"write":%d,"timeout":%d}\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
-    summary.errors.status, summary.errors.connect, summary.errors.read, summary.errors.write, summary.errors.timeout))
-end
+dofile("result.lua")

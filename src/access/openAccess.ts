@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { createPool, type PoolSettings } from '../postgres/connection.ts'
+import { boundedBy, createPool, type PoolSettings } from '../postgres/connection.ts'
 import { type MigrateResult, migrate } from '../postgres/migrate.ts'
 import { type Access, anonymousName, type Caller, configuredOperatorName } from './access.ts'
 import { digestOf } from './apiKey.ts'
@@ -47,11 +47,9 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
     applicationName: 'waybill access',
     max: 2,
     // Revoking is to be heard of in time, or not at all: a look that hangs stands in the way of the next one.
-    connectTimeoutMs: 1_000,
-    statementTimeoutMs: 1_000,
-    queryTimeoutMs: 2_000,
-    ...(role === undefined ? {} : { role }),
-    ...(admit === undefined ? {} : { admit }),
+    ...boundedBy(1_000),
+    role,
+    admit,
   })
   const store = createKeyStore(pool)
   let counter = -1n

@@ -8,8 +8,13 @@ export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | '
 /** All that the page consists of. */
 const paths = [
   '/openapi.json',
-  ...['/docs', '/docs/', '/docs/json', '/docs/yaml'],
-  ...['/docs/static/index.html', '/docs/static/swagger-initializer.js', '/docs/static/*'],
+  '/docs',
+  '/docs/',
+  '/docs/json',
+  '/docs/yaml',
+  '/docs/static/index.html',
+  '/docs/static/swagger-initializer.js',
+  '/docs/static/*',
 ]
 
 /** Of the connection, or made anew. */

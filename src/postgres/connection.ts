@@ -7,7 +7,7 @@ export interface ConnectionSettings {
   /** Shown in pg_stat_activity. Default `waybill`. */
   readonly applicationName?: string
   /** The session runs as this role (`-c role=`); undefined or null: as the user of the connection string. */
-  readonly role?: string | null
+  readonly role?: string | null | undefined
   /** Longest wait for a connection (for a pool: for a free one). Default 5,000. */
   readonly connectTimeoutMs?: number
   /** The server ends a statement after this. Default 30,000. */
@@ -35,11 +35,18 @@ export interface PoolSettings extends ConnectionSettings {
   /** Told of an error on an idle connection; the pool has dropped it already. Default: nothing is done. */
   readonly onIdleError?: (error: Error) => void
   /** Asked of each new connection before its first use; one that it rejects is closed, and whoever waits gets the error. */
-  readonly admit?: (client: pg.ClientBase) => Promise<void>
+  readonly admit?: ((client: pg.ClientBase) => Promise<void>) | undefined
 }
 
 const INT8 = 20
 const INT8_ARRAY = 1016
+
+/** No wait of a connection longer than that. The server's bound comes first; the client's is for a server that went silent. */
+export function boundedBy(
+  timeoutMs: number,
+): Required<Pick<ConnectionSettings, 'connectTimeoutMs' | 'statementTimeoutMs' | 'queryTimeoutMs'>> {
+  return { connectTimeoutMs: timeoutMs, statementTimeoutMs: timeoutMs, queryTimeoutMs: timeoutMs + 1_000 }
+}
 
 /** int8 arrives as text and would lose digits as a JavaScript number: it becomes a bigint. For these clients only. */
 const bigintTypes: pg.CustomTypesConfig = {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { createPool } from '../postgres/connection.ts'
+import { boundedBy, createPool } from '../postgres/connection.ts'
 import { foldVersion, projectionName } from './projectionStore.ts'
 import { schemaName } from './schemaName.ts'
 
@@ -75,10 +75,8 @@ export function createAuditRows(settings: AuditRowsSettings): AuditRows {
     connectionString: settings.connectionString,
     applicationName: 'waybill self-audit',
     max: 1,
-    connectTimeoutMs: timeoutMs,
-    statementTimeoutMs: timeoutMs,
-    queryTimeoutMs: timeoutMs + 1_000,
-    ...(settings.role === undefined ? null : { role: settings.role }),
+    ...boundedBy(timeoutMs),
+    role: settings.role,
     async admit(client) {
       await settings.admit?.(client)
       // Lookups by key alone, whatever the statistics say: nothing here may read ten million rows.

@@ -46,7 +46,7 @@ export class DatabaseSession {
         statementTimeoutMs: answerTimeoutMs - 5_000,
         lockTimeoutMs: 10_000,
         idleInTransactionTimeoutMs: 60_000,
-        ...(settings.role === undefined ? null : { role: settings.role }),
+        role: settings.role,
       }),
     )
     const session = new DatabaseSession(client)

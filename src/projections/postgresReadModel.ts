@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
-import { createPool } from '../postgres/connection.ts'
+import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
@@ -44,12 +44,9 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     connectionString: settings.connectionString,
     applicationName: 'waybill read model',
     max: settings.connectionsMax ?? 8,
-    connectTimeoutMs: timeoutMs,
-    statementTimeoutMs: timeoutMs,
-    // The server's bound comes first; this one is for a server that went silent.
-    queryTimeoutMs: timeoutMs + 1_000,
-    ...(settings.role === undefined ? null : { role: settings.role }),
-    ...(settings.admit === undefined ? null : { admit: settings.admit }),
+    ...boundedBy(timeoutMs),
+    role: settings.role,
+    admit: settings.admit,
   })
   const poll = pollCheckpoint(signal, async () => {
     const { rows } = await pool.query<CheckpointRow>(checkpointStatement)

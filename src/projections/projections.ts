@@ -1,5 +1,5 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
-import { createPool } from '../postgres/connection.ts'
+import { boundedBy, createPool } from '../postgres/connection.ts'
 import { type MigrateResult, migrate } from '../postgres/migrate.ts'
 import { type AuditRows, createAuditRows } from './auditRows.ts'
 import { CheckpointSignal } from './checkpointSignal.ts'
@@ -54,11 +54,9 @@ export function createProjections(settings: ProjectionsSettings): Projections {
     connectionString,
     applicationName: 'waybill control',
     max: controlConnectionsMax,
-    connectTimeoutMs: controlTimeoutMs,
-    statementTimeoutMs: controlTimeoutMs,
-    queryTimeoutMs: controlTimeoutMs + 1_000,
-    ...(role === undefined ? null : { role }),
-    ...(admit === undefined ? null : { admit }),
+    ...boundedBy(controlTimeoutMs),
+    role,
+    admit,
   })
   const store = createControlStore(pool, projectionName)
   const desk = new OrderDesk({ ...settings, store, projector })

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { createPool, type PoolSettings } from '../postgres/connection.ts'
+import { boundedBy, createPool, type PoolSettings } from '../postgres/connection.ts'
 import { type MigrateResult, migrate } from '../postgres/migrate.ts'
 import type { SnapshotStore } from './snapshotStore.ts'
 
@@ -28,11 +28,9 @@ export function openSnapshots({
     connectionString,
     applicationName: 'waybill snapshots',
     max: 2,
-    connectTimeoutMs: 1_000,
-    statementTimeoutMs: 1_000,
-    queryTimeoutMs: 2_000,
-    ...(role === undefined ? {} : { role }),
-    ...(admit === undefined ? {} : { admit }),
+    ...boundedBy(1_000),
+    role,
+    admit,
   })
   let isClosed = false
   return {

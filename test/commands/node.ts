@@ -1,11 +1,10 @@
 import type { CommandLimits } from '../../src/commands/commandLimits.ts'
 import type { CommandResult, CommandService } from '../../src/commands/commandService.ts'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { type CommandServiceOptions, createCommandService } from '../../src/commands/groupCommit.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../../src/operation/commands.ts'
 import { requestHash } from '../../src/operation/requestHash.ts'
-import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
 import { createFaultyEventLog, type FaultyEventLog } from './faultyEventLog.ts'
 
 export const startMs = Date.UTC(2026, 0, 1)
@@ -21,8 +20,7 @@ export interface Node {
 export function createNode(
   log: EventLog = createMemoryEventLog(),
   limits: Partial<CommandLimits> = {},
-  monotonicMs?: () => number,
-  snapshots?: SnapshotStore,
+  parts: Pick<CommandServiceOptions, 'monotonicMs' | 'snapshots'> = {},
 ): Node {
   const faulty = createFaultyEventLog(log)
   const time = { nowMs: startMs }
@@ -30,8 +28,7 @@ export function createNode(
     log: faulty,
     clock: () => time.nowMs,
     limits,
-    ...(monotonicMs === undefined ? undefined : { monotonicMs }),
-    ...(snapshots === undefined ? undefined : { snapshots }),
+    ...parts,
   })
   return { log: faulty, commands, time }
 }

@@ -73,7 +73,7 @@ const pending = {
 
 test('a log that is too slow: what was not sent in time is answered overloaded, what was sent is answered by the log', async () => {
   const elapsed = { ms: 0 }
-  const node = createNode(undefined, { waitMsMax: 5_000 }, () => elapsed.ms)
+  const node = createNode(undefined, { waitMsMax: 5_000 }, { monotonicMs: () => elapsed.ms })
   for (const id of ['a', 'b', 'c']) accepted(await node.commands.submit(open(id, 'open')))
   const gate = createGate()
   node.log.beforeAppend = () => gate.passed
@@ -93,7 +93,7 @@ test('a log that is too slow: what was not sent in time is answered overloaded, 
 
 test('an adapter that never settles: the outcome is unknown, and the operation waits for it', async () => {
   const elapsed = { ms: 0 }
-  const node = createNode(undefined, { confirmMsMax: 30_000, waitMsMax: 5_000 }, () => elapsed.ms)
+  const node = createNode(undefined, { confirmMsMax: 30_000, waitMsMax: 5_000 }, { monotonicMs: () => elapsed.ms })
   accepted(await node.commands.submit(open('op-1', 'open')))
   const gate = createGate()
   node.log.beforeAppend = () => gate.passed

@@ -19,7 +19,7 @@ function createStore() {
 
 /** A node that has just been started over the log of another. */
 function another({ log }: Node, snapshots?: SnapshotStore): Node {
-  return createNode(log, { snapshotEvery }, undefined, snapshots)
+  return createNode(log, { snapshotEvery }, snapshots === undefined ? {} : { snapshots })
 }
 
 async function reports(node: Node, count: number, from = 0): Promise<void> {
@@ -38,7 +38,7 @@ async function stateOf(node: Node, operation = 'op-1') {
 describe('a snapshot', () => {
   it('is read on from: the operation comes out as folded from its beginning, with fewer events read', async () => {
     const { store } = createStore()
-    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
     await reports(node, 95)
     const [fresh, whole] = [another(node, store), another(node)]
     expect(await stateOf(fresh)).toEqual(await stateOf(whole))
@@ -49,7 +49,7 @@ describe('a snapshot', () => {
 
   it('knows all keys: a duplicate of any age gets its first answer, and appends nothing', async () => {
     const { store } = createStore()
-    const node = createNode(undefined, { snapshotEvery, receiptsMax: 5 }, undefined, store)
+    const node = createNode(undefined, { snapshotEvery, receiptsMax: 5 }, { snapshots: store })
     await reports(node, 60)
     const fresh = another(node, store)
     const before = await node.log.head()
@@ -85,7 +85,7 @@ describe('a snapshot', () => {
           for (const { key, status, data } of steps) {
             const command = report(operation, `key-${key}`, status, { pipeline: 'patient', data })
             // Each command on a node that has nothing in memory, with snapshots and without.
-            const [kept, plain] = [createNode(node.log, limits, undefined, store), createNode(node.log, limits)]
+            const [kept, plain] = [createNode(node.log, limits, { snapshots: store }), createNode(node.log, limits)]
             const answer = await kept.commands.submit(command)
             const again = await plain.commands.submit(command)
             expect(codeOf(again)).toBe(codeOf(answer))
@@ -108,7 +108,7 @@ describe('a snapshot', () => {
         return store.write(snapshot)
       },
     }
-    const node = createNode(undefined, { snapshotEvery }, undefined, counting)
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: counting })
     await reports(node, snapshotEvery - 2)
     expect(texts.size).toBe(0)
     await reports(node, 40, snapshotEvery)
@@ -117,7 +117,7 @@ describe('a snapshot', () => {
 
   it('is not written by a node that reads on from one, until it has grown again', async () => {
     const { store, texts } = createStore()
-    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
     await reports(node, 45)
     const kept = texts.get('op-1')
     const fresh = another(node, store)
@@ -150,7 +150,7 @@ describe('what is wrong with a snapshot', () => {
 
   it.each(Object.keys(wrong))('%s: the stream is read from its beginning', async (name) => {
     const { store, texts } = createStore()
-    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
     await reports(node, 45)
     const read = (wrong[name] ?? expect.unreachable())(texts)
     expect(await read('op-1').catch(() => '')).not.toBe(texts.get('op-1'))
@@ -169,7 +169,7 @@ describe('what is wrong with a snapshot', () => {
         throw new Error('planted')
       },
     }
-    const node = createNode(undefined, { snapshotEvery }, () => nowMs, store)
+    const node = createNode(undefined, { snapshotEvery }, { monotonicMs: () => nowMs, snapshots: store })
     await reports(node, 60)
     expect(tries).toBe(1)
     nowMs += 10_000
@@ -186,16 +186,16 @@ describe('what is wrong with a snapshot', () => {
         return new Promise(() => undefined)
       },
     }
-    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
     await reports(node, 200)
     expect(tries).toBe(1)
   })
 
   it('a log that does not answer is said as ever', async () => {
     const { store } = createStore()
-    const node = createNode(undefined, { snapshotEvery }, undefined, store)
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
     await reports(node, 45)
-    const fresh = createNode(createFaultyEventLog(node.log), { snapshotEvery }, undefined, store)
+    const fresh = createNode(createFaultyEventLog(node.log), { snapshotEvery }, { snapshots: store })
     fresh.log.readsFail = true
     expect(codeOf(await fresh.commands.submit(report('op-1', 'late', 'x')))).toBe('log_unavailable')
   })
