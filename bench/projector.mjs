@@ -70,6 +70,10 @@ function createFeed() {
     async head() {
       return BigInt(this.released)
     },
+    /** Of interventions only, and there are none. */
+    async readStream() {
+      return []
+    },
     async *subscribe({ maxCount, signal }) {
       signal.addEventListener('abort', () => wake())
       while (!signal.aborted) {

@@ -5,12 +5,10 @@ import { schemaName } from './schemaName.ts'
 // Why these indexes (migrations/0001_read_model.sql). Status and last event change with nearly every report, and a list
 // by them needs an index on them: those updates cannot be HOT. So few indexes, and each answers many questions:
 // (shape, updated_at) and (shape, opened_at) any filter by pipeline, track, status and state in order of time; the GIN
-// index theme and metadata; the key the rest. Without the id in them: times hardly tie, and entries are half as long.
+// index theme and metadata; the key, which holds shape and times beside the id, the rest. Without the id in the first two:
+// times hardly tie, and entries are half as long.
 //
-// Measured with 1,000,000 rows and reports of 1 kB on 20,000 of them, PostgreSQL's processor time a row: 15.7 us without
-// the three, 19.0 with (shape, updated_at), 20-21 with all. Lists of 50 out of them (bench/dataset/questions.mjs), on two cores that
-// others kept busy: by shape p50 1-4 ms, p99 5-17; rare theme or metadata p99 10-12; a common one with a status p50 11-18,
-// p99 33-103, which is more than the 30 ms aimed at.
+// What the indexes cost, and what lists of 50 out of a million operations take: docs/performance.md.
 
 /** A statement and its parameters. */
 export interface Statement {
@@ -22,11 +20,13 @@ export interface Statement {
  * How a page is found:
  * - `walk`: go through each matching shape's operations in the order asked for and merge. Filters by pipeline, track,
  *   status and state are then exact and cost nothing; others are looked at row by row, which is quick when many match.
+ * - `narrow`: the same, shape by shape: once a page is full, only what comes before its last entry is looked at. A shape in
+ *   which hardly anything matches is then not gone through to its end. For few shapes, and filters that `walk` has to look at.
  * - `collect`: find all that match by the row's own filters, then sort. For filters that few operations pass.
  * - `collectShapes`: find all of the matching shapes, then sort. For shapes with few operations.
  * - `byId`: go through the operations in order of id. For sort `id` when many match.
  */
-export type Way = 'walk' | 'collect' | 'collectShapes' | 'byId'
+export type Way = 'walk' | 'narrow' | 'collect' | 'collectShapes' | 'byId'
 
 const orders = {
   '-updatedAt': { column: 'updated_at', direction: 'DESC', comparison: '<' },
@@ -40,7 +40,7 @@ const rowColumns = `o.id, o.state, o.data, o.metadata, o.revision, o.position AS
 /** One page, the checkpoint beside it, in one statement and so in one snapshot. */
 export function pageStatement(query: OperationQuery, way: Way): Statement {
   const parameters = new Parameters()
-  const { column, direction } = orders[query.sort]
+  const { column, direction, comparison } = orders[query.sort]
   const order = (alias: string): string =>
     column === 'id' ? `${alias}.id ${direction}` : `${alias}.${column} ${direction}, ${alias}.id ${direction}`
   const shapes = shapeConditions(query, parameters)
@@ -50,10 +50,14 @@ export function pageStatement(query: OperationQuery, way: Way): Statement {
   const updated = updatedConditions(query, parameters)
   const keyset = keysetConditions(query, parameters)
   const limit = `${parameters.add(query.pageSize)}::int`
+  const parts = { column, order, shapes, keyset, limit }
+  const walked = { ...parts, rows: [...prefix, ...unestimated(facets, exact)], updated, comparison }
   const keys =
     way === 'walk'
-      ? walk({ column, order, shapes, rows: [...prefix, ...unestimated(facets, exact)], updated, keyset, limit })
-      : collect({ way, column, order, shapes, rows: [...updated, ...prefix, ...facets, ...exact], keyset, limit })
+      ? walk(walked)
+      : way === 'narrow'
+        ? narrow(walked)
+        : collect({ ...parts, way, rows: [...updated, ...prefix, ...facets, ...exact] })
   const text = `
     SELECT c.position AS checkpoint, c.log_id, page.*
     FROM ${schemaName}.checkpoints c
@@ -73,41 +77,71 @@ interface Parts {
   readonly column: string
   readonly order: (alias: string) => string
   readonly shapes: readonly string[]
+  readonly rows: readonly string[]
+  readonly keyset: readonly string[]
   readonly limit: string
 }
 
 interface WalkParts extends Parts {
-  readonly rows: readonly string[]
   readonly updated: readonly string[]
-  readonly keyset: readonly string[]
+  readonly comparison: '<' | '>'
 }
 
 /**
  * Only shapes whose first operation is among the first `limit` of all first ones can have a part in the page: a step
  * over the shapes with one lookup each, and then at most `limit` of them are read.
  */
-function walk({ column, order, shapes, rows, updated, keyset, limit }: WalkParts): string {
-  const inOrder = (shape: string, count: string): string => {
-    const where = [`o.shape = ${shape}`, ...keyset, ...updated].join(' AND ')
-    const columns = `o.id, o.${column}`
-    if (rows.length === 0) {
-      return `SELECT ${columns} FROM ${schemaName}.operations o WHERE ${where} ORDER BY ${order('o')} LIMIT ${count}`
-    }
-    // OFFSET 0 keeps the other filters out of the ordered scan: inside, the planner would look for their own indexes.
-    return `
-      SELECT ${columns} FROM (
-        SELECT o.id, o.${column}, o.facets, o.metadata, o.state FROM ${schemaName}.operations o
-        WHERE ${where} ORDER BY ${order('o')} OFFSET 0
-      ) o WHERE ${rows.join(' AND ')} LIMIT ${count}`
-  }
+function walk(parts: WalkParts): string {
+  const { order, shapes, limit } = parts
   return `
     SELECT r.* FROM (
       SELECT s.id AS shape
-      FROM ${schemaName}.shapes s CROSS JOIN LATERAL (${inOrder('s.id', '1')}) f
+      FROM ${schemaName}.shapes s CROSS JOIN LATERAL (${inOrder(parts, 's.id', '1')}) f
       WHERE ${shapes.join(' AND ')}
       ORDER BY ${order('f')} LIMIT ${limit}
-    ) s CROSS JOIN LATERAL (${inOrder('s.shape', limit)}) r
+    ) s CROSS JOIN LATERAL (${inOrder(parts, 's.shape', limit)}) r
     ORDER BY ${order('r')} LIMIT ${limit}`
+}
+
+/** The largest shapes first: they fill the page soonest. \`last\` is the time of its last entry, once it is full. */
+function narrow(parts: WalkParts): string {
+  const { column, order, shapes, limit, comparison } = parts
+  const [beyond, atMost] = comparison === '<' ? ['>=', 0n] : ['<=', 2n ** 63n - 1n]
+  const found = inOrder(parts, 's.id', limit, `o.${column} ${beyond} coalesce(b.last, ${atMost}::bigint)`)
+  return `
+    WITH RECURSIVE s AS MATERIALIZED (
+      SELECT s.id, row_number() OVER (ORDER BY s.operations DESC, s.id) AS turn FROM ${schemaName}.shapes s WHERE ${shapes.join(' AND ')}
+    ), b AS (
+      SELECT 0::bigint AS turn, NULL::bigint AS last, ARRAY[]::bigint[] AS times, ARRAY[]::text[] COLLATE "C" AS ids
+      UNION ALL
+      SELECT s.turn, page.* FROM b JOIN s ON s.turn = b.turn + 1 CROSS JOIN LATERAL (
+        SELECT
+          CASE WHEN count(*) = ${limit} THEN ${comparison === '<' ? 'min' : 'max'}(p.${column}) END,
+          coalesce(array_agg(p.${column}), ARRAY[]::bigint[]), coalesce(array_agg(p.id), ARRAY[]::text[])
+        FROM (
+          SELECT * FROM (
+            SELECT * FROM unnest(b.ids, b.times) AS k (id, ${column}) UNION ALL SELECT * FROM (${found}) f
+          ) p ORDER BY ${order('p')} LIMIT ${limit}
+        ) p
+      ) page
+    )
+    SELECT k.* FROM (SELECT * FROM b ORDER BY b.turn DESC LIMIT 1) b CROSS JOIN LATERAL unnest(b.ids, b.times) AS k (id, ${column})`
+}
+
+/** Of one shape, up to \`count\` in order. */
+function inOrder(parts: WalkParts, shape: string, count: string, bound?: string): string {
+  const { column, order, rows, keyset, updated } = parts
+  const where = [`o.shape = ${shape}`, ...keyset, ...updated, ...(bound === undefined ? [] : [bound])].join(' AND ')
+  const columns = `o.id, o.${column}`
+  if (rows.length === 0) {
+    return `SELECT ${columns} FROM ${schemaName}.operations o WHERE ${where} ORDER BY ${order('o')} LIMIT ${count}`
+  }
+  // OFFSET 0 keeps the other filters out of the ordered scan: inside, the planner would look for their own indexes.
+  return `
+    SELECT ${columns} FROM (
+      SELECT o.id, o.${column}, o.facets, o.metadata, o.state FROM ${schemaName}.operations o
+      WHERE ${where} ORDER BY ${order('o')} OFFSET 0
+    ) o WHERE ${rows.join(' AND ')} LIMIT ${count}`
 }
 
 /**
@@ -121,8 +155,6 @@ function unestimated(facets: readonly string[], exact: readonly string[]): strin
 
 interface CollectParts extends Parts {
   readonly way: 'collect' | 'collectShapes' | 'byId'
-  readonly rows: readonly string[]
-  readonly keyset: readonly string[]
 }
 
 function collect({ way, column, order, shapes, rows, keyset, limit }: CollectParts): string {
@@ -135,8 +167,10 @@ function collect({ way, column, order, shapes, rows, keyset, limit }: CollectPar
   const found =
     way === 'collect'
       ? `SELECT ${columns} FROM ${schemaName}.operations o WHERE ${[ofShapes, ...rows].join(' AND ')}`
-      : `SELECT o.* FROM ${schemaName}.shapes s CROSS JOIN LATERAL (
-           SELECT ${columns} FROM ${schemaName}.operations o WHERE ${['o.shape = s.id', ...rows].join(' AND ')} OFFSET 0
+      : // With a column that the key's index does not have: the planner would go through all of that, shape after shape.
+        `SELECT o.* FROM ${schemaName}.shapes s CROSS JOIN LATERAL (
+           SELECT ${columns}, o.revision FROM ${schemaName}.operations o
+           WHERE ${['o.shape = s.id', ...rows].join(' AND ')} OFFSET 0
          ) o WHERE ${shapes.join(' AND ')}`
   // Materialised, so that the order does not lure the planner into walking an index for rows that are hardly there.
   return `
@@ -145,12 +179,16 @@ function collect({ way, column, order, shapes, rows, keyset, limit }: CollectPar
     ORDER BY ${order('o')} LIMIT ${limit}`
 }
 
-/** How many operations have the shapes asked for: exact, from the counts. */
+/** How many shapes are asked for, how many operations have them, and how many there are in all: exact, from the counts. */
 export function matchingShapesStatement(query: OperationQuery): Statement {
   const parameters = new Parameters()
   const where = shapeConditions(query, parameters).join(' AND ')
   return {
-    text: `SELECT coalesce(sum(s.operations), 0)::bigint AS operations FROM ${schemaName}.shapes s WHERE ${where}`,
+    text: `
+      SELECT count(*) FILTER (WHERE ${where}) AS shapes,
+             coalesce(sum(s.operations) FILTER (WHERE ${where}), 0)::bigint AS operations,
+             coalesce(sum(s.operations), 0)::bigint AS of
+      FROM ${schemaName}.shapes s`,
     values: parameters.values,
   }
 }

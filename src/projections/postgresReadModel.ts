@@ -4,11 +4,11 @@ import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { estimateStatement, matchingShapesStatement, pageStatement, type Statement, type Way } from './listQuery.ts'
+import { pageStatement, type Statement } from './listQuery.ts'
+import { wayTo } from './listWay.ts'
 import { bodyOf, type StateColumns } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
 import {
-  type OperationQuery,
   type OperationRow,
   type ParkedStream,
   type PipelineRow,
@@ -33,9 +33,6 @@ export interface ReadModelSettings {
   readonly admit?: (client: pg.ClientBase) => Promise<void>
   readonly signal: CheckpointSignal
 }
-
-/** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
-const collectedMax = 20_000
 
 export function createReadModel(settings: ReadModelSettings): ReadModel {
   const { signal } = settings
@@ -79,16 +76,6 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     return first.checkpoint
   }
 
-  async function wayTo(asked: OperationQuery): Promise<Way> {
-    if (asked.sort === 'id') {
-      const [counted] = await query<{ operations: bigint }>(matchingShapesStatement(asked))
-      if ((counted?.operations ?? 0n) <= BigInt(collectedMax)) return 'collectShapes'
-    }
-    const estimate = estimateStatement(asked)
-    if (estimate !== null && plannedRows(await query(estimate)) <= collectedMax) return 'collect'
-    return asked.sort === 'id' ? 'byId' : 'walk'
-  }
-
   return {
     async operation(id) {
       const rows = await query<CheckpointRow & Maybe<OperationColumns>>({ ...operationStatement, values: [id] })
@@ -109,7 +96,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async operations(asked) {
-      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(pageStatement(asked, await wayTo(asked)))
+      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(pageStatement(asked, await wayTo(asked, query)))
       return { position: seen(rows), value: rows.filter(isOperation).map(operationRow) }
     },
 
@@ -315,9 +302,4 @@ function isParked(row: CheckpointRow & Maybe<ParkedStream>): row is CheckpointRo
 
 function parkedStream({ stream, revision, position, reason, detail }: ParkedStream): ParkedStream {
   return { stream, revision, position, reason, detail }
-}
-
-function plannedRows(rows: readonly unknown[]): number {
-  const found = /"Plan Rows":\s*(\d+)/.exec(JSON.stringify(rows[0] ?? null))?.[1]
-  return found === undefined ? Number.POSITIVE_INFINITY : Number(found)
 }

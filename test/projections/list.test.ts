@@ -161,7 +161,7 @@ describe('the list of operations', () => {
         const { value: rows } = await projections.readModel.operations(query)
         expect(rows.map((row) => row.id)).toEqual(wanted)
         const ways: Way[] =
-          query.sort === 'id' ? ['collect', 'collectShapes', 'byId'] : ['collect', 'collectShapes', 'walk']
+          query.sort === 'id' ? ['collect', 'collectShapes', 'byId'] : ['collect', 'collectShapes', 'walk', 'narrow']
         for (const way of ways) {
           const { text, values } = pageStatement(query, way)
           const found = await database.admin.query<{ id: string | null }>(text, [...values])
