@@ -9,7 +9,7 @@ export default defineConfig({
     // A worker for each file would spend a third of the run on loading the same modules again.
     isolate: false,
     maxWorkers: 3,
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: false,
     allowOnly: false,

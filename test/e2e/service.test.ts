@@ -102,7 +102,7 @@ describe('with its own PostgreSQL', () => {
     // The report's append waits behind this lock: nobody knows what became of it when the connection breaks.
     await holder.query('BEGIN; SELECT FROM waybill_log.log_head FOR UPDATE')
     const answer = report(url, 'under-way', 'a').catch(() => 'no answer')
-    await until('the append waits', 5_000, async () => {
+    await until('the append waits', 20_000, async () => {
       const { rowCount } = await observer.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
       return rowCount !== 0
     })

@@ -72,7 +72,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
     const old = await fresh.http.get(`/v1/operations/op-1?minPosition=${token}`)
     expect([old.status, old.body.code]).toEqual([410, 'another_log'])
     // Its read model is folded anew, though rows are there.
-    await until('the list shows it', 10_000, async () => {
+    await until('the list shows it', 30_000, async () => {
       const list = await fresh.http.get('/v1/operations')
       return Array.isArray(list.body.operations) && list.body.operations.length === 1
     })
@@ -113,7 +113,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
 /** Its receipt's position. */
 async function report({ http }: NodeProcess, status: string): Promise<string> {
   const body = { service: 'a', status, pipeline: 'any' }
-  return until(`the report ${status} is taken`, 10_000, async () => {
+  return until(`the report ${status} is taken`, 30_000, async () => {
     const answer = await http.post('/v1/operations/op-1/reports', body, { 'idempotency-key': status })
     return answer.status < 300 ? String(answer.body.position) : null
   })

@@ -75,7 +75,7 @@ test('a pause is kept when the node that projects is killed, and when its heir i
   expect([paused.code, JSON.parse(paused.out).position], paused.err).toEqual([0, before])
   const written = await report(owner, 'op-2', 'seen')
   await owner.kill()
-  await until('the other has taken over', 10_000, async () => (await other.http.get(base)).body.phase === 'paused')
+  await until('the other has taken over', 30_000, async () => (await other.http.get(base)).body.phase === 'paused')
   const state = (await other.http.get(base)).body
   expect(state).toMatchObject({ state: 'paused', position: before, head: written, lagEvents: 2 })
   expect((await other.http.get('/readyz')).status).toBe(200)
@@ -90,7 +90,7 @@ test('a stream parked at one node is retried and skipped at the other, and every
   await report(other, 'op-1', 'seen')
   const revision = await poison('op-1')
   const at = (node: NodeProcess) => ['--url', node.url, '--json']
-  await until('it is parked', 10_000, async () => (await other.http.get(base)).body.parked === 1)
+  await until('it is parked', 30_000, async () => (await other.http.get(base)).body.parked === 1)
   const listed = JSON.parse((await waybill.run(['projections', 'parked', ...at(other)])).out)
   expect(listed.parked).toMatchObject([{ stream: 'operation-op-1', revision: Number(revision) }])
   const retried = await waybill.run(['projections', 'retry', 'operation-op-1', ...at(other)])

@@ -113,7 +113,7 @@ describe('several nodes on one database', { timeout: 120_000 }, () => {
     const takenOver = await audit.change((change) => change.epoch > before.epoch && change.position >= position)
     expect(takenOver.atMs - endedAtMs).toBeLessThan(takeOverMsMax)
     paused.signal('SIGCONT')
-    await until('the paused node waits for its turn', 10_000, async () => {
+    await until('the paused node waits for its turn', 30_000, async () => {
       return (await projectorDetail(paused)) === 'Another node projects.'
     })
     const last = await reportThrough(paused, 'after-the-pause-1')

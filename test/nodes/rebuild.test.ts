@@ -45,7 +45,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
     expect(status, text).toBe(201)
 
     await killed.kill()
-    await until('the other takes over', 10_000, async () => (await projectorDetail(next))?.startsWith('It folds'))
+    await until('the other takes over', 30_000, async () => (await projectorDetail(next))?.startsWith('It folds'))
     expect(await listedIds(next.http)).not.toContain('op-0')
     await openGate()
     await until('it follows the log', 20_000, async () => (await projectorDetail(next)) === 'It follows the log.')
@@ -103,7 +103,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
       const answers = await Promise.all(operations.map((path) => node.http.post(path, report(`status ${round}`))))
       for (const { status, text } of answers) expect([200, 201], text).toContain(status)
     }
-    await until('the rows are there', 10_000, async () => (await listedIds(node.http)).length === operationCount)
+    await until('the rows are there', 30_000, async () => (await listedIds(node.http)).length === operationCount)
     await everythingShown(node)
     await node.stop()
     await admin.query(`
@@ -125,7 +125,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
   }
 
   async function rebuilding(node: NodeProcess): Promise<void> {
-    await until('it stands at the gate', 10_000, async () => {
+    await until('it stands at the gate', 30_000, async () => {
       const { rowCount } = await admin.query(
         "SELECT FROM pg_stat_activity WHERE application_name = 'waybill rebuild' AND wait_event = 'advisory' AND datname = current_database()",
       )
@@ -154,7 +154,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
 
   async function everythingShown(node: NodeProcess): Promise<void> {
     const folded = foldAll(await readWholeLog(database.connectionString))
-    await until('all is shown', 10_000, async () => {
+    await until('all is shown', 30_000, async () => {
       const { body } = await node.http.get('/v1/operations?sort=id&pageSize=1000')
       const shown = (body.operations as readonly Record<string, unknown>[]).map((operation) => ({
         ...operation,

@@ -24,7 +24,7 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
     const first = await http.post('/v1/operations/op-1/reports', body)
     const second = await http.post('/v1/operations/op-2/reports', body)
     const positionOf = (answer: typeof first) => String(answer.body.position)
-    await until('both are in the read model', 10_000, async () => {
+    await until('both are in the read model', 30_000, async () => {
       const { status } = await http.get(`/v1/operations/op-2?minPosition=${positionOf(second)}`)
       return status === 200
     })
@@ -47,7 +47,7 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
 
     network.cut()
     network.accept()
-    await until('it reads all again', 10_000, async () => {
+    await until('it reads all again', 30_000, async () => {
       const { status } = await http.get(`/v1/operations/op-1?minPosition=${positionOf(second)}`)
       return status === 200
     })

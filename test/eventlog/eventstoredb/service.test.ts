@@ -74,7 +74,7 @@ describe('the service with its log in EventStoreDB', () => {
       'StatusChanged',
       'StatusChanged',
     ])
-    expect((await send('GET', '/readyz')).status).toBe(200)
+    await until(async () => (await send('GET', '/readyz')).status === 200, 'it is ready')
   })
 
   it('has caught up where the position says so, and counts what it has not in events', async () => {

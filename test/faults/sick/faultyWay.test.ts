@@ -47,7 +47,7 @@ describe('the way that is made bad', () => {
   })
 
   const say = (text: string) => client.write(text)
-  const answered = (text: string) => until(`${text} comes back`, 5_000, () => came === text)
+  const answered = (text: string) => until(`${text} comes back`, 20_000, () => came === text)
 
   it('keeps the order of what it carries when it gets faster', async () => {
     way.set('delay', 200)
@@ -65,25 +65,25 @@ describe('the way that is made bad', () => {
     say('begin')
     await answered('begin')
     say(append)
-    await until('the client is cut off', 5_000, () => ended)
-    await until('the server has heard all', 5_000, () => heard === `begin${append}`)
+    await until('the client is cut off', 20_000, () => ended)
+    await until('the server has heard all', 20_000, () => heard === `begin${append}`)
     expect(came).toBe('begin')
   })
 
   it('carries half of a message', async () => {
     way.set('halfCommit')
     say(append)
-    await until('the client is cut off', 5_000, () => ended)
+    await until('the client is cut off', 20_000, () => ended)
     expect(heard.length).toBeLessThan(append.length)
   })
 
   it('brings no answer back where it is half open, and ends what lost something once it is well', async () => {
     way.set('halfOpen')
     say('heard')
-    await until('the server has heard it', 5_000, () => heard === 'heard')
+    await until('the server has heard it', 20_000, () => heard === 'heard')
     expect(ended).toBe(false)
     way.set('pass')
-    await until('the client is cut off', 5_000, () => ended)
+    await until('the client is cut off', 20_000, () => ended)
     expect(came).toBe('')
   })
 
@@ -94,7 +94,7 @@ describe('the way that is made bad', () => {
     other.on('error', () => undefined)
     await once(other, 'connect')
     way.set('pass')
-    await until('the client is cut off', 5_000, () => ended)
+    await until('the client is cut off', 20_000, () => ended)
     expect(heard).toBe('')
     other.destroy()
   })

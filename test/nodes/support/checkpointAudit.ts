@@ -57,7 +57,7 @@ export class CheckpointAudit {
 
   /** The first change that is as asked for; waits for it. */
   change(isIt: (change: CheckpointChange) => boolean): Promise<CheckpointChange> {
-    return until('the checkpoint is moved', 10_000, async () => (await this.changes()).find(isIt))
+    return until('the checkpoint is moved', 30_000, async () => (await this.changes()).find(isIt))
   }
 
   async end(): Promise<void> {
