@@ -18,7 +18,7 @@ const folders: string[] = []
 const servers: EmbeddedPostgres[] = []
 
 async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(inject('scratchDirectory'), 'embedded-'))
+  const folder = await mkdtemp(join(inject('dataDirectory'), 'embedded-'))
   folders.push(folder)
   return folder
 }

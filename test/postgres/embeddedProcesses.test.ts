@@ -14,7 +14,7 @@ const processes: EmbeddedProcess[] = []
 
 beforeAll(async () => {
   installation = await install({ packages: 'linked', mode: 0o755 })
-  dataDir = await mkdtemp(join(inject('scratchDirectory'), 'processes-'))
+  dataDir = await mkdtemp(join(inject('dataDirectory'), 'processes-'))
 })
 afterEach(async () => {
   for (const process of processes.splice(0)) await process.stop()

@@ -14,7 +14,7 @@ let server: EmbeddedPostgres
 let administrator: pg.Client
 let directory: URL
 beforeAll(async () => {
-  const folder = await mkdtemp(join(inject('scratchDirectory'), 'roles-'))
+  const folder = await mkdtemp(join(inject('dataDirectory'), 'roles-'))
   server = await startEmbeddedPostgres({ dataDir: join(folder, 'server'), settings: { min_wal_size: '80MB' } })
   administrator = new pg.Client({ connectionString: server.connectionString })
   await administrator.connect()

@@ -36,7 +36,8 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
 
 async function createDatabase(template: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
-  await asAdministrator((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY wal_log`))
+  const strategy = inject('copyStrategy')
+  await asAdministrator((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY ${strategy}`))
   const url = new URL(inject('postgresConnectionString'))
   url.pathname = `/${name}`
   return {

@@ -5,20 +5,20 @@ import { join } from 'node:path'
 import { processIdentity, processName } from '../../src/postgres/embedded/processIdentity.ts'
 
 /** A folder for what this process runs, which other users can enter. Removes those that processes now dead have left. */
-export async function makeRunFolder(prefix: string): Promise<string> {
-  await removeRemains(prefix)
-  const folder = await mkdtemp(join(tmpdir(), `${prefix}-${process.pid}-${processIdentity(process.pid)}-`))
+export async function makeRunFolder(prefix: string, parent = tmpdir()): Promise<string> {
+  await removeRemains(prefix, parent)
+  const folder = await mkdtemp(join(parent, `${prefix}-${process.pid}-${processIdentity(process.pid)}-`))
   await chmod(folder, 0o711)
   return folder
 }
 
 /** A run that was killed by -9 could clean nothing up: the next one does. */
-async function removeRemains(prefix: string): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
+async function removeRemains(prefix: string, parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
     const [, of, pid, identity] = /^(.+)-(\d+)-([A-Za-z0-9.]+)-.{6}$/.exec(name) ?? []
     if (of !== prefix || pid === undefined || processIdentity(Number(pid)) === identity) continue
     try {
-      removeRunFolder(join(tmpdir(), name))
+      removeRunFolder(join(parent, name))
     } catch {
       // Another user's: theirs to remove.
     }
