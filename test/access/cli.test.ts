@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../api/apiHarness.ts'
 import { startService } from '../e2e/serviceProcess.ts'
-import { builtService } from '../nodes/support/builtService.ts'
+import { bundledService } from '../nodes/support/bundledService.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type Ran, type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 
@@ -17,7 +17,7 @@ let database: TestDatabase
 const children: ChildProcess[] = []
 
 beforeAll(async () => {
-  program = (await builtService()).program
+  program = (await bundledService()).program
   command = waybillCommand(program)
   folder = mkdtempSync(join(tmpdir(), 'waybill-keys-'))
   database = await createMigratedDatabase()

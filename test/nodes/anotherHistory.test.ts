@@ -5,7 +5,8 @@ import { beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } f
 import { dumpRows } from '../../scripts/sqlDump.mjs'
 import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import { copyDatabase, dropDatabase, replaceDatabase } from './support/databaseCopy.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { startedForTest } from './support/startedForTest.ts'
@@ -20,7 +21,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
   let copy: string
 
   beforeAll(async () => {
-    service = await builtService()
+    service = await bundledService()
   })
   beforeEach(async () => {
     database = await createMigratedDatabase()
@@ -83,7 +84,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
     onTestFinished(() => way.close())
     const { writer, reader } = await startNodes(way.connectionString)
     await seen(reader, await report(writer, 'kept'))
-    const other = await startEmbeddedPostgres({ dataDir: join(inject('scratchDirectory'), 'other-cluster') })
+    const other = await startEmbeddedPostgres({ dataDir: join(inject('dataDirectory'), 'other-cluster') })
     onTestFinished(() => other.stop())
     await restoreTo(other.connectionString)
 

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { startedForTest } from './support/startedForTest.ts'
 
@@ -10,7 +11,7 @@ let service: BuiltService
 let waybill: WaybillCommand
 
 beforeAll(async () => {
-  service = await builtService()
+  service = await bundledService()
   waybill = waybillCommand(service.program)
 }, 120_000)
 afterAll(() => waybill.end())

@@ -4,7 +4,8 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { receiptOf } from './support/racingClients.ts'
 import { startedForTest } from './support/startedForTest.ts'
@@ -34,7 +35,7 @@ describe('a node that is told to stop while clients report over connections they
   let node: NodeProcess
 
   beforeAll(async () => {
-    service = await builtService()
+    service = await bundledService()
   })
   beforeEach(async () => {
     database = await createMigratedDatabase()

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { BrokenConnectionError } from './support/waybillHttp.ts'
@@ -11,7 +12,7 @@ describe('a node whose writes fail', { timeout: 60_000 }, () => {
   let database: TestDatabase
 
   beforeAll(async () => {
-    service = await builtService()
+    service = await bundledService()
   })
   beforeEach(async () => {
     database = await createMigratedDatabase()

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
 import { projectingNode } from './support/projectingNode.ts'
 import { startedForTest } from './support/startedForTest.ts'
@@ -17,7 +18,7 @@ let waybill: WaybillCommand
 let database: TestDatabase
 
 beforeAll(async () => {
-  service = await builtService()
+  service = await bundledService()
   waybill = waybillCommand(service.program)
 }, 120_000)
 afterAll(() => waybill.end())

@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
-import { builtService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import { CheckpointAudit, expectOneWriterAtATime } from './support/checkpointAudit.ts'
 import { type NodeProcess, type NodeStarter, nodeStarter } from './support/nodeProcess.ts'
 import { projectingNode, projectorDetail } from './support/projectingNode.ts'
@@ -52,7 +52,7 @@ describe('several nodes on one database', { timeout: 120_000 }, () => {
 
   beforeAll(async () => {
     database = await createMigratedDatabase()
-    starter = nodeStarter(await builtService(), { DATABASE_URL: database.connectionString })
+    starter = nodeStarter(await bundledService(), { DATABASE_URL: database.connectionString })
     for (let n = 0; n < 3; n += 1) starter.start()
     await Promise.all(starter.nodes.map((node) => node.ready()))
     audit = await CheckpointAudit.begin(database.connectionString)

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import { CheckpointAudit } from './support/checkpointAudit.ts'
 import type { NodeProcess, NodeStarter } from './support/nodeProcess.ts'
 import { projectorDetail } from './support/projectingNode.ts'
@@ -23,7 +24,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
   let starter: NodeStarter
 
   beforeAll(async () => {
-    service = await builtService()
+    service = await bundledService()
   })
   beforeEach(async () => {
     database = await createMigratedDatabase()

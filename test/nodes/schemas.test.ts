@@ -3,7 +3,8 @@ import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { dumpStructure } from '../../scripts/sqlDump.mjs'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { expectSoundLog, foldAll, readWholeLog } from './support/wholeLog.ts'
 
@@ -33,7 +34,7 @@ describe('the schema', { timeout: 120_000 }, () => {
   })
 
   it('is what test/nodes/schemas/structure.txt says once all migrations have run (else: scripts/dumpSchema.mjs)', async () => {
-    const service = await builtService()
+    const service = await bundledService()
     await startedForTest(service, { DATABASE_URL: database.connectionString }).start().listening()
     expect(await structure()).toBe(await readFile(new URL('structure.txt', folder), 'utf8'))
   })
@@ -47,7 +48,7 @@ describe('the schema', { timeout: 120_000 }, () => {
     let answers: Answers
 
     beforeAll(async () => {
-      service = await builtService()
+      service = await bundledService()
       answers = JSON.parse(await readFile(new URL(`${name}/answers.json`, folder), 'utf8'))
     })
 

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createFaultyNetwork } from '../eventlog/faultyNetwork.ts'
 import { createMigratedDatabase } from '../support/database.ts'
-import { type BuiltService, builtService } from './support/builtService.ts'
+import type { BuiltService } from './support/builtService.ts'
+import { bundledService } from './support/bundledService.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { until } from './support/until.ts'
 
@@ -11,7 +12,7 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
   let service: BuiltService
 
   beforeAll(async () => {
-    service = await builtService()
+    service = await bundledService()
   })
 
   it('reads on from its memory, says how far that goes, and promises no more than it has', async () => {

@@ -19,9 +19,17 @@ export interface BuiltService {
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const buildTimeoutMs = 60_000
 
-/** Built from the sources as they are now, once a run: whoever comes first builds, the others wait. */
-export async function builtService(): Promise<BuiltService> {
-  const directory = join(inject('scratchDirectory'), 'built')
+/** Built from the sources as they are now. */
+export function builtService(): Promise<BuiltService> {
+  return onceARun('built', (directory) => build(directory))
+}
+
+/** Whoever comes first makes it, the others wait. `make` is told where it works and where that will be. */
+export async function onceARun(
+  name: string,
+  make: (directory: string, finalDirectory: string) => Promise<void>,
+): Promise<BuiltService> {
+  const directory = join(inject('scratchDirectory'), name)
   const service = { directory, program: join(directory, 'dist', 'main.js') }
   try {
     // Only one can make it, and it stays.
@@ -30,7 +38,7 @@ export async function builtService(): Promise<BuiltService> {
     await untilThere(directory)
     return service
   }
-  await build(`${directory}.building`)
+  await make(`${directory}.building`, directory)
   await rename(`${directory}.building`, directory)
   return service
 }
@@ -59,15 +67,19 @@ async function build(directory: string): Promise<void> {
   // Types are `npm run check`'s affair.
   const args = project.concat(plain, '--noCheck')
   await run(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), args)
-  // As scripts/copyAssets.mjs does for dist.
+  await addAssets(dist)
+  await addSurroundings(directory)
+}
+
+/** As scripts/copyAssets.mjs does for dist. */
+export async function addAssets(dist: string): Promise<void> {
   await cp(join(root, 'src'), dist, {
     recursive: true,
     filter: (source) => !/\.[a-z]+$/.test(source) || source.endsWith('.sql'),
   })
-  await addSurroundings(directory)
 }
 
-async function addSurroundings(directory: string): Promise<void> {
+export async function addSurroundings(directory: string): Promise<void> {
   await cp(join(root, 'package.json'), join(directory, 'package.json'))
   await symlink(join(root, 'node_modules'), join(directory, 'node_modules'), 'junction')
 }
