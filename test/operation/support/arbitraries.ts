@@ -15,49 +15,55 @@ function statusesOf(track: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${track[0]}${index}`)
 }
 
-function condition(): fc.Arbitrary<{ track: string; in: string[] }> {
-  return fc
-    .constantFrom(...trackNames)
-    .chain((track) =>
-      fc
-        .uniqueArray(fc.constantFrom(...statusesOf(track, 6)), { minLength: 1, maxLength: 2 })
-        .map((statuses) => ({ track, in: statuses })),
-    )
+// What is chained on is made once, not at each draw: of 25 definitions that are drawn, one is valid.
+const conditionsOf = trackNames.map((track) =>
+  fc
+    .uniqueArray(fc.constantFrom(...statusesOf(track, 6)), { minLength: 1, maxLength: 2 })
+    .map((statuses) => ({ track, in: statuses })),
+)
+const condition = fc.constantFrom(...trackNames.keys()).chain((index) => at(conditionsOf, index))
+const outcomes = fc.constantFrom('succeeded', 'failed')
+
+function trackShape(track: string, branches: boolean) {
+  const shapes = [2, 3, 4, 5, 6].map((count) => shapeOf(statusesOf(track, count), branches))
+  return fc.integer({ min: 2, max: 6 }).chain((count) => at(shapes, count - 2))
 }
 
 /** Transitions between statuses by number; every status but the last may lead on, forwards, or back where that is allowed. */
-function trackShape(track: string, branches: boolean) {
-  return fc.integer({ min: 2, max: 6 }).chain((count) => {
-    const statuses = statusesOf(track, count)
-    const edges = fc.uniqueArray(fc.tuple(fc.nat(count - 2), fc.nat(count - 1)), {
-      maxLength: branches ? 8 : 0,
-      selector: ([from, to]) => from * count + to,
-    })
-    const joins = fc.uniqueArray(
-      fc.tuple(fc.constantFrom(...statuses.slice(1)), fc.array(condition(), { minLength: 1, maxLength: 2 })),
-      { maxLength: 2, selector: ([status]) => status },
-    )
-    return fc
-      .record({ edges, joins, starts: fc.option(condition(), { nil: undefined, freq: 2 }), outcome: outcomes })
-      .map(({ edges: extra, joins: requires, starts, outcome }) => {
-        const pairs = [...statuses.slice(1).map((_, index): [number, number] => [index, index + 1]), ...extra]
-        const transitions = new Map<string, Set<string>>()
-        for (const [from, to] of pairs) {
-          const [source, target] = [statuses[from] ?? '', statuses[to] ?? '']
-          transitions.set(source, (transitions.get(source) ?? new Set()).add(target))
-        }
-        return {
-          initial: statuses[0],
-          transitions: Object.fromEntries([...transitions].map(([from, to]) => [from, [...to]])),
-          final: { [statuses[count - 1] ?? '']: outcome },
-          ...(requires.length === 0 ? {} : { requires: Object.fromEntries(requires) }),
-          ...(starts === undefined ? {} : { startsWhen: starts }),
-        }
-      })
+function shapeOf(statuses: readonly string[], branches: boolean) {
+  const count = statuses.length
+  const edges = fc.uniqueArray(fc.tuple(fc.nat(count - 2), fc.nat(count - 1)), {
+    maxLength: branches ? 8 : 0,
+    selector: ([from, to]) => from * count + to,
   })
+  const joins = fc.uniqueArray(
+    fc.tuple(fc.constantFrom(...statuses.slice(1)), fc.array(condition, { minLength: 1, maxLength: 2 })),
+    { maxLength: 2, selector: ([status]) => status },
+  )
+  return fc
+    .record({ edges, joins, starts: fc.option(condition, { nil: undefined, freq: 2 }), outcome: outcomes })
+    .map(({ edges: extra, joins: requires, starts, outcome }) => {
+      const pairs = [...statuses.slice(1).map((_, index): [number, number] => [index, index + 1]), ...extra]
+      const transitions = new Map<string, Set<string>>()
+      for (const [from, to] of pairs) {
+        const [source, target] = [statuses[from] ?? '', statuses[to] ?? '']
+        transitions.set(source, (transitions.get(source) ?? new Set()).add(target))
+      }
+      return {
+        initial: statuses[0],
+        transitions: Object.fromEntries([...transitions].map(([from, to]) => [from, [...to]])),
+        final: { [statuses[count - 1] ?? '']: outcome },
+        ...(requires.length === 0 ? {} : { requires: Object.fromEntries(requires) }),
+        ...(starts === undefined ? {} : { startsWhen: starts }),
+      }
+    })
 }
 
-const outcomes = fc.constantFrom('succeeded', 'failed')
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index]
+  if (item === undefined) throw new RangeError(`nothing at ${index}`)
+  return item
+}
 
 /** Valid pipelines of one to three tracks with starts, joins and, if wanted, branches and (unless they advance) cycles. */
 export function pipelines(options: { branches: boolean; policy?: OutOfOrder }): fc.Arbitrary<CompiledPipeline> {
