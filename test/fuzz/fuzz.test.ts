@@ -8,6 +8,8 @@ const requests = 1_500
 /** On a machine that does much else at the time. */
 const timeoutMs = 60_000
 const seed = 11
+/** Time to shrink a fault down to what brings it about, for the tests that look at what is left. */
+const shrinkAllMs = 10_000
 let api: ApiHarness
 
 async function start(): Promise<number> {
@@ -16,9 +18,10 @@ async function start(): Promise<number> {
   return (api.app.server.address() as AddressInfo).port
 }
 
-/** A service with a fault, as far as anybody can see; found and shrunk, or not. */
+/** A service with a fault, as far as anybody can see; found and shrunk, or not: as far as that goes in the time given. */
 async function fuzzed(
   plant: (seen: Seen, told: Told, port: number) => Partial<Told> | null | Promise<Partial<Told> | null>,
+  shrinkMsMax = 1_000,
 ): Promise<FuzzReport> {
   const port = await start()
   const proxy = await startPlantingProxy(port, (seen, told) => plant(seen, told, port))
@@ -31,7 +34,7 @@ async function fuzzed(
       seconds: null,
       roundRequests: 500,
       faultsMax: 1,
-      shrinkMsMax: 4_000,
+      shrinkMsMax,
     })
   } finally {
     await proxy.close()
@@ -54,8 +57,10 @@ const problem = (detail: string, status = 400) => ({
 
 describe('planted faults are found, and shrunk to what brings them about', { timeout: timeoutMs }, () => {
   test('a route that throws', async () => {
-    const { faults } = await fuzzed(({ method, body }) =>
-      method === 'PUT' && body.includes('"lateData":"record"') ? problem('Something went wrong.', 500) : null,
+    const { faults } = await fuzzed(
+      ({ method, body }) =>
+        method === 'PUT' && body.includes('"lateData":"record"') ? problem('Something went wrong.', 500) : null,
+      shrinkAllMs,
     )
     expect(faults).toMatchObject([{ kind: 'server_error', operation: 'definePipeline' }])
     const [fault] = faults
@@ -66,8 +71,10 @@ describe('planted faults are found, and shrunk to what brings them about', { tim
   })
 
   test('a status that is not documented', async () => {
-    const { faults } = await fuzzed(({ url }, { status, headers, body }) =>
-      url.includes('state=') ? { status: status === 200 ? 206 : status, headers, body } : null,
+    const { faults } = await fuzzed(
+      ({ url }, { status, headers, body }) =>
+        url.includes('state=') ? { status: status === 200 ? 206 : status, headers, body } : null,
+      shrinkAllMs,
     )
     expect(faults).toMatchObject([{ kind: 'undocumented_status', operation: 'listOperations' }])
     expect(faults[0]?.shrunk.target).toMatch(/^\/v1\/operations\?(?:state=active|state=active&\w+=\w+)$/)
