@@ -1,4 +1,41 @@
+import { relative, sep } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Those that take longest, that first: begun last they would keep one worker busy while the others have nothing left. */
+const longest = [
+  'test/simulation/simulation.test.ts',
+  'test/e2e/service.test.ts',
+  'test/postgres/embeddedProcesses.test.ts',
+  'test/fuzz/fuzz.test.ts',
+  'test/faults/history/plantedBugs.test.ts',
+  'test/nodes/anotherHistory.test.ts',
+  'test/access/cli.test.ts',
+  'test/projections/rebuildSwap.test.ts',
+  'test/eventlog/copyLog.test.ts',
+  'test/nodes/racingNodes.test.ts',
+  'test/nodes/rebuild.test.ts',
+  'test/nodes/projectionOrders.test.ts',
+  'test/nodes/schemas.test.ts',
+  'test/nodes/silentDatabase.test.ts',
+  'test/nodes/startUp.test.ts',
+  'test/nodes/copyLog.test.ts',
+  'test/projections/cli.test.ts',
+  'test/demo/program.test.ts',
+  'test/processes/sampling.test.ts',
+  'test/operation/properties.test.ts',
+]
+
+/** The rest as Vitest has it: by how long each took last time, or, in a fresh copy, by the size of the file. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const index = longest.indexOf(relative(import.meta.dirname, moduleId).replaceAll(sep, '/'))
+      return index === -1 ? longest.length : index
+    }
+    return (await super.sort(files)).sort((one, other) => place(one) - place(other))
+  }
+}
 
 export default defineConfig({
   test: {
@@ -9,6 +46,7 @@ export default defineConfig({
     // A worker for each file would spend a third of the run on loading the same modules again.
     isolate: false,
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: false,

@@ -3,6 +3,7 @@ import { createFaultyNetwork } from '../eventlog/faultyNetwork.ts'
 import { createMigratedDatabase } from '../support/database.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
+import { projectingNode } from './support/projectingNode.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { until } from './support/until.ts'
 
@@ -20,7 +21,10 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
     onTestFinished(() => database.drop({ allowOpen: true }))
     const network = await createFaultyNetwork(database.connectionString)
     onTestFinished(() => network.close())
-    const node = await startedForTest(service, { DATABASE_URL: network.connectionString }).start().ready()
+    const starter = startedForTest(service, { DATABASE_URL: network.connectionString })
+    // Another node projects, and is not cut off: one that projects goes on from what it has folded, which may be more.
+    await projectingNode([await starter.start({ DATABASE_URL: database.connectionString }).ready()])
+    const node = await starter.start().ready()
     const { http } = node
     const first = await http.post('/v1/operations/op-1/reports', body)
     const second = await http.post('/v1/operations/op-2/reports', body)

@@ -5,7 +5,8 @@ import '../../support/postgresServer.ts'
 
 /** A copy of a database under another name, as of now. Its sessions are ended; they may come back at once after. */
 export async function copyDatabase(name: string, copy: string): Promise<void> {
-  await undisturbed(name, (client) => client.query(`CREATE DATABASE ${copy} TEMPLATE ${name} STRATEGY wal_log`))
+  const strategy = inject('copyStrategy')
+  await undisturbed(name, (client) => client.query(`CREATE DATABASE ${copy} TEMPLATE ${name} STRATEGY ${strategy}`))
 }
 
 /** Puts `other` in the place of a database, which is kept as `<name>_before`. */
