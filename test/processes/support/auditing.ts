@@ -19,8 +19,8 @@ export interface Auditing {
   readonly lines: readonly Line[]
   /** Takes samples one after the other. */
   readonly samples: (count: number) => Promise<void>
-  /** Takes samples until `done`, 2,000 at most. */
-  until(done: () => boolean): Promise<void>
+  /** Takes samples until `done`, at most 2,000 or as many as given. */
+  until(done: () => boolean, samplesMax?: number): Promise<void>
   /** The fields that the operation was said to differ in; null when it was not. */
   fieldsOf(operation: string): readonly string[] | null
 }
@@ -49,9 +49,9 @@ export function auditing(
     async samples(count) {
       for (let taken = 0; taken < count; taken += 1) await audit.sample()
     },
-    async until(done) {
+    async until(done, samplesMax = 2_000) {
       for (let taken = 0; !done(); taken += 1) {
-        if (taken === 2_000) throw new Error(`sampled in vain: ${JSON.stringify(audit.status())}`)
+        if (taken === samplesMax) throw new Error(`sampled in vain: ${JSON.stringify(audit.status())}`)
         await audit.sample()
       }
     },
