@@ -24,6 +24,9 @@ const longest = [
   'test/demo/program.test.ts',
   'test/processes/sampling.test.ts',
   'test/operation/properties.test.ts',
+  'test/faults/history/cleanHistory.test.ts',
+  'test/contract/eventLogEventStore.test.ts',
+  'test/contract/eventLogPostgres.test.ts',
 ]
 
 /** The rest as Vitest has it: by how long each took last time, or, in a fresh copy, by the size of the file. */
