@@ -1,39 +1,66 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type Plugin } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { closeWarmPool, warmPool } from './test/support/warmPool.ts'
+
+interface Area {
+  readonly tests: readonly string[]
+  /** Of those: they come last, before what the others did not notice. */
+  readonly slow: readonly string[]
+}
 
 /** The tests that mutants of an area are put before (scripts/mutate.mjs names it). */
-const tests: Readonly<Record<string, readonly string[]>> = {
-  operation: ['test/operation/**/*.test.ts'],
-  commands: ['test/commands/**/*.test.ts', 'test/operation/envelope.test.ts'],
-  postgres: ['test/eventlog/**/*.test.ts', 'test/contract/eventLogPostgres.test.ts'],
+const areas: Readonly<Record<string, Area>> = {
+  operation: { tests: ['test/operation/**/*.test.ts'], slow: ['properties', 'eventsDoc'] },
+  commands: {
+    tests: ['test/commands/**/*.test.ts', 'test/operation/envelope.test.ts'],
+    slow: ['receipts', 'commandService', 'faults', 'postgresLog', 'overload', 'racingNodes'],
+  },
+  postgres: {
+    tests: ['test/eventlog/*.test.ts', 'test/contract/eventLogPostgres.test.ts'],
+    slow: ['eventLogPostgres', 'lostServer'],
+  },
 }
-/** Left out: seconds a mutant. What survives is put before them by hand. */
-const slow: Readonly<Record<string, readonly string[]>> = {
-  operation: ['test/operation/properties.test.ts', 'test/operation/eventsDoc.test.ts'],
-  commands: [
-    'test/commands/postgresLog.test.ts',
-    'test/commands/overload.test.ts',
-    'test/commands/racingNodes.test.ts',
-  ],
+const { tests, slow } = areas[process.env.MUTATE_AREA ?? ''] ?? { tests: [], slow: [] }
+
+class QuickFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => slow.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))
+    return files.toSorted((a, b) => rank(a) - rank(b))
+  }
 }
-const area = process.env.MUTATE_AREA ?? ''
 
 /** A tenth of the cases of each property: a mutant is put before it hundreds of times. */
-const fewerCases = {
+const fewerCases: Plugin = {
   name: 'fewer cases',
-  transform: (code: string, id: string): string | undefined =>
+  transform: (code, id) =>
     id.endsWith('.test.ts')
       ? code.replace(/numRuns: ([\d_]+)/g, (_all, runs: string) => `numRuns: ${Number(runs.replaceAll('_', '')) / 10}`)
       : undefined,
 }
 
+/** Here, because Stryker asks for a pool of its own choice on the command line. */
+const inWarmPool: Plugin = {
+  name: 'warm pool',
+  configureVitest({ vitest, project }) {
+    vitest.onClose(closeWarmPool)
+    project.config.pool = 'warm'
+    project.config.poolRunner = warmPool
+  },
+}
+
 export default defineConfig({
-  plugins: [fewerCases],
+  plugins: [fewerCases, inWarmPool],
   test: {
-    include: [...(tests[area] ?? [])],
-    exclude: [...(slow[area] ?? [])],
+    include: [...tests],
+    isolate: false,
+    maxWorkers: 1,
+    sequence: { sequencer: QuickFirst },
     setupFiles: ['test/support/sameCases.ts'],
-    globalSetup: area === 'postgres' ? ['test/support/postgresServer.ts'] : [],
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    globalSetup: ['commands', 'postgres'].includes(process.env.MUTATE_AREA ?? '')
+      ? ['test/support/postgresServer.ts']
+      : [],
+    // Many mutants never answer: what waits for them need not wait long.
+    testTimeout: 5_000,
+    hookTimeout: 20_000,
   },
 })
