@@ -14,7 +14,14 @@ const intervene = (
   key: string,
   parts: Partial<Parameters<Node['commands']['intervene']>[0]> = {},
 ) =>
-  commands.intervene({ projection: 'operations', event: skip, key, actor: 'ann', check: async () => undefined, ...parts })
+  commands.intervene({
+    projection: 'operations',
+    event: skip,
+    key,
+    actor: 'ann',
+    check: async () => undefined,
+    ...parts,
+  })
 
 const stored = ({ log }: Pick<Node, 'log'>) => log.readStream('projection-operations', { maxCount: 100 })
 
@@ -95,19 +102,22 @@ test('one that another node gets in before is checked again and comes after it',
   expect(verifyStream(await stored(one)).kind).toBe('intact')
 })
 
-test.each(['conflict', 'duplicate', 'untried'] as const)('%s: it is tried again, so often and no more', async (kind) => {
-  const node = createNode(createMemoryEventLog(), { conflictsMax: 2 })
-  const outcome = kind === 'conflict' ? ({ kind, actualRevision: 7n } as const) : { kind }
-  for (let n = 0; n < 2; n += 1) node.log.failNextAppend(answering(outcome))
-  expect(await intervene(node, 'key-1')).toMatchObject({ kind: 'recorded', revision: 0n })
-  for (let n = 0; n < 3; n += 1) node.log.failNextAppend(answering(outcome))
-  expect(await intervene(node, 'key-2')).toEqual({
-    kind: 'failed',
-    failure: { code: 'contention', retryAfterS: 1 },
-    key: 'key-2',
-  })
-  expect(node.log.appends).toHaveLength(6)
-})
+test.each(['conflict', 'duplicate', 'untried'] as const)(
+  '%s: it is tried again, so often and no more',
+  async (kind) => {
+    const node = createNode(createMemoryEventLog(), { conflictsMax: 2 })
+    const outcome = kind === 'conflict' ? ({ kind, actualRevision: 7n } as const) : { kind }
+    for (let n = 0; n < 2; n += 1) node.log.failNextAppend(answering(outcome))
+    expect(await intervene(node, 'key-1')).toMatchObject({ kind: 'recorded', revision: 0n })
+    for (let n = 0; n < 3; n += 1) node.log.failNextAppend(answering(outcome))
+    expect(await intervene(node, 'key-2')).toEqual({
+      kind: 'failed',
+      failure: { code: 'contention', retryAfterS: 1 },
+      key: 'key-2',
+    })
+    expect(node.log.appends).toHaveLength(6)
+  },
+)
 
 test('unknown outcomes, a log that is away or holds no such value', async () => {
   const node = createNode()
