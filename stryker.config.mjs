@@ -20,7 +20,7 @@ export default {
   eventReporter: { baseDir: `.mutants/${area}-events` },
   jsonReporter: { fileName: `.mutants/${area}-report.json` },
   clearTextReporter: { allowColor: false, reportTests: false, skipFull: true },
-  concurrency: 2,
+  concurrency: Number(process.env.MUTATE_CONCURRENCY ?? 2),
   // On a busy machine a slow mutant must not be taken for one that never ends.
   timeoutMS: 60_000,
   thresholds: { high: 95, low: 85, break: null },

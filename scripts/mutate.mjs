@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url'
 const areas = {
   operation: 'src/operation/**/*.ts',
   commands: 'src/commands/**/*.ts',
-  postgres: 'src/eventlog/postgres/**/*.ts',
+  postgres: 'src/eventlog/postgres/!(postgresCopy).ts',
+  copy: 'src/eventlog/postgres/postgresCopy.ts',
 }
 const [area, ...rest] = process.argv.slice(2)
 if (area === undefined || !Object.hasOwn(areas, area)) {
-  process.stderr.write('Usage: npm run mutate -- operation|commands|postgres [files...] [Stryker options...]\n')
+  process.stderr.write('Usage: npm run mutate -- operation|commands|postgres|copy [files...] [Stryker options...]\n')
   process.exit(2)
 }
 const files = rest.filter((argument) => argument.startsWith('src/'))

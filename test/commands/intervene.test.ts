@@ -1,9 +1,8 @@
 import { expect, test, vi } from 'vitest'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
-import type { AppendOutcome } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { verifyStream } from '../../src/operation/verifyStream.ts'
-import { type AppendFault, after, createGate, unavailable, unknownLanded, unknownLost } from './faultyEventLog.ts'
+import { after, answering, createGate, unavailable, unknownLanded, unknownLost } from './faultyEventLog.ts'
 import { createNode, type Node, until } from './node.ts'
 
 const skip = { type: 'EventSkipped', data: { stream: 'operation-op-1', revision: 3, reason: 'poison' } } as const
@@ -24,11 +23,6 @@ const intervene = (
   })
 
 const stored = ({ log }: Pick<Node, 'log'>) => log.readStream('projection-operations', { maxCount: 100 })
-
-const answering =
-  (outcome: AppendOutcome): AppendFault =>
-  async (batch) =>
-    batch.map(() => outcome)
 
 test('what an operator does is recorded in the stream of its projection, one link after the other', async () => {
   const node = createNode()

@@ -1,5 +1,5 @@
 // Vitest's threads, for tests that mutants are put before one after the other (vitest.mutate.config.ts): starting a thread
-// and loading packages would take most of the time. One thread serves many runs; our own modules are evaluated anew in each.
+// and loading modules would take most of the time. One thread serves many runs.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PoolOptions, type PoolRunnerInitializer, type PoolWorker, ThreadsPoolWorker } from 'vitest/node'
@@ -7,15 +7,18 @@ import { type PoolOptions, type PoolRunnerInitializer, type PoolWorker, ThreadsP
 /** Then another thread: what mutants left behind (timers, listeners) goes with it. */
 const runsMax = 50
 
-type Message = Parameters<PoolWorker['send']>[0]
 type Listener = Parameters<PoolWorker['on']>[1]
 
 let thread: { readonly worker: PoolWorker; runs: number } | null = null
 
-export const warmPool: PoolRunnerInitializer = { name: 'warm', createPoolWorker }
+/** @param keepsModules false: our own modules are evaluated anew in each run. True where none has a state of its own. */
+export function warmPool(keepsModules: boolean): PoolRunnerInitializer {
+  const invalidates = keepsModules ? [] : ownModules()
+  return { name: 'warm', createPoolWorker: (options) => createPoolWorker(options, invalidates) }
+}
 
 /** For one run. */
-function createPoolWorker(options: PoolOptions): PoolWorker {
+function createPoolWorker(options: PoolOptions, invalidates: string[]): PoolWorker {
   let listeners: (readonly [event: string, Listener])[] = []
   return {
     name: 'warm',
@@ -29,7 +32,8 @@ function createPoolWorker(options: PoolOptions): PoolWorker {
     },
     send(message) {
       if (message.type === 'stop') queueMicrotask(sayStopped)
-      else thread?.worker.send(message.type === 'run' ? evaluatingAnew(message) : message)
+      else if (message.type !== 'run') thread?.worker.send(message)
+      else thread?.worker.send({ ...message, context: { ...message.context, invalidates } })
     },
     deserialize: (data) => data,
     async start() {
@@ -65,17 +69,10 @@ async function startThread(options: PoolOptions): Promise<{ readonly worker: Poo
   return { worker, runs: 0 }
 }
 
-function evaluatingAnew(message: Extract<Message, { type: 'run' }>): Message {
-  return { ...message, context: { ...message.context, invalidates: ownModules() } }
-}
-
-let modules: string[] | null = null
-
 function ownModules(): string[] {
-  modules ??= ['src', 'test'].flatMap((folder) =>
+  return ['src', 'test'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts'))
       .map((path) => join(process.cwd(), folder, path)),
   )
-  return modules
 }
