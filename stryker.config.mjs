@@ -22,7 +22,7 @@ export default {
   clearTextReporter: { allowColor: false, reportTests: false, skipFull: true },
   concurrency: Number(process.env.MUTATE_CONCURRENCY ?? 2),
   // On a busy machine a slow mutant must not be taken for one that never ends.
-  timeoutMS: 60_000,
+  timeoutMS: 40_000,
   thresholds: { high: 95, low: 85, break: null },
   allowConsoleColors: false,
 }

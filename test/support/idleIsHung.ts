@@ -1,24 +1,24 @@
-// Set up before tests in memory that mutants are put before: many mutants never answer. A test that waits for nothing the
-// machine works on has nothing to wait for. Counted in idle turns of a timer, not in seconds: on a busy machine those pass
-// for tests that are on their way, too.
+// Set up before tests in memory that mutants are put before: many mutants never answer, and a test in which nothing happens
+// any more waits in vain. Told by turns of the event loop and processor time, since on a busy machine seconds pass as well
+// for a test that is on its way.
 import { performance } from 'node:perf_hooks'
 import { aroundEach } from 'vitest'
 
-const turnMs = 100
-const idleTurnsMax = 20
+const tickMs = 100
+const idleTicksMax = 20
 
 aroundEach(async (runTest) => {
   let timer: NodeJS.Timeout | undefined
   const hung = new Promise<never>((_, reject) => {
-    let before = performance.eventLoopUtilization()
-    let idleTurns = 0
+    let idleTicks = 0
+    let before = done()
     timer = setInterval(() => {
-      const now = performance.eventLoopUtilization()
-      const { utilization } = performance.eventLoopUtilization(now, before)
+      const now = done()
+      const isIdle = now.turns - before.turns <= 5 && now.processorMs - before.processorMs < 5
       before = now
-      idleTurns = utilization < 0.2 ? idleTurns + 1 : 0
-      if (idleTurns === idleTurnsMax) reject(new Error('hung: nothing was done for two seconds'))
-    }, turnMs)
+      idleTicks = isIdle ? idleTicks + 1 : 0
+      if (idleTicks === idleTicksMax) reject(new Error('hung: nothing happens any more'))
+    }, tickMs)
   })
   try {
     await Promise.race([runTest(), hung])
@@ -26,3 +26,8 @@ aroundEach(async (runTest) => {
     clearInterval(timer)
   }
 })
+
+function done(): { readonly turns: number; readonly processorMs: number } {
+  const { user, system } = process.cpuUsage()
+  return { turns: performance.nodeTiming.uvMetricsInfo.loopCount, processorMs: (user + system) / 1_000 }
+}
