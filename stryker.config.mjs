@@ -9,7 +9,7 @@ export default {
   coverageAnalysis: 'perTest',
   // Mutants that run once, when a module is loaded, would need all tests each.
   ignoreStatic: true,
-  incremental: true,
+  incremental: process.env.MUTATE_SAMPLE === undefined,
   incrementalFile: `.mutants/${area}.json`,
   tempDirName: '.mutants/tmp',
   // Stryker would rewrite it by TypeScript's own parser, which version 7 does not have; nothing here reads it.

@@ -1,5 +1,6 @@
 import { defineConfig, type Plugin } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { isDrawn } from './scripts/mutantSample.mjs'
 import { closeWarmPool, warmPool } from './test/support/warmPool.ts'
 
 interface Area {
@@ -47,13 +48,29 @@ const inWarmPool: Plugin = {
   configureVitest({ vitest, project }) {
     vitest.onClose(closeWarmPool)
     project.config.pool = 'warm'
+    // A hung test keeps its place; Stryker gives one in all.
+    project.config.maxConcurrency = 100
     // memberOrder.ts alone remembers something, whichever mutant it met.
     project.config.poolRunner = warmPool(area !== 'operation')
   },
 }
 
+/** Mutants that are not drawn are errors to Stryker, which no score counts. */
+const inSample: Plugin = {
+  name: 'sample',
+  configureVitest({ vitest, project }) {
+    const start = vitest.start.bind(vitest)
+    vitest.start = async (filters) => {
+      const { mode, activeMutant }: { mode?: string; activeMutant?: string } = project.getProvidedContext()
+      if (mode !== 'mutant' || isDrawn(process.env.MUTATE_SAMPLE, activeMutant)) return start(filters)
+      vitest.state.errorsSet.add(new Error('Not in the sample'))
+      return { testModules: [], unhandledErrors: [] }
+    }
+  },
+}
+
 export default defineConfig({
-  plugins: [fewerCases, inWarmPool],
+  plugins: [fewerCases, inWarmPool, inSample],
   test: {
     include: [...tests],
     isolate: false,

@@ -8,13 +8,21 @@ const tickMs = 100
 const idleTicksMax = 20
 
 aroundEach(async (runTest) => {
+  const every = globalThis.setInterval
   let timer: NodeJS.Timeout | undefined
+  const intervals: NodeJS.Timeout[] = []
+  // A service that never comes to its end would go on turning the loop.
+  globalThis.setInterval = ((...call: Parameters<typeof every>) => {
+    const interval = every(...call)
+    intervals.push(interval)
+    return interval
+  }) as typeof every
   const hung = new Promise<never>((_, reject) => {
     let idleTicks = 0
     let before = done()
-    timer = setInterval(() => {
+    timer = every(() => {
       const now = done()
-      const isIdle = now.turns - before.turns <= 5 && now.processorMs - before.processorMs < 5
+      const isIdle = now.turns - before.turns <= 10 && now.processorMs - before.processorMs < 5
       before = now
       idleTicks = isIdle ? idleTicks + 1 : 0
       if (idleTicks === idleTicksMax) reject(new Error('hung: nothing happens any more'))
@@ -23,7 +31,9 @@ aroundEach(async (runTest) => {
   try {
     await Promise.race([runTest(), hung])
   } finally {
+    globalThis.setInterval = every
     clearInterval(timer)
+    for (const interval of intervals) clearInterval(interval)
   }
 })
 
