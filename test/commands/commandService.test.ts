@@ -7,7 +7,7 @@ test('a report that opens its operation is one append under its key, answered wh
   const result = await node.commands.submit(report('op-1', 'key-1', 'read', { pipeline: 'any' }))
   const events = await wholeLog(node.log)
   expect(events.map((event) => event.type)).toEqual(['OperationOpened', 'StatusChanged'])
-  expect(result).toEqual({
+  expect(result).toStrictEqual({
     kind: 'accepted',
     operation: 'op-1',
     key: 'key-1',

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { ReadStreamOptions } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { verifyStream } from '../../src/operation/verifyStream.ts'
 import { after, answering, createGate, unavailable, unknownLanded, unknownLost } from './faultyEventLog.ts'
@@ -199,6 +200,18 @@ test.each(['conflict', 'duplicate', 'untried'] as const)(
     expect(node.log.appends).toHaveLength(6)
   },
 )
+
+test('a version that the log says is there and cannot be read back is the log away', async () => {
+  const node = createNode()
+  await put(node, linear, 'key-1')
+  const { readStream } = node.log
+  Object.assign(node.log, {
+    readStream: async (stream: string, options: ReadStreamOptions) =>
+      options.direction === 'backwards' ? readStream(stream, options) : [],
+  })
+  expect(await put(node, advancing, 'key-2')).toMatchObject({ kind: 'failed', failure: { code: 'log_unavailable' } })
+  expect(node.commands.metrics.unreadable()).toBe(0)
+})
 
 test('those of one pipeline take turns, and count as commands while they do', async () => {
   const node = createNode(undefined, { queuedCommandsMax: 2 })
