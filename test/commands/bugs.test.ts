@@ -48,6 +48,7 @@ test('an answer of the log that cannot be taken in: its callers are told of the 
   expect(node.commands.cached('op-1')).toBeNull()
   expect(node.commands.metrics.inFlight()).toBe(0)
   expect(accepted(await node.commands.submit(report('op-1', 'key-3', 'read'))).revision).toBe(3n)
+  expect(node.log.appends).toHaveLength(3)
 })
 
 test('a log that rejects instead of answering is logged', async () => {

@@ -70,15 +70,22 @@ test('any is built in', async () => {
   expect(await node.commands.pipeline('any')).toMatchObject({ pipeline: { version: 1, any: true }, definedAt: null })
   expect(await node.commands.pipeline('any', 2)).toBeNull()
   const result = await node.commands.definePipeline({ name: 'any', definition: linear, key: 'k', actor: 'anonymous' })
-  expect(result).toMatchObject({ kind: 'refused', refusal: { code: 'invalid' } })
+  const detail = 'Pipeline any is built in and cannot be defined'
+  expect(result).toEqual({ kind: 'refused', refusal: { code: 'invalid', detail }, key: 'k' })
 })
 
 test('the expected revision of a pipeline', async () => {
   const node = createNode()
-  expect(await put(node, linear, 'key-1', 0n)).toMatchObject({ refusal: { code: 'revision_mismatch' } })
+  expect(await put(node, linear, 'key-1', 0n)).toEqual({
+    kind: 'refused',
+    refusal: { code: 'revision_mismatch', detail: 'The pipeline does not exist yet' },
+    key: 'key-1',
+  })
   await put(node, linear, 'key-2')
   expect(await put(node, advancing, 'key-3', 0n)).toMatchObject({ kind: 'defined', record: { revision: 1n } })
-  expect(await put(node, holding, 'key-4', 0n)).toMatchObject({ refusal: { code: 'revision_mismatch', revision: 1n } })
+  expect(await put(node, holding, 'key-4', 0n)).toMatchObject({
+    refusal: { code: 'revision_mismatch', detail: 'The pipeline is at revision 1', revision: 1n },
+  })
   expect(await put(node, advancing, 'key-3', 0n)).toMatchObject({ kind: 'defined', record: { revision: 1n } })
 })
 
