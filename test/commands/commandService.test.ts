@@ -212,6 +212,7 @@ test('load folds all that the log has, cached shows what this node knows', async
   const two = createNode(one.log)
   accepted(await one.commands.submit(open('op-1', 'key-1')))
   expect(await two.commands.load('op-1')).toMatchObject({ state: { revision: 0n } })
+  expect(two.log.seen.reads).toBe(1)
   accepted(await one.commands.submit(report('op-1', 'key-2', 'read')))
   expect(two.commands.cached('op-1')?.state.revision).toBe(0n)
   expect((await two.commands.load('op-1'))?.state.revision).toBe(1n)

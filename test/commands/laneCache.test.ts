@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type Lane, measureLane, newLane } from '../../src/commands/lane.ts'
 import { createLaneCache } from '../../src/commands/laneCache.ts'
 import { rememberReceipt } from '../../src/commands/receipts.ts'
+import { roughJsonBytes } from '../../src/commands/roughJsonBytes.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 
 interface Parts {
@@ -64,6 +65,20 @@ describe('what a lane takes in memory', () => {
     // Folded anew, from a snapshot that bounds it more closely.
     expect(measured({ data, bound: 10_100 }, lane)).toBe(empty + walked)
   })
+})
+
+it.each([
+  [null, 8],
+  [true, 8],
+  [12, 8],
+  ['', 16],
+  ['four', 20],
+  [[], 32],
+  [[1, 'four', null], 32 + 8 + 8 + 8 + 20 + 8 + 8],
+  [{}, 32],
+  [{ ab: 1, c: 'four', d: null, e: [2] }, 32 + 18 + 8 + 17 + 20 + 17 + 8 + 17 + 32 + 8 + 8],
+] as const)('%j takes about %i bytes in memory', (value, bytes) => {
+  expect(roughJsonBytes(value)).toBe(bytes)
 })
 
 describe('the lanes of a node', () => {

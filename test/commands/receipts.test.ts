@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { addKey, emptyKeyFilter, mayHold } from '../../src/commands/keyFilter.ts'
+import { emptyReceipts, forgetOldReceipts, mayBeForgotten, rememberReceipt } from '../../src/commands/receipts.ts'
 import { LogUnavailableError } from '../../src/eventlog/eventLog.ts'
 import { wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, holding, open, report, until } from './node.ts'
@@ -136,4 +137,14 @@ test('an old receipt that cannot be asked for: its command is told so, new keys 
   expect(accepted(fresh).revision).toBe(4n)
   Object.assign(node.log, { readEvent })
   expect(accepted(await node.commands.submit(report('op-1', 'a', 'a'))).revision).toBe(1n)
+})
+
+test('the last receipts are kept, as many as there may be', () => {
+  const receipts = emptyReceipts()
+  const receipt = { requestHash: '', outcome: 'applied', reason: undefined, opened: false } as const
+  for (const key of ['a', 'b', 'c', 'd']) rememberReceipt(receipts, key, { ...receipt, revision: 0n, position: 1n }, 3)
+  expect([...receipts.recent.keys()]).toEqual(['b', 'c', 'd'])
+  forgetOldReceipts(receipts, 1)
+  expect([...receipts.recent.keys()]).toEqual(['d'])
+  expect(['a', 'b', 'c', 'd'].map((key) => mayBeForgotten(receipts, key))).toEqual([true, true, true, false])
 })

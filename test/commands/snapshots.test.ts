@@ -194,6 +194,16 @@ describe('what is wrong with a snapshot', () => {
     expect(warn.mock.calls).toEqual([[fields, message]])
   })
 
+  it('its hash is not that of the event, and no event follows that would show it', async () => {
+    const { store, texts } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
+    await reports(node, 39)
+    const read = (wrong['its hash is not that of the event'] ?? expect.unreachable())(texts)
+    const { state } = await stateOf(another(node, { ...store, read }))
+    expect(state.revision).toBe(39n)
+    expect(state).toEqual((await stateOf(node)).state)
+  })
+
   it('a store that takes none is left alone for a while, and commands go on', async () => {
     let tries = 0
     let nowMs = 0

@@ -71,6 +71,21 @@ describe('a database that holds another history than before', () => {
     await expectRefusal()
   })
 
+  it('is found out by a new connection: a head below what was read', async () => {
+    const writer = await openPostgresEventLog({ connectionString: database.connectionString })
+    await writer.append([newStream(), newStream(), newStream()])
+    await writer.close()
+    const events = await log.readAll({ after: 2n, maxCount: 10 })
+    expect(events).toHaveLength(3)
+    await database.owner.query('UPDATE waybill_log.log_head SET position = 4')
+    await endSessions('read')
+    await until(
+      async () => (await log.head().catch((error: unknown) => error)) instanceof AnotherLogError,
+      'it is found out',
+    )
+    expect(told.map(({ message }) => message)).toEqual(['The log ends at 4, but 5 has been seen: events are lost'])
+  })
+
   it('is not seen where there is none: the same log after lost connections', async () => {
     await endSessions('append')
     await endSessions('read')
