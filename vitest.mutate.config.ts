@@ -18,7 +18,16 @@ const areas: Readonly<Record<string, Area>> = {
   },
   postgres: {
     tests: ['test/eventlog/!(copyLog).test.ts', 'test/contract/eventLogPostgres.test.ts'],
-    slow: ['eventLogPostgres', 'lostServer', 'unknownOutcome', 'anotherLog', 'clockJump'],
+    slow: [
+      'rights',
+      'plans',
+      'eventLogPostgres',
+      'notifications',
+      'lostServer',
+      'unknownOutcome',
+      'anotherLog',
+      'clockJump',
+    ],
   },
   copy: { tests: ['test/eventlog/copyLog.test.ts'], slow: [] },
 }
