@@ -9,9 +9,15 @@ interface Area {
   readonly slow: readonly string[]
 }
 
+const operation = {
+  tests: ['test/operation/**/*.test.ts'],
+  slow: ['requestHash', 'mergePatch', 'eventsDoc', 'properties'],
+}
+
 /** The tests that mutants of an area are put before (scripts/mutate.mjs names it). */
 const areas: Readonly<Record<string, Area>> = {
-  operation: { tests: ['test/operation/**/*.test.ts'], slow: ['properties', 'eventsDoc'] },
+  operation,
+  memberOrder: operation,
   commands: {
     tests: ['test/commands/!(postgresLog).test.ts', 'test/operation/envelope.test.ts'],
     slow: ['commandService', 'faults', 'racingNodes', 'receipts', 'snapshots', 'overload'],
@@ -33,7 +39,7 @@ const areas: Readonly<Record<string, Area>> = {
 }
 const area = process.env.MUTATE_AREA ?? ''
 const { tests, slow } = areas[area] ?? { tests: [], slow: [] }
-const inMemory = area === 'operation' || area === 'commands'
+const inMemory = ['operation', 'memberOrder', 'commands'].includes(area)
 
 class QuickFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -60,7 +66,7 @@ const inWarmPool: Plugin = {
     // A hung test keeps its place; Stryker gives one in all.
     project.config.maxConcurrency = 100
     // memberOrder.ts alone remembers something, whichever mutant it met.
-    project.config.poolRunner = warmPool(area !== 'operation')
+    project.config.poolRunner = warmPool(area !== 'memberOrder')
   },
 }
 

@@ -8,7 +8,8 @@ import { parseArgs } from 'node:util'
 import { isDrawn } from './mutantSample.mjs'
 
 const areas = {
-  operation: 'src/operation/**/*.ts',
+  operation: 'src/operation/!(memberOrder).ts',
+  memberOrder: 'src/operation/memberOrder.ts',
   commands: 'src/commands/**/*.ts',
   postgres: 'src/eventlog/postgres/!(postgresCopy).ts',
   copy: 'src/eventlog/postgres/postgresCopy.ts',
@@ -16,7 +17,7 @@ const areas = {
 const [area, ...rest] = process.argv.slice(2)
 if (area === undefined || !Object.hasOwn(areas, area)) {
   process.stderr.write(
-    'Usage: npm run mutate -- operation|commands|postgres|copy [files...] [--share N --seed N] [-- Stryker options...]\n',
+    'Usage: npm run mutate -- operation|memberOrder|commands|postgres|copy [files...] [--share N --seed N] [-- Stryker options...]\n',
   )
   process.exit(2)
 }

@@ -48,6 +48,15 @@ test('a stream that begins without an opening is unreadable', async () => {
   expect(codeOf(await submit(node))).toBe('unreadable')
 })
 
+test('a stream that a newer node wrote is nothing wrong with the stream: another node may take the command', async () => {
+  const events = (await threeEvents()).map((event) => ({
+    ...event,
+    metadata: event.metadata.replace('"schemaVersion":1', '"schemaVersion":99'),
+  }))
+  const { node } = await nodeOver('operation-op-1', events)
+  expect(codeOf(await submit(node))).toBe('log_unavailable')
+})
+
 test('an operation of a pipeline that the log does not define is unreadable', async () => {
   const { node, reasons } = await nodeOver('operation-op-1', await threeEvents())
   expect(codeOf(await submit(node))).toBe('unreadable')
