@@ -52,6 +52,7 @@ describe('a database that holds another history than before', () => {
     expect(await log.append([newStream()])).toEqual([{ kind: 'unavailable' }])
     await rejected
     await expectRefusal()
+    expect(told.map(({ message }) => message)).toEqual(['The database holds another log than the one opened'])
   })
 
   it('is found out by a new connection: another log id', async () => {

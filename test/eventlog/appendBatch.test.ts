@@ -176,6 +176,31 @@ describe('a call whose answer was lost', () => {
   })
 })
 
+describe('events of a lost call', () => {
+  const batch = [first('a', 2), next('a', 1n)]
+  const events = batch.flatMap((request) => request.events)
+  const there = events.map(({ id, data, metadata }, index) => ({
+    id,
+    revision: BigInt(index),
+    position: BigInt(40 + index),
+    digest: createHash('sha256').update(data).update(metadata).digest('hex'),
+  }))
+  const away = { kind: 'unavailable' }
+
+  it.each([
+    ['one is missing', there.slice(1)],
+    ['one is at another revision', there.map((one) => ({ ...one, revision: one.revision + 1n }))],
+    ['one was recorded by another', there.map((one, n) => (n === 1 ? { ...one, digest: 'else' } : one))],
+    ['they are not in a row', there.map((one, n) => (n === 2 ? { ...one, position: 99n } : one))],
+  ])('are not taken for its own when %s', async (_, found) => {
+    const { outcomes } = await append(batch, () => ({
+      kind: 'settled',
+      found: new Map(found.map(({ id, ...event }) => [id, event])),
+    }))
+    expect(outcomes).toEqual([away, away])
+  })
+})
+
 describe('sixteen million characters', () => {
   const large = { data: `"${'x'.repeat(950_000)}"` }
 
