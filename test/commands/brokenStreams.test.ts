@@ -30,6 +30,16 @@ async function versions(...definitions: readonly unknown[]): Promise<readonly Re
   return eventsOf(node.log, 'pipeline-invoice')
 }
 
+/** From now on the node's log is that of another. */
+function becomes(node: Node, { log }: Node): void {
+  const replaced: Pick<EventLog, 'readStream' | 'readEvent' | 'append'> = {
+    readStream: (stream, options) => log.readStream(stream, options),
+    readEvent: (stream, id) => log.readEvent(stream, id),
+    append: (batch) => log.append(batch),
+  }
+  Object.assign(node.log, replaced)
+}
+
 const submit = ({ commands }: Node) => commands.submit(report('op-1', 'key-1', 'read'))
 
 test('a stream that lacks an event is unreadable', async () => {
@@ -87,8 +97,7 @@ test('a log that is not what it was: what was known of an operation is forgotten
   accepted(await known.commands.submit(open('op-1', 'open')))
   accepted(await restored.commands.submit(open('op-1', 'open')))
   for (const key of ['a', 'b', 'c']) accepted(await restored.commands.submit(report('op-1', key, key)))
-  const { readStream, readEvent, append } = restored.log
-  Object.assign(known.log, { readStream, readEvent, append })
+  becomes(known, restored)
   expect((await known.commands.load('op-1'))?.state).toEqual((await restored.commands.load('op-1'))?.state)
   expect(accepted(await submit(known)).revision).toBe(4n)
 })
@@ -99,8 +108,7 @@ test('a command on it finds that out by its expected revision', async () => {
   accepted(await known.commands.submit(open('op-1', 'open')))
   accepted(await restored.commands.submit(open('op-1', 'open')))
   for (const key of ['a', 'b', 'c']) accepted(await restored.commands.submit(report('op-1', key, key)))
-  const { readStream, readEvent, append } = restored.log
-  Object.assign(known.log, { readStream, readEvent, append })
+  becomes(known, restored)
   expect(accepted(await submit(known)).revision).toBe(4n)
   // The receipts are those of the log that is there now.
   expect(accepted(await known.commands.submit(report('op-1', 'a', 'a'))).revision).toBe(1n)

@@ -211,10 +211,9 @@ test.each(['conflict', 'duplicate', 'untried'] as const)(
 test('a version that the log says is there and cannot be read back is the log away', async () => {
   const node = createNode()
   await put(node, linear, 'key-1')
-  const { readStream } = node.log
+  const stored = await node.log.readStream('pipeline-invoice', { maxCount: 1 })
   Object.assign(node.log, {
-    readStream: async (stream: string, options: ReadStreamOptions) =>
-      options.direction === 'backwards' ? readStream(stream, options) : [],
+    readStream: async (_: string, { direction }: ReadStreamOptions) => (direction === 'backwards' ? stored : []),
   })
   expect(await put(node, advancing, 'key-2')).toMatchObject({ kind: 'failed', failure: { code: 'log_unavailable' } })
   expect(node.commands.metrics.unreadable()).toBe(0)

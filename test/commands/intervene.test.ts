@@ -46,7 +46,7 @@ test('what an operator does is recorded in the stream of its projection, one lin
   })
   expect(two).toMatchObject({ recordedAt: '2026-01-01T00:00:01.000Z', previousHash: one.hash })
   expect(two).not.toHaveProperty('traceparent')
-  await intervene(node, 'key-3')
+  expect(await intervene(node, 'key-3')).toMatchObject({ kind: 'recorded', revision: 2n })
   expect(verifyStream(await stored(node)).kind).toBe('intact')
 })
 
