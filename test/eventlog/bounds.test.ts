@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest'
 import type { Chain } from '../../src/eventlog/chains.ts'
 import type { EventToAppend } from '../../src/eventlog/eventLog.ts'
 import { KnownStreams } from '../../src/eventlog/postgres/knownStreams.ts'
+import { Notifications } from '../../src/eventlog/postgres/notifications.ts'
 import { OwnAppends } from '../../src/eventlog/postgres/ownAppends.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
-import { newEvent } from './logDatabase.ts'
+import { newEvent, until } from './logDatabase.ts'
 
 const chainOf = (stream: string, expected: bigint, ...events: readonly EventToAppend[]): Chain => ({
   stream,
@@ -76,6 +77,42 @@ describe('the appends a node keeps for those who follow', () => {
     append(16)
     expect(own.after(0n, 100)).toBeNull()
     expect(own.after(1n, 100)).toHaveLength(16)
+  })
+})
+
+describe('the notifications of a node', () => {
+  it('are one for all appends of a few milliseconds, none for what was told, and none after its end', async () => {
+    const told: string[] = []
+    const gate: { pass: () => void } = { pass: () => undefined }
+    const notifications = new Notifications({
+      connectionString: '',
+      role: null,
+      connectTimeoutMs: 1,
+      spacingMs: 1,
+      logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      reader: {
+        notify: (channel, payload) => {
+          told.push(`${channel} ${payload}`)
+          return new Promise((resolve) => {
+            gate.pass = resolve
+          })
+        },
+      },
+    })
+    for (const position of [3n, 3n, 2n, 5n, 7n]) notifications.appended(position)
+    expect(told).toEqual(['waybill_log 3'])
+    gate.pass()
+    await until(() => told.length === 2, 'the rest is told')
+    expect(told).toEqual(['waybill_log 3', 'waybill_log 7'])
+    gate.pass()
+    notifications.appended(7n)
+    notifications.appended(8n)
+    await until(() => told.length === 3, 'the next is told')
+    expect(told.at(-1)).toBe('waybill_log 8')
+    gate.pass()
+    await notifications.close()
+    notifications.appended(9n)
+    expect(told).toHaveLength(3)
   })
 })
 

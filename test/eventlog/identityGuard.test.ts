@@ -28,7 +28,9 @@ function connection(said: Partial<typeof healthy> = {}, held = events): Paramete
   const rows = ({ position, data, metadata }: Witness) => [String(position), data, metadata]
   return {
     processID: 42,
-    async query({ text, values }) {
+    async query({ text, values, rowMode }) {
+      // As objects, which nobody takes apart.
+      if (rowMode !== 'array') return { rows: [] }
       if (text.includes('log_head')) return { rows: [Object.values({ ...healthy, ...said })] }
       const [position] = values ?? []
       return {
@@ -170,6 +172,11 @@ describe('the guard on the log’s identity', () => {
     await guard.admit(connection(change))
     const shouted = `POSTGRESQL RUNS WITH ${name.toUpperCase()} OFF: WHAT IT CONFIRMS MAY BE LOST IN A CRASH`
     expect(logger.warn.mock.calls).toEqual([[{ off: [name] }, expect.stringContaining(shouted)]])
+  })
+
+  it('names all that is off', async () => {
+    const refused = createGuard().guard.admit(connection({ fsync: 'off', fullPageWrites: 'off' }))
+    await expect(refused).rejects.toThrow('runs with fsync, full_page_writes off')
   })
 
   it('refuses a standby for now, and a pooler for good', async () => {
