@@ -9,7 +9,7 @@ export default {
   coverageAnalysis: 'perTest',
   // Mutants that run once, when a module is loaded, would need all tests each.
   ignoreStatic: true,
-  incremental: true,
+  incremental: process.env.MUTATE_SAMPLE === undefined,
   incrementalFile: `.mutants/${area}.json`,
   tempDirName: '.mutants/tmp',
   // Stryker would rewrite it by TypeScript's own parser, which version 7 does not have; nothing here reads it.
@@ -20,9 +20,9 @@ export default {
   eventReporter: { baseDir: `.mutants/${area}-events` },
   jsonReporter: { fileName: `.mutants/${area}-report.json` },
   clearTextReporter: { allowColor: false, reportTests: false, skipFull: true },
-  concurrency: 2,
+  concurrency: Number(process.env.MUTATE_CONCURRENCY ?? 2),
   // On a busy machine a slow mutant must not be taken for one that never ends.
-  timeoutMS: 15_000,
+  timeoutMS: 40_000,
   thresholds: { high: 95, low: 85, break: null },
   allowConsoleColors: false,
 }

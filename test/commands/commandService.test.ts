@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createGate, wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, holding, linear, open, report, until } from './node.ts'
 
@@ -7,7 +7,7 @@ test('a report that opens its operation is one append under its key, answered wh
   const result = await node.commands.submit(report('op-1', 'key-1', 'read', { pipeline: 'any' }))
   const events = await wholeLog(node.log)
   expect(events.map((event) => event.type)).toEqual(['OperationOpened', 'StatusChanged'])
-  expect(result).toEqual({
+  expect(result).toStrictEqual({
     kind: 'accepted',
     operation: 'op-1',
     key: 'key-1',
@@ -113,11 +113,13 @@ test('an unknown pipeline, or an unknown version of one, is refused by name', as
   const node = createNode()
   await definePipeline(node, 'invoice', linear)
   const unknown = await node.commands.submit(open('op-1', 'key-1', { pipeline: 'invoce' }))
-  expect(unknown).toMatchObject({ kind: 'refused', refusal: { code: 'not_found' } })
-  expect(JSON.stringify(unknown)).toContain('invoce')
-  expect(codeOf(await node.commands.submit(open('op-1', 'k2', { pipeline: 'invoice', pipelineVersion: 2 })))).toBe(
-    'not_found',
-  )
+  const detail = 'Pipeline "invoce" is not defined'
+  expect(unknown).toMatchObject({ kind: 'refused', refusal: { code: 'not_found', detail } })
+  // That there is no such operation either is proved like any state.
+  expect(node.log.appends.at(-1)).toEqual([{ stream: 'operation-op-1', expectedRevision: 'noStream', events: [] }])
+  expect(await node.commands.submit(open('op-1', 'k2', { pipeline: 'invoice', pipelineVersion: 2 }))).toMatchObject({
+    refusal: { code: 'not_found', detail: 'Pipeline "invoice" is not defined in version 2' },
+  })
   expect(codeOf(await node.commands.submit(report('op-1', 'k3', 'read', { pipeline: 'no' })))).toBe('not_found')
   expect(codeOf(await node.commands.submit(open('op-1', 'k4', { pipeline: 'invoice', pipelineVersion: 1 })))).toBe(
     'accepted',
@@ -181,11 +183,36 @@ test('what a command is answered when it appends nothing is decided anew and car
   expect(again).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision: 1n, position: applied.position })
 })
 
+test('decided on a state that was read after it came, it is answered without asking the log again', async () => {
+  const one = createNode()
+  await definePipeline(one, 'invoice', linear)
+  accepted(await one.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
+  const applied = accepted(await one.commands.submit(report('op-1', 'key-1', 'read')))
+  const two = createNode(one.log)
+  const again = accepted(await two.commands.submit(report('op-1', 'key-2', 'read')))
+  const { revision, position } = applied
+  expect(again).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision, position })
+  expect(two.log.appends).toEqual([])
+})
+
+test('an operation that is being opened is not shown before the log has it', async () => {
+  const node = createNode()
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const opened = node.commands.submit(open('op-1', 'open'))
+  await until(() => node.log.appends.length === 1)
+  expect(node.commands.cached('op-1')).toBeNull()
+  gate.open()
+  accepted(await opened)
+  expect(node.commands.cached('op-1')?.state.revision).toBe(0n)
+})
+
 test('load folds all that the log has, cached shows what this node knows', async () => {
   const one = createNode()
   const two = createNode(one.log)
   accepted(await one.commands.submit(open('op-1', 'key-1')))
   expect(await two.commands.load('op-1')).toMatchObject({ state: { revision: 0n } })
+  expect(two.log.seen.reads).toBe(1)
   accepted(await one.commands.submit(report('op-1', 'key-2', 'read')))
   expect(two.commands.cached('op-1')?.state.revision).toBe(0n)
   expect((await two.commands.load('op-1'))?.state.revision).toBe(1n)
@@ -238,6 +265,21 @@ test('an operation in flight is never dropped from memory: its next command wait
   expect(node.log.seen.sharedStream).toBe(false)
 })
 
+test('nor is one that is being read', async () => {
+  const other = createNode()
+  accepted(await other.commands.submit(open('op-1', 'open')))
+  const node = createNode(other.log, { cachedOperationsMax: 1 })
+  const gate = createGate()
+  node.log.beforeRead = () => gate.passed
+  const first = node.commands.submit(report('op-1', 'key-1', 'read'))
+  await until(() => node.log.seen.reads === 1)
+  for (const id of ['op-2', 'op-3']) accepted(await node.commands.submit(open(id, 'open')))
+  const second = node.commands.submit(report('op-1', 'key-2', 'checked'))
+  gate.open()
+  expect([accepted(await first).revision, accepted(await second).revision]).toEqual([1n, 2n])
+  expect(node.log.seen.reads).toBe(1)
+})
+
 test('memory holds so many operations and no more, and a dropped one is read again', async () => {
   const node = createNode(undefined, { cachedOperationsMax: 10 })
   for (let n = 0; n < 30; n += 1) accepted(await node.commands.submit(open(`op-${n}`, 'open')))
@@ -277,7 +319,7 @@ test('short of memory, old receipts go before operations, and are asked of the l
 })
 
 test('an operation that is patched often counts with what it holds, not with all it was sent', async () => {
-  const node = createNode(undefined, { cachedBytesMax: 400_000, receiptsMax: 4 })
+  const node = createNode(undefined, { cachedBytesMax: 100_000, receiptsMax: 4 })
   for (let n = 0; n < 300; n += 1) {
     const text = 'x'.repeat(1_000)
     accepted(await node.commands.submit(report('hot', `key-${n}`, `s${n}`, { pipeline: 'any', data: { text } })))
@@ -285,6 +327,23 @@ test('an operation that is patched often counts with what it holds, not with all
   }
   expect(node.commands.cached('hot')).not.toBeNull()
   expect(node.commands.cached('other-0')).not.toBeNull()
+})
+
+test('the one timer runs while there is something to watch over, and no longer', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const node = createNode()
+  for (let round = 0; round < 2; round += 1) {
+    const gate = createGate()
+    node.log.beforeAppend = () => gate.passed
+    const opened = node.commands.submit(open(`op-${round}`, 'open'))
+    vi.advanceTimersByTime(500)
+    expect(vi.getTimerCount()).toBe(1)
+    gate.open()
+    accepted(await opened)
+    vi.advanceTimersByTime(500)
+    expect(vi.getTimerCount()).toBe(0)
+  }
 })
 
 test('drain takes no more commands and finishes those it has', async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import type { ReadStreamOptions } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { verifyStream } from '../../src/operation/verifyStream.ts'
-import { after, createGate, unavailable, unknownLanded, unknownLost } from './faultyEventLog.ts'
+import { after, answering, createGate, unavailable, unknownLanded, unknownLost } from './faultyEventLog.ts'
 import {
   accepted,
   advancing,
@@ -69,15 +70,22 @@ test('any is built in', async () => {
   expect(await node.commands.pipeline('any')).toMatchObject({ pipeline: { version: 1, any: true }, definedAt: null })
   expect(await node.commands.pipeline('any', 2)).toBeNull()
   const result = await node.commands.definePipeline({ name: 'any', definition: linear, key: 'k', actor: 'anonymous' })
-  expect(result).toMatchObject({ kind: 'refused', refusal: { code: 'invalid' } })
+  const detail = 'Pipeline any is built in and cannot be defined'
+  expect(result).toEqual({ kind: 'refused', refusal: { code: 'invalid', detail }, key: 'k' })
 })
 
 test('the expected revision of a pipeline', async () => {
   const node = createNode()
-  expect(await put(node, linear, 'key-1', 0n)).toMatchObject({ refusal: { code: 'revision_mismatch' } })
+  expect(await put(node, linear, 'key-1', 0n)).toEqual({
+    kind: 'refused',
+    refusal: { code: 'revision_mismatch', detail: 'The pipeline does not exist yet' },
+    key: 'key-1',
+  })
   await put(node, linear, 'key-2')
   expect(await put(node, advancing, 'key-3', 0n)).toMatchObject({ kind: 'defined', record: { revision: 1n } })
-  expect(await put(node, holding, 'key-4', 0n)).toMatchObject({ refusal: { code: 'revision_mismatch', revision: 1n } })
+  expect(await put(node, holding, 'key-4', 0n)).toMatchObject({
+    refusal: { code: 'revision_mismatch', detail: 'The pipeline is at revision 1', revision: 1n },
+  })
   expect(await put(node, advancing, 'key-3', 0n)).toMatchObject({ kind: 'defined', record: { revision: 1n } })
 })
 
@@ -171,6 +179,87 @@ test('conflicts, unknown outcomes and a log that is away, for a definition', asy
   one.log.readsFail = true
   expect(await put(one, holding, 'key-5')).toMatchObject({ kind: 'failed', failure: { code: 'log_unavailable' } })
   await expect(one.commands.pipeline('invoice')).rejects.toThrow('planted')
+})
+
+test.each([
+  ['too_large', 'larger than one append may be'],
+  ['invalid', 'cannot store'],
+] as const)('a definition that the log would not hold (%s) is refused', async (reason, detail) => {
+  const node = createNode()
+  node.log.failNextAppend(answering({ kind: 'rejected', reason }))
+  expect(await put(node, linear, 'key-1')).toEqual({
+    kind: 'refused',
+    refusal: { code: reason, detail: expect.stringContaining(detail) },
+    key: 'key-1',
+  })
+})
+
+test.each(['conflict', 'duplicate', 'untried'] as const)(
+  '%s: it is tried again, so often and no more',
+  async (kind) => {
+    const node = createNode(undefined, { conflictsMax: 2 })
+    const outcome = kind === 'conflict' ? ({ kind, actualRevision: 7n } as const) : { kind }
+    for (let n = 0; n < 2; n += 1) node.log.failNextAppend(answering(outcome))
+    expect(await put(node, linear, 'key-1')).toMatchObject({ kind: 'defined', record: { revision: 0n } })
+    for (let n = 0; n < 3; n += 1) node.log.failNextAppend(answering(outcome))
+    const failure = { code: 'contention', retryAfterS: 1 }
+    expect(await put(node, advancing, 'key-2')).toEqual({ kind: 'failed', failure, key: 'key-2' })
+    expect(node.log.appends).toHaveLength(6)
+  },
+)
+
+test('a version that the log says is there and cannot be read back is the log away', async () => {
+  const node = createNode()
+  await put(node, linear, 'key-1')
+  const stored = await node.log.readStream('pipeline-invoice', { maxCount: 1 })
+  Object.assign(node.log, {
+    readStream: async (_: string, { direction }: ReadStreamOptions) => (direction === 'backwards' ? stored : []),
+  })
+  expect(await put(node, advancing, 'key-2')).toMatchObject({ kind: 'failed', failure: { code: 'log_unavailable' } })
+  expect(node.commands.metrics.unreadable()).toBe(0)
+})
+
+test('those of one pipeline take turns, and count as commands while they do', async () => {
+  const node = createNode(undefined, { queuedCommandsMax: 2 })
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const first = put(node, linear, 'key-1')
+  const second = put(node, advancing, 'key-2')
+  expect(node.commands.metrics.inFlight()).toBe(2)
+  const failure = { code: 'overloaded', retryAfterS: 1 }
+  expect(await put(node, holding, 'key-3')).toEqual({ kind: 'failed', failure, key: 'key-3' })
+  gate.open()
+  expect([await first, await second]).toMatchObject([{ record: { revision: 0n } }, { record: { revision: 1n } }])
+  // Had they not taken turns, one would have met the other.
+  expect(node.log.appends).toHaveLength(2)
+  expect(node.commands.metrics.inFlight()).toBe(0)
+})
+
+test('what is recorded of a definition', async () => {
+  const node = createNode()
+  await put(node, linear, 'key-1')
+  node.time.nowMs -= 60_000
+  await node.commands.definePipeline({
+    name: 'invoice',
+    definition: advancing,
+    key: 'key-2',
+    actor: 'ann',
+    traceparent: 'trace-2',
+  })
+  const stored = await node.log.readStream('pipeline-invoice', { maxCount: 10 })
+  const [one, two] = stored.map(({ metadata }) => JSON.parse(metadata))
+  expect(one).toMatchObject({ command: 'key-1', actor: 'anonymous', previousHash: '0'.repeat(64), schemaVersion: 1 })
+  expect(one).not.toHaveProperty('traceparent')
+  expect(two).toMatchObject({
+    command: 'key-2',
+    actor: 'ann',
+    traceparent: 'trace-2',
+    $correlationId: 'invoice',
+    $causationId: 'key-2',
+    // Never below its predecessor.
+    recordedAt: '2026-01-01T00:00:00.000Z',
+    previousHash: one.hash,
+  })
 })
 
 test('a node keeps no more pipeline versions in memory than it may', async () => {

@@ -88,6 +88,12 @@ export const unknownLost: AppendFault = async (batch) => batch.map(() => ({ kind
 
 export const unavailable: AppendFault = async (batch) => batch.map(() => ({ kind: 'unavailable' }))
 
+/** The batch is lost, and the log says this of each of its requests. */
+export const answering =
+  (outcome: AppendOutcome): AppendFault =>
+  async (batch) =>
+    batch.map(() => outcome)
+
 /** Another node gets in first. */
 export function after(first: () => Promise<unknown>): AppendFault {
   return async (batch, forward) => {

@@ -20,7 +20,7 @@ export interface Node {
 export function createNode(
   log: EventLog = createMemoryEventLog(),
   limits: Partial<CommandLimits> = {},
-  parts: Pick<CommandServiceOptions, 'monotonicMs' | 'snapshots'> = {},
+  parts: Pick<CommandServiceOptions, 'monotonicMs' | 'snapshots' | 'logger'> = {},
 ): Node {
   const faulty = createFaultyEventLog(log)
   const time = { nowMs: startMs }

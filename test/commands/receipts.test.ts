@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import { addKey, emptyKeyFilter, mayHold } from '../../src/commands/keyFilter.ts'
+import { emptyReceipts, forgetOldReceipts, mayBeForgotten, rememberReceipt } from '../../src/commands/receipts.ts'
+import { LogUnavailableError } from '../../src/eventlog/eventLog.ts'
 import { wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, holding, open, report, until } from './node.ts'
 
@@ -41,6 +43,12 @@ test('the same key with another request is refused, in the same batch, later, an
     node.commands.submit(open('op-1', 'key-1', { theme: 'else' })),
   ])
   expect(results.map(codeOf)).toEqual(['accepted', 'key_reused'])
+  expect(results[1]).toEqual({
+    kind: 'refused',
+    operation: 'op-1',
+    key: 'key-1',
+    refusal: { code: 'key_reused', detail: expect.stringContaining('another request on this operation') },
+  })
   expect(codeOf(await node.commands.submit(report('op-1', 'key-1', 'read')))).toBe('key_reused')
   expect(codeOf(await other.commands.submit(report('op-1', 'key-1', 'read')))).toBe('key_reused')
   expect((await wholeLog(node.log)).length).toBe(1)
@@ -113,4 +121,30 @@ test('the filter of forgotten keys holds all it was given, and few others', () =
   const held = (from: number) => Array.from({ length: 50_000 }, (_, n) => mayHold(filter, `key-${from + n}`))
   expect(held(0).every((holds) => holds)).toBe(true)
   expect(held(50_000).filter((holds) => holds).length).toBeLessThan(1_500)
+})
+
+test('an old receipt that cannot be asked for: its command is told so, new keys go on', async () => {
+  const node = createNode(undefined, { receiptsMax: 1 })
+  accepted(await node.commands.submit(open('op-1', 'open')))
+  for (const key of ['a', 'b', 'c']) accepted(await node.commands.submit(report('op-1', key, key)))
+  const plain = { ...node.log }
+  Object.assign(node.log, { readEvent: () => Promise.reject(new LogUnavailableError('planted')) })
+  const [old, fresh] = await Promise.all([
+    node.commands.submit(report('op-1', 'a', 'a')),
+    node.commands.submit(report('op-1', 'd', 'd')),
+  ])
+  expect(codeOf(old)).toBe('log_unavailable')
+  expect(accepted(fresh).revision).toBe(4n)
+  Object.assign(node.log, plain)
+  expect(accepted(await node.commands.submit(report('op-1', 'a', 'a'))).revision).toBe(1n)
+})
+
+test('the last receipts are kept, as many as there may be', () => {
+  const receipts = emptyReceipts()
+  const receipt = { requestHash: '', outcome: 'applied', reason: undefined, opened: false } as const
+  for (const key of ['a', 'b', 'c', 'd']) rememberReceipt(receipts, key, { ...receipt, revision: 0n, position: 1n }, 3)
+  expect([...receipts.recent.keys()]).toEqual(['b', 'c', 'd'])
+  forgetOldReceipts(receipts, 1)
+  expect([...receipts.recent.keys()]).toEqual(['d'])
+  expect(['a', 'b', 'c', 'd'].map((key) => mayBeForgotten(receipts, key))).toEqual([true, true, true, false])
 })

@@ -135,8 +135,9 @@ describe('a chain that ends at a link', () => {
     const { tickets, settle, lane } = chainOf(2)
     for (const loser of tickets) loser.conflicts = 1
     expect(settle([conflict, untried])).toEqual([])
+    lane.waiting = []
     expect(settle([conflict, untried])).toEqual(['key-0 contention'])
-    expect(keysOf(lane.waiting)).toContain('key-1')
+    expect(keysOf(lane.waiting)).toEqual(['key-1'])
   })
 
   it.each([
@@ -169,6 +170,15 @@ describe('a chain that ends at a link', () => {
       'key-2 log_unavailable',
     ])
     expect(lane.waiting).toEqual([])
+  })
+
+  it('is found at its own place in the outcomes of the batch', () => {
+    const outcomes = [conflict, conflict, appended(0n), { kind: 'unavailable' }, untried] as const
+    expect(chainOf(3).settle(outcomes, 2)).toEqual([
+      'key-0 opened 0@100',
+      'key-1 log_unavailable',
+      'key-2 log_unavailable',
+    ])
   })
 })
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { JsonObject } from '../../src/operation/json.ts'
 import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
 import { createFaultyEventLog } from './faultyEventLog.ts'
@@ -45,6 +45,21 @@ describe('a snapshot', () => {
     expect(await stateOf(fresh)).toEqual(await stateOf(node))
     expect(fresh.log.eventsRead).toBeLessThanOrEqual(2 * snapshotEvery + 1)
     expect(whole.log.eventsRead).toBe(96)
+  })
+
+  it('is read on from over several pages', async () => {
+    const { store } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
+    await reports(node, 45)
+    const plain = another(node)
+    await Promise.all(
+      Array.from({ length: 1_100 }, (_, n) => plain.commands.submit(report('op-1', `late-${n}`, `status-${n}`))),
+    )
+    const fresh = another(node, store)
+    const { state } = await stateOf(fresh)
+    expect(state).toEqual((await stateOf(plain)).state)
+    // The first page tells that the operation is long; the snapshot ends at revision 39, which is read again.
+    expect(fresh.log.eventsRead).toBe(snapshotEvery + 1 + Number(state.revision) - 39)
   })
 
   it('knows all keys: a duplicate of any age gets its first answer, and appends nothing', async () => {
@@ -159,6 +174,36 @@ describe('what is wrong with a snapshot', () => {
     await reports(fresh, 2, 500)
   })
 
+  it.each([
+    ['it is no JSON', { err: expect.any(SyntaxError) }, 'a snapshot cannot be read'],
+    ['it cannot be read', { err: new Error('planted') }, 'a snapshot cannot be read'],
+    [
+      'it goes beyond the stream',
+      { err: expect.objectContaining({ message: expect.stringContaining('is not the event') }), operation: 'op-1' },
+      'a snapshot does not fit its stream: read from the beginning',
+    ],
+  ])('%s: that is logged', async (name, fields, message) => {
+    const { store, texts } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
+    await reports(node, 45)
+    const warn = vi.fn()
+    const read = (wrong[name] ?? expect.unreachable())(texts)
+    const parts = { snapshots: { ...store, read }, logger: { warn, error: warn } }
+    const fresh = createNode(node.log, { snapshotEvery }, parts)
+    await stateOf(fresh)
+    expect(warn.mock.calls).toEqual([[fields, message]])
+  })
+
+  it('its hash is not that of the event, and no event follows that would show it', async () => {
+    const { store, texts } = createStore()
+    const node = createNode(undefined, { snapshotEvery }, { snapshots: store })
+    await reports(node, 39)
+    const read = (wrong['its hash is not that of the event'] ?? expect.unreachable())(texts)
+    const { state } = await stateOf(another(node, { ...store, read }))
+    expect(state.revision).toBe(39n)
+    expect(state).toEqual((await stateOf(node)).state)
+  })
+
   it('a store that takes none is left alone for a while, and commands go on', async () => {
     let tries = 0
     let nowMs = 0
@@ -169,12 +214,19 @@ describe('what is wrong with a snapshot', () => {
         throw new Error('planted')
       },
     }
-    const node = createNode(undefined, { snapshotEvery }, { monotonicMs: () => nowMs, snapshots: store })
+    const warn = vi.fn()
+    const parts = { monotonicMs: () => nowMs, snapshots: store, logger: { warn, error: warn } }
+    const node = createNode(undefined, { snapshotEvery }, parts)
     await reports(node, 60)
     expect(tries).toBe(1)
-    nowMs += 10_000
+    nowMs += 9_999
     await reports(node, 30, 100)
+    expect(tries).toBe(1)
+    nowMs += 1
+    await reports(node, 30, 200)
     expect(tries).toBe(2)
+    const logged = [{ err: new Error('planted') }, 'snapshots cannot be written']
+    expect(warn.mock.calls).toEqual([logged, logged])
   })
 
   it('a store that hangs holds up nothing but snapshots', async () => {

@@ -52,6 +52,7 @@ describe('a database that holds another history than before', () => {
     expect(await log.append([newStream()])).toEqual([{ kind: 'unavailable' }])
     await rejected
     await expectRefusal()
+    expect(told.map(({ message }) => message)).toEqual(['The database holds another log than the one opened'])
   })
 
   it('is found out by a new connection: another log id', async () => {
@@ -69,6 +70,21 @@ describe('a database that holds another history than before', () => {
     await endSessions('append')
     await until(() => told.length > 0, 'it is found out')
     await expectRefusal()
+  })
+
+  it('is found out by a new connection: a head below what was read', async () => {
+    const writer = await openPostgresEventLog({ connectionString: database.connectionString })
+    await writer.append([newStream(), newStream(), newStream()])
+    await writer.close()
+    const events = await log.readAll({ after: 2n, maxCount: 10 })
+    expect(events).toHaveLength(3)
+    await database.owner.query('UPDATE waybill_log.log_head SET position = 4')
+    await endSessions('read')
+    await until(
+      async () => (await log.head().catch((error: unknown) => error)) instanceof AnotherLogError,
+      'it is found out',
+    )
+    expect(told.map(({ message }) => message)).toEqual(['The log ends at 4, but 5 has been seen: events are lost'])
   })
 
   it('is not seen where there is none: the same log after lost connections', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { AnotherLogError, LogUnavailableError } from '../../src/eventlog/eventLog.ts'
 import {
   DurabilityOffError,
@@ -28,7 +28,9 @@ function connection(said: Partial<typeof healthy> = {}, held = events): Paramete
   const rows = ({ position, data, metadata }: Witness) => [String(position), data, metadata]
   return {
     processID: 42,
-    async query({ text, values }) {
+    async query({ text, values, rowMode }) {
+      // As objects, which nobody takes apart.
+      if (rowMode !== 'array') return { rows: [] }
       if (text.includes('log_head')) return { rows: [Object.values({ ...healthy, ...said })] }
       const [position] = values ?? []
       return {
@@ -41,24 +43,50 @@ function connection(said: Partial<typeof healthy> = {}, held = events): Paramete
 }
 
 function createGuard(allowUnsafeDurability = false) {
-  const warnings: string[] = []
-  const warn = (_: object, message: string) => warnings.push(message)
-  const logger = { info: () => undefined, warn, error: () => undefined }
-  return { guard: new IdentityGuard({ allowUnsafeDurability, logger, onAnotherLog: () => undefined }), warnings }
+  const logger = { info: vi.fn(), warn: vi.fn(), error: vi.fn() }
+  const told = vi.fn()
+  return { guard: new IdentityGuard({ allowUnsafeDurability, logger, onAnotherLog: told }), logger, told }
 }
 
 describe('the guard on the log’s identity', () => {
   it.each([
-    ['the cluster', { systemIdentifier: '7000000000000000002' }],
-    ['the timeline, backwards', { timeline: '00000000' }],
-    ['the log id', { logId: '22222222-2222-4222-8222-222222222222' }],
-    ['the head, backwards', { position: '6' }],
-  ])('refuses a connection, and all later ones, once it changes: %s', async (_, change) => {
-    const { guard } = createGuard()
+    ['the cluster', { systemIdentifier: '7000000000000000002' }, 'The database is another cluster than before'],
+    ['the timeline, backwards', { timeline: '00000000' }, 'The server is on timeline 00000000, not 00000001 as before'],
+    [
+      'the log id',
+      { logId: '22222222-2222-4222-8222-222222222222' },
+      `The database holds the log 22222222-2222-4222-8222-222222222222, not ${healthy.logId} as before`,
+    ],
+    ['the head, backwards', { position: '6' }, 'The log ends at 6, but 7 has been seen: events are lost'],
+  ])('refuses a connection, and all later ones, once it changes: %s', async (_, change, message) => {
+    const { guard, logger, told } = createGuard()
     await guard.admit(connection())
-    await expect(guard.admit(connection(change))).rejects.toThrow(AnotherLogError)
-    await expect(guard.admit(connection())).rejects.toThrow(AnotherLogError)
-    expect(() => guard.check()).toThrow(AnotherLogError)
+    const error = new AnotherLogError(message)
+    await expect(guard.admit(connection(change))).rejects.toThrow(error)
+    await expect(guard.admit(connection())).rejects.toThrow(error)
+    expect(() => guard.check()).toThrow(error)
+    expect(guard.breakWith('something else')).toEqual(error)
+    expect(logger.error.mock.calls).toEqual([[{ logId: healthy.logId, highest: '7' }, message]])
+    expect(told.mock.calls).toEqual([[error]])
+  })
+
+  it('has no log id before the first connection', async () => {
+    const { guard } = createGuard()
+    expect(() => guard.logId).toThrow('No session has been checked yet')
+    await guard.admit(connection())
+    expect(guard.logId).toBe(healthy.logId)
+    expect(guard.isBroken).toBe(false)
+  })
+
+  it('refuses a log without a head, and an answer that is too short', async () => {
+    const answering = (rows: string[][]) => ({ ...connection(), query: async () => ({ rows }) })
+    await expect(createGuard().guard.admit(answering([]))).rejects.toThrow(
+      new AnotherLogError('The log has no head row'),
+    )
+    const short = Object.values(healthy).slice(0, 3)
+    for (const count of [0, 1, 2, 3]) {
+      await expect(createGuard().guard.admit(answering([short.slice(0, count)]))).rejects.toThrow('too few columns')
+    }
   })
 
   describe('after a fail-over, when the server is on a later timeline', () => {
@@ -66,12 +94,20 @@ describe('the guard on the log’s identity', () => {
     const [sixth, seventh] = events as [Witness, Witness]
 
     it('goes on when the last event seen is there as it was, and does not go back', async () => {
-      const { guard, warnings } = createGuard()
+      const { guard, logger } = createGuard()
       await guard.admit(connection())
       await guard.admit(connection(promoted))
-      expect(warnings).toEqual([expect.stringContaining('failed over')])
+      const said = { timeline: '00000002', before: '00000001', position: '7' }
+      expect(logger.warn.mock.calls).toEqual([[said, expect.stringContaining('failed over')]])
       await guard.admit(connection(promoted, []))
       await expect(guard.admit(connection({ position: '9' }))).rejects.toThrow(AnotherLogError)
+    })
+
+    it('goes on when nothing was seen yet', async () => {
+      const { guard, logger } = createGuard()
+      await guard.admit(connection({ position: '0' }, []))
+      await guard.admit(connection(promoted))
+      expect(logger.warn.mock.calls).toMatchObject([[{ position: '0' }, expect.stringContaining('failed over')]])
     })
 
     it.each([
@@ -81,7 +117,11 @@ describe('the guard on the log’s identity', () => {
     ])('refuses it when the last event seen at the start %s, although the head is further on', async (_, held) => {
       const { guard } = createGuard()
       await guard.admit(connection())
-      await expect(guard.admit(connection(promoted, held))).rejects.toThrow(AnotherLogError)
+      await expect(guard.admit(connection(promoted, held))).rejects.toThrow(
+        new AnotherLogError(
+          'The server is on timeline 00000002, not 00000001 as before, and holds another event at 7: events are lost',
+        ),
+      )
       expect(guard.isBroken).toBe(true)
     })
 
@@ -128,13 +168,21 @@ describe('the guard on the log’s identity', () => {
     ['synchronous_commit', { synchronousCommit: 'off' }],
   ])('refuses a server that runs with %s off, unless allowed, and then shouts', async (name, change) => {
     await expect(createGuard().guard.admit(connection(change))).rejects.toThrow(DurabilityOffError)
-    const { guard, warnings } = createGuard(true)
+    const { guard, logger } = createGuard(true)
     await guard.admit(connection(change))
-    expect(warnings).toEqual([expect.stringContaining(name.toUpperCase())])
+    const shouted = `POSTGRESQL RUNS WITH ${name.toUpperCase()} OFF: WHAT IT CONFIRMS MAY BE LOST IN A CRASH`
+    expect(logger.warn.mock.calls).toEqual([[{ off: [name] }, expect.stringContaining(shouted)]])
+  })
+
+  it('names all that is off', async () => {
+    const refused = createGuard().guard.admit(connection({ fsync: 'off', fullPageWrites: 'off' }))
+    await expect(refused).rejects.toThrow('runs with fsync, full_page_writes off')
   })
 
   it('refuses a standby for now, and a pooler for good', async () => {
     await expect(createGuard().guard.admit(connection({ timeline: '' }))).rejects.toThrow(LogUnavailableError)
     await expect(createGuard().guard.admit(connection({ pid: '43' }))).rejects.toThrow(IndirectConnectionError)
+    // Where the driver does not tell.
+    await createGuard().guard.admit({ ...connection({ pid: '43' }), processID: null })
   })
 })

@@ -85,3 +85,54 @@ it.each(['forwards', 'backwards'] as const)(
     expect(Math.max(...queries)).toBeLessThanOrEqual(8_000)
   },
 )
+
+it('asks for many streams at a time and few events of each, then for few long streams, and those first', async () => {
+  const queries: { names: string; maxCounts: readonly number[]; answer: () => void }[] = []
+  const lengths: Readonly<Record<string, number>> = { long: 1_500 }
+  const loader = new StreamLoader(
+    'forwards',
+    (reads) =>
+      new Promise((resolve) => {
+        const events = reads.map((read) => {
+          const left = (lengths[read.stream] ?? 1) - Number(read.fromRevision)
+          return Array.from({ length: Math.min(left, read.maxCount) }, (_, n) => ({
+            ...eventOf(read),
+            revision: read.fromRevision + BigInt(n),
+          }))
+        })
+        queries.push({
+          names: reads.map(({ stream }) => stream).join(' '),
+          maxCounts: reads.map(({ maxCount }) => maxCount),
+          answer: () => resolve(events),
+        })
+      }),
+  )
+  const turns = async () => {
+    for (let n = 0; n < 3; n += 1) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const read = (stream: string) => loader.read({ stream, fromRevision: 0n, maxCount: 2_000 })
+  const first = [read('long'), read('a')]
+  await turns()
+  const second = [read('b')]
+  await turns()
+  const third = [read('c')]
+  await turns()
+  expect(queries.map(({ names }) => names)).toEqual(['long a', 'b'])
+  expect(queries[0]?.maxCounts).toEqual([64, 64])
+  queries[0]?.answer()
+  await turns()
+  // What was begun comes before what has not begun.
+  expect(queries.map(({ names }) => names)).toEqual(['long a', 'b', 'long'])
+  expect(queries[2]?.maxCounts).toEqual([1_000])
+  queries[2]?.answer()
+  await turns()
+  expect(queries.map(({ names }) => names)).toEqual(['long a', 'b', 'long', 'long'])
+  expect(queries[3]?.maxCounts).toEqual([936])
+  queries[3]?.answer()
+  await turns()
+  expect(queries.map(({ names }) => names)).toEqual(['long a', 'b', 'long', 'long', 'c'])
+  queries[1]?.answer()
+  queries[4]?.answer()
+  const results = await Promise.all([...first, ...second, ...third])
+  expect(results.map((events) => events.length)).toEqual([1_500, 1, 1, 1])
+})

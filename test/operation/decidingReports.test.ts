@@ -300,6 +300,20 @@ describe('a refusal', () => {
     expect(refusal(ledger.report({ status: 'refused' }))).toMatchObject({ allowedStatuses: ['paid'], revision: 2n })
   })
 
+  test('says in words what is not as it would have to be', () => {
+    const detailOf = (ledger: Ledger, report: Parameters<Ledger['report']>[0]) => refusal(ledger.report(report)).detail
+    const ledger = given(order('reject'), 'read')
+    expect(detailOf(ledger, { status: 'new' })).toBe('Track "main" cannot go from "read" to "new".')
+    expect(detailOf(ledger, { status: 'nowhere' })).toBe('Track "main" has no status "nowhere".')
+    const tracks = [...order('reject').tracks.keys()].map((name) => `"${name}"`).join(', ')
+    expect(detailOf(ledger, { track: 'nowhere', status: 'new' })).toBe(
+      `There is no track "nowhere"; the pipeline has ${tracks}.`,
+    )
+    expect(detailOf(given(order('reject')), { track: 'fraud', status: 'passed' })).toBe(
+      'Track "fraud" has not started.',
+    )
+  })
+
   test('counts jumps as allowed under advance', () => {
     const ledger = given(linear('advance'), 'a')
     expect(refusal(ledger.report({ status: 'nowhere' })).allowedStatuses).toEqual(['b', 'done'])

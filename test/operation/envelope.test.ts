@@ -182,12 +182,41 @@ describe('verifying a stream', () => {
     )
   })
 
+  test('says what does not hold', () => {
+    const [first, second] = stream
+    assert.ok(first !== undefined && second !== undefined)
+    /** With its hash made anew over what it says now. */
+    const resealed = (event: StoredEvent, metadata: string, previousHash: string): StoredEvent => {
+      const { stream: of, revision, type, data } = event
+      const dataBytes = Buffer.byteLength(data)
+      return {
+        ...event,
+        metadata: withHash(
+          metadata,
+          eventHash({ stream: of, revision, previousHash, type, data, dataBytes, metadata }),
+        ),
+      }
+    }
+    const bare = withoutHash(first.metadata)?.metadata ?? expect.unreachable()
+    const reasonOf = (event: StoredEvent) => verifyStream([event])
+    const broken = (reason: string) => ({ kind: 'broken', revision: 0n, reason })
+    expect(reasonOf({ ...first, metadata: '{}' })).toEqual(broken('its metadata does not end in a hash'))
+    expect(reasonOf({ ...first, data: '{}' })).toEqual(broken('its hash is not that of its bytes and its predecessor'))
+    const unlinked = broken("its previousHash is not its predecessor's hash")
+    expect(reasonOf(resealed(first, bare.replace(noHash, 'f'.repeat(64)), noHash))).toEqual(unlinked)
+    for (const metadata of ['{"command":"k1"}', '7}', '{"command":1,"previousHash":2}', 'null}']) {
+      expect(reasonOf(resealed(first, metadata, noHash))).toEqual(unlinked)
+    }
+    expect(reasonOf({ ...first, id: second.id })).toEqual(broken('its id is not that of its stream and key'))
+  })
+
   test('finds events that were taken out, put in, swapped or moved', () => {
     const [first, second, third] = stream
     assert.ok(first !== undefined && second !== undefined && third !== undefined)
-    expect(verifyStream([first, third])).toMatchObject({ kind: 'broken' })
-    expect(verifyStream([second, third])).toMatchObject({ kind: 'broken' })
-    expect(verifyStream([first, first])).toMatchObject({ kind: 'broken' })
+    const missing = (revision: number) => `revision ${revision} is missing before it`
+    expect(verifyStream([first, third])).toEqual({ kind: 'broken', revision: 2n, reason: missing(1) })
+    expect(verifyStream([second, third])).toEqual({ kind: 'broken', revision: 1n, reason: missing(0) })
+    expect(verifyStream([first, first])).toEqual({ kind: 'broken', revision: 0n, reason: missing(1) })
     expect(verifyStream([first, third, second])).toMatchObject({ kind: 'broken' })
     const moved = [first, { ...third, revision: 1n }, { ...second, revision: 2n }]
     expect(verifyStream(moved)).toMatchObject({ kind: 'broken', revision: 1n })

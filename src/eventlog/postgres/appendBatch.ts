@@ -7,12 +7,14 @@ import type { CallResult, Writer } from './writer.ts'
 /** About this many characters go into one call; more are sent in several, one after the other. */
 const callCharactersMax = 16_000_000
 
+type Calls = Pick<Writer, 'call'>
+
 /**
  * Appends a batch: all chains in one call. When something in the call is at fault, the store refuses it as a whole; then
  * halves are tried, down to one stream's chain, down to each of its requests, so that one bad command never kills its
  * neighbours (correctness.md row 2).
  */
-export async function appendBatch(writer: Writer, batch: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
+export async function appendBatch(writer: Calls, batch: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
   const outcomes: AppendOutcome[] = batch.map(() => ({ kind: 'untried' }))
   const chains = planChains(batch)
   for (const chain of chains) {
@@ -25,7 +27,7 @@ export async function appendBatch(writer: Writer, batch: readonly AppendRequest[
   return outcomes
 }
 
-async function settle(writer: Writer, chains: readonly Chain[], outcomes: AppendOutcome[]): Promise<void> {
+async function settle(writer: Calls, chains: readonly Chain[], outcomes: AppendOutcome[]): Promise<void> {
   const [first] = chains
   if (first === undefined) return
   if (chains.length === 1 && first.links.length > 1 && first.characters > callCharactersMax) {
@@ -45,7 +47,7 @@ async function settle(writer: Writer, chains: readonly Chain[], outcomes: Append
   }
 }
 
-async function settleLinkByLink(writer: Writer, chain: Chain, outcomes: AppendOutcome[]): Promise<void> {
+async function settleLinkByLink(writer: Calls, chain: Chain, outcomes: AppendOutcome[]): Promise<void> {
   let expected = chain.expected
   for (const link of chain.links) {
     const eventCount = link.request.events.length

@@ -54,6 +54,7 @@ export class IdentityGuard {
   readonly #logger: EventLogLogger
   readonly #onAnotherLog: (error: AnotherLogError) => void
   #first: Identity | null = null
+  /** The last position acknowledged or read here: a head below it is another history. */
   #highest = 0n
   /** The last event whose content was acknowledged or read here. */
   #witness: Witness | null = null
@@ -72,11 +73,6 @@ export class IdentityGuard {
   get logId(): string {
     if (this.#first === null) throw new Error('No session has been checked yet')
     return this.#first.logId
-  }
-
-  /** The last position acknowledged or read here: a head below it is another history. */
-  get highest(): bigint {
-    return this.#highest
   }
 
   saw(position: bigint): void {

@@ -10,7 +10,7 @@ const channel = 'waybill_log'
 export interface NotificationsOptions {
   readonly connectionString: string
   readonly role: string | null
-  readonly reader: Reader
+  readonly reader: Pick<Reader, 'notify'>
   readonly logger: EventLogLogger
   readonly connectTimeoutMs: number
   /** Least time between two NOTIFYs of this process. */

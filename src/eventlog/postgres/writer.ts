@@ -53,11 +53,6 @@ export class Writer {
     this.#session = await this.#newSession()
   }
 
-  /** Calls sent and not answered. */
-  get inFlight(): number {
-    return this.#session?.inFlight ?? 0
-  }
-
   /** Sends one call. The caller sees to it that no other call with one of these streams is under way. */
   async call(chains: readonly Chain[]): Promise<CallResult> {
     const session = this.#usable() ?? (await this.#waitForSession())

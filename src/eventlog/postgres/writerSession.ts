@@ -42,6 +42,7 @@ export class WriterSession {
   readonly #known = new KnownStreams()
   readonly #deadlineMs: number
   readonly #onLost: (error: Error) => void
+  /** Calls sent and not answered. */
   #inFlight = 0
   #deadline: NodeJS.Timeout | undefined
   #lost = false
@@ -88,11 +89,6 @@ export class WriterSession {
 
   get isUsable(): boolean {
     return !this.#lost && !this.#closing
-  }
-
-  /** Calls sent and not answered. */
-  get inFlight(): number {
-    return this.#inFlight
   }
 
   get #caller(): Caller {
