@@ -7,6 +7,7 @@ import { acceptedLine } from '../receiptText.ts'
 import { commandProblem } from '../submission.ts'
 import { type BulkPace, pauseMs } from './bulkPace.ts'
 import type { BulkShare } from './bulkShare.ts'
+import { type BulkTurns, linesOfTurn } from './bulkTurns.ts'
 import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line } from './lineSplitter.ts'
 
@@ -29,6 +30,12 @@ const failedOperationsMax = 10_000
 
 const path = '/v1/commands'
 
+export interface BulkRoom {
+  readonly share: BulkShare
+  readonly pace: BulkPace
+  readonly turns: BulkTurns
+}
+
 /**
  * Reads commands from an upload and yields their results, in the order of the lines. What is in hand is bounded both
  * ways: lines are read no faster than results are taken, and nothing is yielded for a line that nobody waits for.
@@ -37,8 +44,7 @@ const path = '/v1/commands'
  */
 export async function* bulkResults(
   context: ApiContext,
-  share: BulkShare,
-  pace: BulkPace,
+  { share, pace, turns }: BulkRoom,
   upload: IncomingMessage,
   sender: BulkSender,
 ): AsyncGenerator<string, void, undefined> {
@@ -150,7 +156,9 @@ export async function* bulkResults(
       let hungry = false
       const isAhead = pace.isAhead()
       const isAllowed = sender.isAllowed()
-      while (!isAhead && hasRoom() && state !== 'cut') {
+      let looked = 0
+      while (!isAhead && hasRoom() && state !== 'cut' && looked < linesOfTurn) {
+        looked += 1
         const line = splitter.next()
         hungry = line === null
         if (line === null) break
@@ -163,6 +171,8 @@ export async function* bulkResults(
         }
       }
       if (group.failed.size > failedOperationsMax) cut()
+      const isTurnOver = looked === linesOfTurn
+      if (isTurnOver) await turns.next()
       const settled = takeSettled()
       if (settled !== '') {
         waitingFor = 'reader'
@@ -171,6 +181,7 @@ export async function* bulkResults(
         idle.refresh()
         continue
       }
+      if (isTurnOver) continue
       const inHand = places.length > first
       if (!inHand && (state === 'cut' || (state === 'ended' && hungry))) return
       waitingFor = hungry ? 'bytes' : 'commands'

@@ -2,8 +2,9 @@ import { Readable } from 'node:stream'
 import { actorOf, isAllowed } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
-import { bulkResults } from '../bulk/bulkResults.ts'
+import { type BulkRoom, bulkResults } from '../bulk/bulkResults.ts'
 import { createBulkShare } from '../bulk/bulkShare.ts'
+import { createBulkTurns } from '../bulk/bulkTurns.ts'
 import { traceparentOf } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
 import { problemAnswers } from '../contract/answers.ts'
@@ -18,8 +19,11 @@ import { documentOnly } from '../validation.ts'
 const answerBufferBytes = 1024 * 1024
 
 export function bulkRoute(app: ApiServer, context: ApiContext): void {
-  const share = createBulkShare(context.limits)
-  const pace = createBulkPace(context)
+  const room: BulkRoom = {
+    share: createBulkShare(context.limits),
+    pace: createBulkPace(context),
+    turns: createBulkTurns(),
+  }
   app.post(
     '/v1/commands',
     {
@@ -47,7 +51,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
     },
     (request, reply) => {
       const { authorization } = request.headers
-      const results = bulkResults(context, share, pace, request.raw, {
+      const results = bulkResults(context, room, request.raw, {
         actor: actorOf(request),
         traceparent: traceparentOf(request.headers),
         isAllowed: () => isAllowed(context.access, authorization, 'service'),

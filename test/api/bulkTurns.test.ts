@@ -1,0 +1,68 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { bulkResults } from '../../src/api/bulk/bulkResults.ts'
+import { createBulkShare } from '../../src/api/bulk/bulkShare.ts'
+import { createBulkTurns, linesOfTurn } from '../../src/api/bulk/bulkTurns.ts'
+import type { ApiContext } from '../../src/api/context.ts'
+import { defaultApiLimits as limits } from '../../src/api/limits.ts'
+
+/** Lines that are refused ask nothing else of it. */
+const context = { limits, draining: new AbortController().signal } as ApiContext
+const sender = { actor: 'a', traceparent: undefined, isAllowed: () => true }
+
+/** All in one chunk. */
+function uploadOf(lines: number): IncomingMessage {
+  const upload = new IncomingMessage(new Socket())
+  upload.push('{"type":"Nothing"}\n'.repeat(lines))
+  upload.push(null)
+  return upload
+}
+
+/** Of the event loop. */
+function countTurns(): { turn(): number; end(): void } {
+  let count = 0
+  let immediate: NodeJS.Immediate
+  const next = (): void => {
+    count += 1
+    immediate = setImmediate(next)
+  }
+  immediate = setImmediate(next)
+  return { turn: () => count, end: () => clearImmediate(immediate) }
+}
+
+describe('turns of bulk uploads', () => {
+  it('come to one at a time, in order, each in a turn of the loop of its own', async () => {
+    const turns = createBulkTurns()
+    const loop = countTurns()
+    const came = await Promise.all(
+      ['a', 'b', 'c'].map(async (name) => [await turns.next(), name, loop.turn()] as const),
+    )
+    loop.end()
+    expect(came.map(([, name]) => name)).toEqual(['a', 'b', 'c'])
+    expect(new Set(came.map(([, , turn]) => turn)).size).toBe(3)
+  })
+
+  it('leave the loop to others while thousands of lines are refused', async () => {
+    const room = {
+      share: createBulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),
+      pace: { appended: () => undefined, isAhead: () => false },
+      turns: createBulkTurns(),
+    }
+    const loop = countTurns()
+    const linesInTurn = new Map<number, number>()
+    const answered = async (): Promise<number> => {
+      let lines = 0
+      for await (const text of bulkResults(context, room, uploadOf(1_000), sender)) {
+        const count = text.split('\n').length - 1
+        lines += count
+        linesInTurn.set(loop.turn(), (linesInTurn.get(loop.turn()) ?? 0) + count)
+      }
+      return lines
+    }
+    expect(await Promise.all([answered(), answered(), answered()])).toEqual([1_000, 1_000, 1_000])
+    loop.end()
+    expect(Math.max(...linesInTurn.values())).toBeLessThanOrEqual(3 * linesOfTurn)
+    expect(loop.turn()).toBeGreaterThan(3_000 / linesOfTurn - 3)
+  })
+})
