@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { bulkResults } from '../../src/api/bulk/bulkResults.ts'
 import { createBulkShare } from '../../src/api/bulk/bulkShare.ts'
-import { createBulkTurns, linesOfTurn } from '../../src/api/bulk/bulkTurns.ts'
+import { createBulkTurns, refusedOfTurn } from '../../src/api/bulk/bulkTurns.ts'
 import type { ApiContext } from '../../src/api/context.ts'
 import { defaultApiLimits as limits } from '../../src/api/limits.ts'
 
@@ -62,7 +62,7 @@ describe('turns of bulk uploads', () => {
     }
     expect(await Promise.all([answered(), answered(), answered()])).toEqual([1_000, 1_000, 1_000])
     loop.end()
-    expect(Math.max(...linesInTurn.values())).toBeLessThanOrEqual(3 * linesOfTurn)
-    expect(loop.turn()).toBeGreaterThan(3_000 / linesOfTurn - 3)
+    expect(Math.max(...linesInTurn.values())).toBeLessThanOrEqual(3 * refusedOfTurn)
+    expect(loop.turn()).toBeGreaterThan(3_000 / refusedOfTurn - 3)
   })
 })

@@ -7,7 +7,7 @@ import { acceptedLine } from '../receiptText.ts'
 import { commandProblem } from '../submission.ts'
 import { type BulkPace, pauseMs } from './bulkPace.ts'
 import type { BulkShare } from './bulkShare.ts'
-import { type BulkTurns, linesOfTurn } from './bulkTurns.ts'
+import { type BulkTurns, refusedOfTurn } from './bulkTurns.ts'
 import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line } from './lineSplitter.ts'
 
@@ -70,12 +70,13 @@ export async function* bulkResults(
     return place
   }
 
-  function submit(line: Line): void {
+  /** Whether it became a command. */
+  function submit(line: Line): boolean {
     const place = placeOf(line)
     const parsed = parseCommandLine(line, limits, sender)
     if (!parsed.ok) {
       place.result = problemLine(parsed.problem, line.number)
-      return
+      return false
     }
     const { command } = parsed
     const settle = (result: string | Failed) => {
@@ -97,6 +98,7 @@ export async function* bulkResults(
           problemLine({ code: 'internal', detail, operation: command.operation, command: command.key }, line.number),
         )
       })
+    return true
   }
 
   /** When one batch with several commands of an operation fails, only its first line is told of the failure itself. */
@@ -156,14 +158,13 @@ export async function* bulkResults(
       let hungry = false
       const isAhead = pace.isAhead()
       const isAllowed = sender.isAllowed()
-      let looked = 0
-      while (!isAhead && hasRoom() && state !== 'cut' && looked < linesOfTurn) {
-        looked += 1
+      let refused = 0
+      while (!isAhead && hasRoom() && state !== 'cut' && refused < refusedOfTurn) {
         const line = splitter.next()
         hungry = line === null
         if (line === null) break
         if (isAllowed) {
-          submit(line)
+          if (!submit(line)) refused += 1
         } else {
           // One line is told; the rest of the upload is nobody's.
           placeOf(line).result = problemLine(unauthorised, line.number)
@@ -171,7 +172,7 @@ export async function* bulkResults(
         }
       }
       if (group.failed.size > failedOperationsMax) cut()
-      const isTurnOver = looked === linesOfTurn
+      const isTurnOver = refused === refusedOfTurn
       if (isTurnOver) await turns.next()
       const settled = takeSettled()
       if (settled !== '') {

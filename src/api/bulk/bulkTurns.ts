@@ -1,16 +1,16 @@
 /**
- * The event loop, shared between uploads and everybody else: after each turn's worth of lines an upload waits for the next
- * one, and in each turn of the loop one upload goes on. Without it a chunk of lines that are answered at once (refused ones,
- * a few bytes each) would keep the loop for as long as it lasts, and so would the next upload's (measured with 20 of them:
- * 2.3 s for a report beside them).
+ * The event loop, shared between uploads and everybody else: after some lines that are refused an upload waits for its next
+ * turn, and in each turn of the loop one upload goes on. Lines that become commands wait for the log, and how many are in hand is
+ * bounded; those that are refused are answered at once, and a chunk of them, a few bytes each, would keep the loop for as long
+ * as it lasts, and so would the next upload's (measured with 20 of them: 2.3 s for a report beside them).
  */
 export interface BulkTurns {
   /** Resolves in a later turn of the event loop, to one at a time, in the order of the calls. */
   next(): Promise<void>
 }
 
-/** Lines of an upload that are looked at in a turn: some milliseconds. */
-export const linesOfTurn = 64
+/** Lines that are refused in a turn: some milliseconds. */
+export const refusedOfTurn = 64
 
 export function createBulkTurns(): BulkTurns {
   const waiting: (() => void)[] = []
