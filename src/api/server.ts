@@ -150,8 +150,12 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       return done(new ProblemError({ code: 'invalid', detail: 'There is no Host header.' }))
     }
     if (request.is404) return done(new ProblemError(methods.problem(raw.method ?? '', raw.url ?? '')))
-    if (bodiless.has(raw.method ?? '') && hasBody(raw)) {
-      return done(new ProblemError({ code: 'invalid', detail: `A ${raw.method} request must not have a body.` }))
+    if (bodiless.has(raw.method ?? '')) {
+      if (hasBody(raw)) {
+        return done(new ProblemError({ code: 'invalid', detail: `A ${raw.method} request must not have a body.` }))
+      }
+      // The type of nothing: Fastify would look for a parser of it.
+      delete raw.headers['content-type']
     }
     done()
   })

@@ -168,6 +168,11 @@ describe('content', () => {
   test.each(['GET /livez', 'DELETE /v1/keys/a'])('%s with a body is 400', async (line) => {
     expect(await raw(`${line} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({ status: 400 })
   })
+
+  test.each(['text/plain', 'application/json', 'nonsense'])('the type of no body is none: %s', async (type) => {
+    const answer = await raw(`DELETE /v1/keys/a HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\n\r\n`)
+    expect(answer).toMatchObject({ status: 404 })
+  })
 })
 
 describe('what is not sound HTTP', () => {
