@@ -103,7 +103,7 @@ function walk(parts: WalkParts): string {
     ORDER BY ${order('r')} LIMIT ${limit}`
 }
 
-/** The largest shapes first: they fill the page soonest. \`last\` is the time of its last entry, once it is full. */
+/** The largest shapes first: they fill the page soonest. `last` is the time of its last entry, once it is full. */
 function narrow(parts: WalkParts): string {
   const { column, order, shapes, limit, comparison } = parts
   const [beyond, atMost] = comparison === '<' ? ['>=', 0n] : ['<=', 2n ** 63n - 1n]
@@ -128,7 +128,7 @@ function narrow(parts: WalkParts): string {
     SELECT k.* FROM (SELECT * FROM b ORDER BY b.turn DESC LIMIT 1) b CROSS JOIN LATERAL unnest(b.ids, b.times) AS k (id, ${column})`
 }
 
-/** Of one shape, up to \`count\` in order. */
+/** Of one shape, up to `count` in order. */
 function inOrder(parts: WalkParts, shape: string, count: string, bound?: string): string {
   const { column, order, rows, keyset, updated } = parts
   const where = [`o.shape = ${shape}`, ...keyset, ...updated, ...(bound === undefined ? [] : [bound])].join(' AND ')

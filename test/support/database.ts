@@ -34,10 +34,14 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
   return database
 }
 
+/** Nobody may be connected to `template`. */
+export function copyStatement(template: string, copy: string): string {
+  return `CREATE DATABASE ${copy} TEMPLATE ${template} STRATEGY ${inject('copyStrategy')}`
+}
+
 async function createDatabase(template: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
-  const strategy = inject('copyStrategy')
-  await asAdministrator((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY ${strategy}`))
+  await asAdministrator((client) => client.query(copyStatement(template, name)))
   const url = new URL(inject('postgresConnectionString'))
   url.pathname = `/${name}`
   return {

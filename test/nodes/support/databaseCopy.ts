@@ -1,12 +1,10 @@
 import pg from 'pg'
 import { inject } from 'vitest'
-// For the types of what it provides.
-import '../../support/postgresServer.ts'
+import { copyStatement } from '../../support/database.ts'
 
 /** A copy of a database under another name, as of now. Its sessions are ended; they may come back at once after. */
 export async function copyDatabase(name: string, copy: string): Promise<void> {
-  const strategy = inject('copyStrategy')
-  await undisturbed(name, (client) => client.query(`CREATE DATABASE ${copy} TEMPLATE ${name} STRATEGY ${strategy}`))
+  await undisturbed(name, (client) => client.query(copyStatement(name, copy)))
 }
 
 /** Puts `other` in the place of a database, which is kept as `<name>_before`. */
