@@ -198,6 +198,12 @@ export const environmentSchema = z.object({
     64 * 1024 * mebibyte,
     'The same, in bytes, about.',
   ),
+  WAYBILL_HEAP_GROWTH_PERCENT: integer(
+    50,
+    0,
+    1_000,
+    'Garbage is collected once the heap has grown by so much of what was alive before: less takes more time, more takes more memory. 0: as V8 likes, up to 300.',
+  ),
 })
 
 export interface Config {
@@ -220,6 +226,7 @@ export interface Config {
   readonly failedWritesMsMax: number | null
   /** 0: no self-audit. */
   readonly auditIntervalMs: number
+  readonly heapGrowthPercent: number
   readonly apiLimits: ApiLimits
   readonly commandLimits: CommandLimits
   readonly operationLimits: OperationLimits
@@ -272,6 +279,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     logLevel: values.WAYBILL_LOG_LEVEL,
     logRequests: values.WAYBILL_LOG_REQUESTS,
     auditIntervalMs: values.WAYBILL_AUDIT_INTERVAL_MS,
+    heapGrowthPercent: values.WAYBILL_HEAP_GROWTH_PERCENT,
     shutdownMsMax: values.WAYBILL_SHUTDOWN_S_MAX * 1_000,
     failedWritesMsMax: values.WAYBILL_FAILED_WRITES_S_MAX === 0 ? null : values.WAYBILL_FAILED_WRITES_S_MAX * 1_000,
     apiLimits: {

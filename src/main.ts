@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import type { Logger } from 'pino'
 import { type Config, ConfigError, environmentSchema, readConfig } from './config.ts'
+import { boundHeapGrowth } from './heapGrowth.ts'
 import type { Service } from './service.ts'
 import { version } from './version.ts'
 
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     if (error instanceof ConfigError) return giveUp(2, error.message)
     throw error
   }
+  boundHeapGrowth(config.heapGrowthPercent)
   for (const warning of config.warnings) complain(`Warning: ${warning}`)
 
   // Signals count from the beginning: one that comes during the start stops what was started so far.
