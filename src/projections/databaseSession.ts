@@ -25,7 +25,7 @@ export class DatabaseSession {
   readonly #client: pg.Client
   #lost: Error | null = null
   #answerTimeoutMs = answerTimeoutMs
-  /** Settles with the last query sent. */
+  /** Settles with the last query or transaction begun. */
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(client: pg.Client) {
@@ -67,21 +67,21 @@ export class DatabaseSession {
     text: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
-    const result = this.#turn.then(() => this.#answer<Row>(this.#client.query<Row>(text, values)))
-    this.#turn = result.catch(() => undefined)
-    return result
+    return this.#inTurn(() => this.#ask<Row>(text, values))
   }
 
-  /** All or nothing. */
-  async transaction(work: () => Promise<void>): Promise<void> {
-    await this.query('BEGIN')
-    try {
-      await work()
-      await this.query('COMMIT')
-    } catch (error) {
-      await this.query('ROLLBACK').catch(() => undefined)
-      throw error
-    }
+  /** All or nothing, and no other query between those of `work`. */
+  transaction(work: (query: DatabaseSession['query']) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#ask('BEGIN')
+      try {
+        await work((text, values) => this.#ask(text, values))
+        await this.#ask('COMMIT')
+      } catch (error) {
+        await this.#ask('ROLLBACK').catch(() => undefined)
+        throw error
+      }
+    })
   }
 
   /** For statements that may take up to an hour. */
@@ -101,11 +101,20 @@ export class DatabaseSession {
     await this.#client.end().catch(() => undefined)
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
   /** A server that fell silent would otherwise be waited for as long as it likes. */
-  async #answer<Row extends pg.QueryResultRow>(query: Promise<pg.QueryResult<Row>>): Promise<pg.QueryResult<Row>> {
+  async #ask<Row extends pg.QueryResultRow>(
+    text: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>> {
     const timer = setTimeout(() => void this.close(), this.#answerTimeoutMs)
     try {
-      return await query
+      return await this.#client.query<Row>(text, values)
     } finally {
       clearTimeout(timer)
     }

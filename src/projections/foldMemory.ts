@@ -2,6 +2,7 @@ import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
+import type { Batch } from './batch.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
 import { revisit } from './parking/revisit.ts'
@@ -85,8 +86,13 @@ export class FoldMemory {
         break
       }
     }
-    while (folding.settle(sliceCount)) await othersTurn()
     return newer
+  }
+
+  /** Ends a batch. */
+  async finish(folding: Folding): Promise<Batch> {
+    while (folding.settle(sliceCount)) await othersTurn()
+    return folding.finish()
   }
 }
 

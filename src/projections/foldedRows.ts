@@ -10,6 +10,9 @@ import { FencedError, type FoldedRows, projectionName, RefusedDataError } from '
 /** Data exception, integrity constraint violation, program limit exceeded. */
 const refusedClasses = new Set(['22', '23', '54'])
 
+/** Rows of one statement: making its texts takes some milliseconds, in which nobody else gets a turn. */
+const statementWritesMax = 2_000
+
 /** The rows of the session's set of tables. */
 export class PostgresFoldedRows implements FoldedRows {
   readonly #session: DatabaseSession
@@ -49,12 +52,33 @@ export class PostgresFoldedRows implements FoldedRows {
 
   async commit(batch: Batch): Promise<void> {
     try {
-      const values = commitBatchValues(projectionName, this.#epoch, batch)
-      if (batch.revisits.length === 0) await this.#session.query({ ...commitBatchStatement, values })
-      else await this.#session.query({ ...commitRevisitsStatement, values: [...values, revisitsValue(batch)] })
+      if (batch.revisits.length > 0) {
+        const values = [...this.#values(batch), revisitsValue(batch)]
+        await this.#session.query({ ...commitRevisitsStatement, values })
+      } else if (batch.writes.length <= statementWritesMax) {
+        await this.#session.query({ ...commitBatchStatement, values: this.#values(batch) })
+      } else {
+        await this.#session.transaction(async (query) => {
+          for (const part of partsOf(batch)) await query({ ...commitBatchStatement, values: this.#values(part) })
+        })
+      }
     } catch (error) {
       throw translated(error, batch)
     }
+  }
+
+  #values(batch: Batch): unknown[] {
+    return commitBatchValues(projectionName, this.#epoch, batch)
+  }
+}
+
+/** The checkpoint moves with the last one. */
+function* partsOf(batch: Batch): Generator<Batch> {
+  const { writes, from } = batch
+  for (let next = 0; next < writes.length; ) {
+    const part = writes.slice(next, next + statementWritesMax)
+    next += statementWritesMax
+    yield { ...batch, writes: part, to: next < writes.length ? from : batch.to }
   }
 }
 

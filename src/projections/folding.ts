@@ -12,7 +12,7 @@ import type { Intervention } from './parking/interventions.ts'
 import type { Skips } from './parking/skips.ts'
 import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
 import type { Shapes } from './shape.ts'
-import type { FoldedOperation, StateCache } from './stateCache.ts'
+import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
 
 /** The stream's events do not follow on what was folded. */
 export class RevisionGapError extends Error {
@@ -35,6 +35,8 @@ interface Touched {
   readonly before: FoldedOperation | null
   state: OperationState
   position: bigint
+  /** Length of its documents' JSON text, roughly: what an event adds to a document counts in full. */
+  units: number
 }
 
 const detailLengthMax = 500
@@ -56,6 +58,7 @@ export class Folding {
   readonly #skips: Skips
   readonly #from: bigint
   readonly #touched = new Map<string, Touched>()
+  #touchedUnits = 0
   /** By stream: its state after its last event of this batch, as somebody else had folded it already. */
   readonly #recognised = new Map<string, OperationState>()
   #writes: Write[] = []
@@ -91,7 +94,7 @@ export class Folding {
     for (const { stream, revision } of events) {
       if (seen.has(stream)) continue
       seen.add(stream)
-      if (revision === 0n || this.#parked.has(stream)) continue
+      if (revision === 0n || this.#parked.has(stream) || this.#touched.has(stream)) continue
       const subject = streamSubject(stream)
       if (subject?.kind === 'operation' && this.#states.get(subject.name) === undefined) ids.add(subject.name)
     }
@@ -155,10 +158,11 @@ export class Folding {
    */
   settle(countMax: number): boolean {
     let count = 0
-    for (const [key, { stream, before, state, position }] of this.#touched) {
+    for (const [key, { stream, before, state, position, units }] of this.#touched) {
       if (count === countMax) return true
       count += 1
       this.#touched.delete(key)
+      this.#touchedUnits -= units
       const shape = this.#shapes.of(state)
       const write = operationWrite({ stream, before, state, position, shape })
       this.#writes.push(write)
@@ -167,6 +171,16 @@ export class Folding {
       this.#states.set(state.id, { state, shape, dataLength, metadataLength })
     }
     return false
+  }
+
+  /** Events gone past so far. */
+  get events(): number {
+    return this.#events
+  }
+
+  /** What the operations take whose rows `settle` has not made yet, in bytes, by estimate. */
+  get unsettledBytes(): number {
+    return estimatedBytes(this.#touched.size, this.#touchedUnits)
   }
 
   /** All that was folded. */
@@ -205,8 +219,9 @@ export class Folding {
 
   /** The operation's state is this one, whatever was folded before. */
   replace(operation: string, stream: string, { state, position }: Pick<Touched, 'state' | 'position'>): void {
-    const before = this.#touched.get(stream)?.before ?? this.#states.get(operation) ?? null
-    this.#touched.set(stream, { stream, before, state, position })
+    const touched = this.#touched.get(stream)
+    const before = touched?.before ?? this.#states.get(operation) ?? null
+    this.#touch({ stream, before, state, position, units: touched?.units ?? unitsOf(before) })
   }
 
   /** Folds an event of a stream that was opened again. Throws what keeps it from being folded. */
@@ -242,7 +257,8 @@ export class Folding {
     if (recognised !== undefined) {
       const before = this.#states.get(subject.name) ?? null
       if (event.revision !== recognised.revision || (before?.state.revision ?? -1n) >= event.revision) return
-      this.#touched.set(event.stream, { stream: event.stream, before, state: recognised, position: event.position })
+      const { stream, position, data } = event
+      this.#touch({ stream, before, state: recognised, position, units: unitsOf(before) + data.length })
       return
     }
     const decoded = decode(event)
@@ -259,12 +275,16 @@ export class Folding {
     if (event.revision < next) return
     if (event.revision > next) throw new RevisionGapError(`revision ${event.revision} comes after ${next - 1n}`)
     const state = evolve(current, decoded, decoded.meta, this.#pipelines.pipelineOf)
-    if (touched === undefined) {
-      this.#touched.set(event.stream, { stream: event.stream, before, state, position: event.position })
-    } else {
-      touched.state = state
-      touched.position = event.position
-    }
+    // Most reports bring a document that takes the place of the one before: nothing piles up then.
+    const isReplaced = decoded.data.data === state.data
+    const units = (isReplaced ? (before?.metadataLength ?? 0) : (touched?.units ?? unitsOf(before))) + event.data.length
+    this.#touch({ stream: event.stream, before, state, position: event.position, units })
+  }
+
+  #touch(touched: Touched): void {
+    const before = this.#touched.get(touched.stream)
+    this.#touchedUnits += touched.units - (before?.units ?? 0)
+    this.#touched.set(touched.stream, touched)
   }
 
   #define(stream: string, name: string, defined: PipelineDefined, definedAt: string): void {
@@ -285,7 +305,13 @@ export class RefusedByDatabaseError extends Error {
   override readonly name = 'RefusedByDatabaseError'
 }
 
-function operationWrite(operation: Touched & { readonly shape: FoldedOperation['shape'] }): OperationWrite {
+function unitsOf(before: FoldedOperation | null): number {
+  return before === null ? 0 : before.dataLength + before.metadataLength
+}
+
+function operationWrite(
+  operation: Omit<Touched, 'units'> & { readonly shape: FoldedOperation['shape'] },
+): OperationWrite {
   const { stream, before, state, position, shape } = operation
   const sameMetadata = before !== null && before.state.metadata === state.metadata
   const sameData = before !== null && before.state.data === state.data

@@ -73,7 +73,7 @@ export class Follower {
         lag.working(Date.now(), events[0])
         const folding = memory.folding(position)
         const newer = await memory.fold(rows, folding, events, settings.confirmed)
-        const batch = folding.finish()
+        const batch = await memory.finish(folding)
         // The batch before was committed while this one was folded; one at a time, in order.
         await committing
         position = batch.to

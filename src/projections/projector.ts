@@ -38,7 +38,9 @@ export interface ProjectorSettings {
   readonly windowMs?: number
   /** Most events of a batch; default 1,000. */
   readonly batchEventsMax?: number
-  /** Bytes of folded operations kept in memory, by estimate; default 64 MiB. During a rebuild, as much again. */
+  /** Most events of a batch of a rebuild; default 200,000. Ended earlier by what its operations take (cacheBytesMax). */
+  readonly rebuildBatchEventsMax?: number
+  /** Bytes of folded operations kept in memory, by estimate; default 64 MiB. During a rebuild, that and a quarter more again. */
   readonly cacheBytesMax?: number
   /** A rebuild whose tables cannot take their place, because somebody is reading, tries so often; default 60: ten minutes. */
   readonly swapAttemptsMax?: number
@@ -89,9 +91,11 @@ class StoreProjector implements Projector {
 
   constructor(settings: ProjectorSettings) {
     this.#settings = settings
-    const { cacheBytesMax = 64 * 1024 * 1024, swapAttemptsMax = 60, logger, signal: _, ...rest } = settings
-    this.#memory = new FoldMemory(cacheBytesMax, settings.log)
-    this.#rebuilds = new Rebuilds({ ...rest, swapAttemptsMax, logger, cacheBytesMax }, () => this.#wake())
+    const { store, log, logger, cacheBytesMax = 64 * 1024 * 1024, swapAttemptsMax = 60 } = settings
+    const batchEventsMax = settings.rebuildBatchEventsMax ?? 200_000
+    this.#memory = new FoldMemory(cacheBytesMax, log)
+    const rebuilds = { store, log, logger, swapAttemptsMax, batchEventsMax, batchBytesMax: cacheBytesMax }
+    this.#rebuilds = new Rebuilds(rebuilds, () => this.#wake())
     this.#follower = new Follower({
       settings,
       memory: this.#memory,

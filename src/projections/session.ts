@@ -79,9 +79,9 @@ export class PostgresProjectorSession implements ProjectorSession {
   }
 
   async startOver(logId: string): Promise<void> {
-    await this.#session.transaction(async () => {
-      await this.#session.query('TRUNCATE operations, shapes, parked, pipelines')
-      await this.#session.query(
+    await this.#session.transaction(async (query) => {
+      await query('TRUNCATE operations, shapes, parked, pipelines')
+      await query(
         'UPDATE checkpoints SET position = 0, log_id = $2, fold_version = $3 WHERE name = $1 AND epoch = $4',
         [projectionName, logId, foldVersion, this.#epoch],
       )

@@ -65,5 +65,10 @@ export class StateCache {
 function weight({ state, dataLength, metadataLength }: FoldedOperation): number {
   let held = 0
   for (const report of state.held) held += report.bytes
-  return bytesEach + bytesPerUnit * (dataLength + metadataLength + held)
+  return estimatedBytes(1, dataLength + metadataLength + held)
+}
+
+/** Of so many operations with documents of so many UTF-16 units of JSON text together. */
+export function estimatedBytes(operations: number, units: number): number {
+  return bytesEach * operations + bytesPerUnit * units
 }

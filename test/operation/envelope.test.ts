@@ -351,6 +351,28 @@ describe('decoding', () => {
     expect(() => decode(event)).toThrow(MalformedEventError)
   })
 
+  test('has metadata in which each member is there, of its type, and no other', () => {
+    const { traceparent: _, ...least } = metadata
+    const read = (members: object) => decode({ ...stored, metadata: JSON.stringify(members) }).metadata
+    const traced = { ...least, traceparent: '00-1' }
+    expect(read(traced)).toEqual(traced)
+    expect(read(least)).toEqual(least)
+    for (const name of Object.keys(least)) {
+      const without = { ...least, [name]: undefined }
+      for (const wrong of [without, { ...without, other: 'x' }, { ...without, traceparent: 'x' }]) {
+        expect(() => read(wrong), name).toThrow(MalformedEventError)
+      }
+      for (const value of [null, true, [], {}, name === 'schemaVersion' ? '1' : 1]) {
+        expect(() => read({ ...least, [name]: value }), name).toThrow(MalformedEventError)
+      }
+    }
+    const more = [{ other: 1 }, { traceparent: 1 }, { traceparent: null }, { schemaVersion: 0 }, { schemaVersion: 0.5 }]
+    const digests = ['', 'A'.repeat(64), 'a'.repeat(63), `${'a'.repeat(64)}\n`]
+    for (const wrong of [...more, ...digests.flatMap((hash) => [{ hash }, { previousHash: hash }])]) {
+      expect(() => read({ ...least, ...wrong }), JSON.stringify(wrong)).toThrow(MalformedEventError)
+    }
+  })
+
   test('waits for the upgrade when a newer node wrote it, whatever its type and members', () => {
     const newer = withMetadata({ schemaVersion: schemaVersion + 1, extra: 1 })
     expect(() => decode(newer)).toThrow(NewerSchemaError)

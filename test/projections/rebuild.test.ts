@@ -159,7 +159,7 @@ describe('a rebuild that is broken off', () => {
   it('goes on where it was when only its connection is lost', async () => {
     const journal = await someHistory()
     const gate = gatedLog(journal.log, 30n)
-    const projections = start(gate.log)
+    const projections = start(gate.log, { rebuildBatchEventsMax: 30 })
     await caughtUp(projections, journal.position)
     const rows = await allRows(bench.database.admin)
     const rebuilt = projections.projector.rebuild()
@@ -175,7 +175,7 @@ describe('a rebuild that is broken off', () => {
   it('goes on when the session that projects is lost and found again, and its caller is answered', async () => {
     const journal = await someHistory()
     const gate = gatedLog(journal.log, 30n)
-    const projections = start(gate.log)
+    const projections = start(gate.log, { rebuildBatchEventsMax: 30 })
     await caughtUp(projections, journal.position)
     const rows = await allRows(bench.database.admin)
     const rebuilt = projections.projector.rebuild()
@@ -195,7 +195,7 @@ describe('a rebuild that is broken off', () => {
   it('is gone on with by the node that projects next, without being asked; the old rows serve until then', async () => {
     const journal = await someHistory()
     const gate = gatedLog(journal.log, 30n)
-    const first = start(gate.log)
+    const first = start(gate.log, { rebuildBatchEventsMax: 30 })
     await caughtUp(first, journal.position)
     const rows = await allRows(bench.database.admin)
     const rebuilt = first.projector.rebuild()
@@ -227,7 +227,7 @@ describe('a rebuild that is broken off', () => {
   ])('leaves tables that the next one drops, unless it has no use for them: of %s', async (_, change, kept) => {
     const journal = await someHistory()
     const gate = gatedLog(journal.log, 30n)
-    const first = start(gate.log)
+    const first = start(gate.log, { rebuildBatchEventsMax: 30 })
     await caughtUp(first, journal.position)
     const refused = expect(first.projector.rebuild()).rejects.toThrow('the projector has stopped')
     await gate.reached
@@ -257,7 +257,7 @@ describe('rows of an older fold', () => {
     await journal.open('op-new')
 
     const gate = gatedLog(journal.log, 30n)
-    const projections = start(gate.log)
+    const projections = start(gate.log, { rebuildBatchEventsMax: 30 })
     await gate.reached
     await phase(projections, 'rebuilding')
     const reading = node(journal.log)

@@ -1,13 +1,17 @@
 import { getEventListeners } from 'node:events'
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
+import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { clientConfig } from '../../src/postgres/connection.ts'
-import { FencedError } from '../../src/projections/projectionStore.ts'
+import type { Batch } from '../../src/projections/batch.ts'
+import { FoldMemory } from '../../src/projections/foldMemory.ts'
+import { PipelineCatalogue } from '../../src/projections/pipelineCatalogue.ts'
+import { FencedError, RefusedDataError } from '../../src/projections/projectionStore.ts'
 import type { Projections } from '../../src/projections/projections.ts'
 import type { ReadModel } from '../../src/projections/readModel.ts'
 import { PostgresShadowSession } from '../../src/projections/rebuild/shadowSession.ts'
 import { eventually } from './support/eventually.ts'
-import type { Journal } from './support/journal.ts'
+import { Journal } from './support/journal.ts'
 import { allRows } from './support/readModelDatabase.ts'
 import { caughtUp, rebuildBench, someHistory } from './support/rebuildBench.ts'
 
@@ -166,25 +170,25 @@ describe('the fence', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([])
     await Promise.all([old.session.close(), next.session.close()])
   })
-
-  /** Each opened the shadow as the projection's owner of then. */
-  async function twoWriters() {
-    const { connectionString, role, admin } = bench.database
-    const settings = { connectionString, role }
-    const logId = crypto.randomUUID()
-    const { signal } = new AbortController()
-    const takeOver = async () => {
-      const { rows } = await admin.query<{ epoch: bigint }>(
-        'UPDATE checkpoints SET epoch = epoch + 1, log_id = $1, fold_version = 1 RETURNING epoch',
-        [logId],
-      )
-      const ownerEpoch = rows[0]?.epoch ?? -1n
-      return { epoch: ownerEpoch, session: await PostgresShadowSession.open(settings, { ownerEpoch, logId, signal }) }
-    }
-    const old = await takeOver()
-    return { old, next: await takeOver(), settings, logId }
-  }
 })
+
+/** Each opened the shadow as the projection's owner of then. */
+async function twoWriters() {
+  const { connectionString, role, admin } = bench.database
+  const settings = { connectionString, role }
+  const logId = crypto.randomUUID()
+  const { signal } = new AbortController()
+  const takeOver = async () => {
+    const { rows } = await admin.query<{ epoch: bigint }>(
+      'UPDATE checkpoints SET epoch = epoch + 1, log_id = $1, fold_version = 1 RETURNING epoch',
+      [logId],
+    )
+    const ownerEpoch = rows[0]?.epoch ?? -1n
+    return { epoch: ownerEpoch, session: await PostgresShadowSession.open(settings, { ownerEpoch, logId, signal }) }
+  }
+  const old = await takeOver()
+  return { old, next: await takeOver(), settings, logId }
+}
 
 /** Reports on any operation, and opens one now and then. */
 async function keepReporting(journal: Journal, isDone: () => boolean): Promise<void> {
@@ -247,3 +251,52 @@ async function lists(readModel: ReadModel) {
     await readModel.operations({ sort: '-updatedAt', pageSize: 1_000 }),
   ]
 }
+
+describe('a batch of more rows than one statement takes', () => {
+  const operations = 4_500
+  const count = async () => {
+    const { rows } = await bench.database.admin.query<{ count: bigint }>(
+      'SELECT count(*) FROM waybill_shadow.operations',
+    )
+    return rows[0]?.count
+  }
+
+  async function foldedBatch(): Promise<Batch> {
+    const journal = new Journal(createMemoryEventLog())
+    for (let index = 0; index < operations; index += 1) await journal.open(`op-${index}`)
+    const memory = new FoldMemory(1_000_000, journal.log)
+    const folding = memory.folding(0n)
+    const rows = { loadStates: async () => [] }
+    await memory.fold(rows, folding, await journal.log.readAll({ after: 0n, maxCount: operations }))
+    return memory.finish(folding)
+  }
+
+  it('is written as one: what is asked meanwhile is answered from all of it', async () => {
+    const batch = await foldedBatch()
+    const { old, next } = await twoWriters()
+    const committed = next.session.rows.commit(batch)
+    // Its row is in the last statement.
+    const loaded = next.session.rows.loadStates([`op-${operations - 1}`], new PipelineCatalogue())
+    await committed
+    expect(await bench.shadowPosition()).toBe(batch.to)
+    expect(await count()).toBe(BigInt(operations))
+    expect(await loaded).toMatchObject([{ state: { id: `op-${operations - 1}` } }])
+    const { rows } = await bench.database.admin.query('SELECT operations FROM waybill_shadow.shapes')
+    expect(rows).toEqual([{ operations: BigInt(operations) }])
+    await Promise.all([old.session.close(), next.session.close()])
+  })
+
+  it('is not written at all when the database refuses one of its last rows', async () => {
+    const batch = await foldedBatch()
+    const { old, next } = await twoWriters()
+    const [first] = batch.writes
+    if (first === undefined) throw new Error('no write')
+    const twice = { ...batch, writes: [...batch.writes, first] }
+    await expect(next.session.rows.commit(twice)).rejects.toThrow(RefusedDataError)
+    expect(await bench.shadowPosition()).toBe(0n)
+    expect(await count()).toBe(0n)
+    await next.session.rows.commit(batch)
+    expect(await count()).toBe(BigInt(operations))
+    await Promise.all([old.session.close(), next.session.close()])
+  })
+})

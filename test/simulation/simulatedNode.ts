@@ -86,6 +86,7 @@ export class SimulatedNode {
       confirmed: (operation) => commands.cached(operation)?.state ?? null,
       windowMs: plan.windowMs,
       batchEventsMax: plan.batchEventsMax,
+      rebuildBatchEventsMax: plan.batchEventsMax * 7,
       cacheBytesMax: plan.cacheBytesMax,
       takeOverIntervalMs: 100,
       retryMaxMs: 200,

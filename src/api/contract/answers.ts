@@ -7,7 +7,7 @@ const statusTexts: Readonly<Record<number, string>> = {
   403: "The key's roles do not allow it.",
   404: 'Not found.',
   406: 'No acceptable form of the answer.',
-  408: 'The body took too long to arrive.',
+  408: 'The request took too long to arrive.',
   409: 'The pipeline does not allow it now.',
   410: 'The position is of another log.',
   412: 'The operation is at another revision.',
@@ -24,15 +24,15 @@ interface Answer {
   readonly content: Readonly<Record<string, { readonly schema: z.ZodType }>>
 }
 
-/** Problems by status, for the `response` of a route that asks who is there. 400, 401, 403, 429, 500 and 503 are always among them. */
+/** Problems by status, for the `response` of a route that asks who is there. 400, 401, 403, 408, 429, 500 and 503 are always among them. */
 export function problemAnswers(...statuses: readonly number[]): Record<number, Answer> {
   return openProblemAnswers(401, 403, 429, ...statuses)
 }
 
-/** The same for a route that lets everybody in. 400, 500 and 503 are always among them. */
+/** The same for a route that lets everybody in. 400, 408, 500 and 503 are always among them. */
 export function openProblemAnswers(...statuses: readonly number[]): Record<number, Answer> {
   const answers: Record<number, Answer> = {}
-  for (const status of [400, 500, 503, ...statuses]) {
+  for (const status of [400, 408, 500, 503, ...statuses]) {
     answers[status] = {
       description: statusTexts[status] ?? '',
       content: { 'application/problem+json': { schema: problem } },

@@ -45,7 +45,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
         body: documentOnly(commandLine),
         response: {
           200: { description: 'A line for each line.', content: { [ndjson]: { schema: resultLine } } },
-          ...problemAnswers(408, 415),
+          ...problemAnswers(415),
         },
       },
     },

@@ -14,7 +14,7 @@ import { ProblemError } from '../problem.ts'
 import { type Accepted, acceptedStatus, receiptText } from '../receiptText.ts'
 import { commandProblem, type NotAccepted, openOperation, reportStatus } from '../submission.ts'
 
-const commandProblems = [404, 408, 409, 412, 413, 415, 422] as const
+const commandProblems = [404, 409, 412, 413, 415, 422] as const
 
 export function commandRoutes(app: ApiServer, context: ApiContext): void {
   app.post(

@@ -27,7 +27,7 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
         tags: ['keys'],
         querystring: noQuery,
         body: newKey,
-        response: { 201: jsonAnswer('Made.', createdKey), ...problemAnswers(408, 409, 413, 415) },
+        response: { 201: jsonAnswer('Made.', createdKey), ...problemAnswers(409, 413, 415) },
       },
     },
     async (request, reply) => {

@@ -66,7 +66,7 @@ export function parkedRoutes(app: ApiServer, context: ApiContext): void {
     response: {
       200: jsonAnswer('Recorded, and done.', intervention),
       202: jsonAnswer('Recorded. It is done once the read model is folded up to `position`.', intervention),
-      ...problemAnswers(404, 408, 409, 413, 415, 422),
+      ...problemAnswers(404, 409, 413, 415, 422),
     },
   }
 

@@ -89,7 +89,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
         response: {
           200: jsonAnswer('A new version, or `unchanged`.', definedPipeline),
           201: jsonAnswer('The first version.', definedPipeline),
-          ...problemAnswers(408, 409, 412, 413, 415, 422),
+          ...problemAnswers(409, 412, 413, 415, 422),
         },
       },
     },

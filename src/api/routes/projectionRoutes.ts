@@ -73,7 +73,7 @@ function pauseRoutes(app: ApiServer, context: ApiContext): void {
     body: noBody,
     response: {
       200: jsonAnswer('As it stands now.', projection),
-      ...problemAnswers(404, 408, 413, 415),
+      ...problemAnswers(404, 413, 415),
     },
   }
   app.post(
@@ -132,7 +132,7 @@ function rebuildRoutes(app: ApiServer, context: ApiContext): void {
         body: noBody,
         response: {
           202: jsonAnswer('Asked for. Ask `/v1/projections/{name}/rebuilds/{id}` how far it is.', rebuild),
-          ...problemAnswers(404, 408, 409, 413, 415),
+          ...problemAnswers(404, 409, 413, 415),
         },
       },
     },

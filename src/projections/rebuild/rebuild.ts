@@ -11,8 +11,13 @@ import { unlessAborted } from './unlessAborted.ts'
 export interface RebuildSettings {
   readonly store: ProjectionStore
   readonly log: EventLog
-  /** Bytes of folded operations kept in memory, by estimate. */
-  readonly cacheBytesMax: number
+  /**
+   * Most events of a batch. What follows on each other in one operation is written once, so long batches spare most of the
+   * writing where many operations take turns; what is not committed is lost with the process.
+   */
+  readonly batchEventsMax: number
+  /** Ends a batch as well: bytes of the operations whose rows wait to be written, by estimate. */
+  readonly batchBytesMax: number
   /** Most attempts to swap while readers hold the tables. */
   readonly swapAttemptsMax: number
   readonly logger: ProjectionLogger | undefined
@@ -68,6 +73,8 @@ export class Rebuild {
   #progress: RebuildProgress
   #startedAt = performance.now()
   #events = 0
+  /** Committed up to here. */
+  #kept = 0n
 
   constructor(settings: RebuildSettings, parts: RebuildParts) {
     this.#settings = settings
@@ -114,14 +121,14 @@ export class Rebuild {
   async #run(): Promise<RebuildOutcome> {
     const { signal } = this.#abort
     for (let failures = 0; ; ) {
-      const { done } = this.#progress
+      const kept = this.#kept
       try {
         await this.#attempt()
         return { kind: 'swapped' }
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error))
         if (signal.aborted) return this.#abandoned === null ? { kind: 'stopped' } : this.#fail(this.#abandoned)
-        failures = this.#progress.done > done && !(failure instanceof FencedError) ? 1 : failures + 1
+        failures = this.#kept > kept && !(failure instanceof FencedError) ? 1 : failures + 1
         if (hopeless.some((kind) => failure instanceof kind) || failures > failuresMax) return this.#fail(failure)
         this.#settings.logger?.warn({ err: failure }, 'the rebuild failed and tries again')
         await pause(Math.min(retryMsMin * 2 ** (failures - 1), retryMsMax), signal)
@@ -139,11 +146,12 @@ export class Rebuild {
   }
 
   async #attempt(): Promise<void> {
-    const { log, store, logger, cacheBytesMax } = this.#settings
+    const { log, store, logger, batchEventsMax, batchBytesMax } = this.#settings
     const { signal } = this.#abort
     const session = await store.openShadow({ ownerEpoch: this.#parts.ownerEpoch(), logId: log.logId, signal })
     try {
       const { rows, position } = session
+      this.#kept = position
       logger?.info({ position: String(position) }, 'the read model is being rebuilt')
       this.#startedAt = performance.now()
       this.#events = 0
@@ -153,8 +161,13 @@ export class Rebuild {
         rows,
         position,
         signal,
-        memory: new FoldMemory(cacheBytesMax, log),
-        onCommit: ({ to, events }) => this.#folded(to, events),
+        memory: new FoldMemory(batchBytesMax / 4, log),
+        batchEventsMax,
+        batchBytesMax,
+        onFold: (to, events) => this.#folded(to, events),
+        onCommit: (to) => {
+          this.#kept = to
+        },
       })
       await this.#foldNearHead(fold)
       this.#tell({ stage: 'indexing' })

@@ -1,5 +1,6 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
 import type { Batch } from '../batch.ts'
+import type { Folding } from '../folding.ts'
 import type { FoldMemory } from '../foldMemory.ts'
 import { type FoldedRows, RefusedDataError } from '../projectionStore.ts'
 import { eventsAfterRefusal } from '../refusal.ts'
@@ -12,27 +13,36 @@ export interface ShadowFoldParts {
   /** Up to where the rows are folded. */
   readonly position: bigint
   readonly signal: AbortSignal
-  /** Told each batch once it is committed. */
-  readonly onCommit: (batch: Batch) => void
+  /** As in RebuildSettings. */
+  readonly batchEventsMax: number
+  readonly batchBytesMax: number
+  /** Told how far it has folded, with the events since the last time; not all of it is committed. */
+  readonly onFold: (position: bigint, events: number) => void
+  /** Told how far all is committed. */
+  readonly onCommit: (position: bigint) => void
 }
 
-/** Of a batch: larger ones make others wait longer for their turn of the event loop and are not folded faster. */
-const eventsMax = 2_000
-const eventsAtFirst = 250
-/** Data and metadata of a batch's events, in UTF-16 units, are to stay near this. Three batches are in memory at once. */
+/** Of a read: larger ones make others wait longer for their turn of the event loop and are not folded faster. */
+const readCountMax = 2_000
+/** Data and metadata of the events of one read, in UTF-16 units, are to stay near this. Two reads are in memory at once. */
 const unitsWanted = 4_000_000
+const readCountAtFirst = 250
 
-/** Folds the log's events into rows as fast as it can: reads the next batch while it folds one and the one before is committed. */
+/** Folds the log's events into rows as fast as it can: reads on while it folds what it has read and the batch before is committed. */
 export class ShadowFold {
   readonly #parts: ShadowFoldParts
   #position: bigint
-  #eventsWanted = eventsAtFirst
+  /** For the next batch; fewer after the database has refused one. */
+  #batchEvents: number
+  #readCount = readCountAtFirst
+  #next: Promise<readonly RecordedEvent[]> = Promise.resolve([])
   /** Whether the memory is that of the rows. */
   #remembers = false
 
   constructor(parts: ShadowFoldParts) {
     this.#parts = parts
     this.#position = parts.position
+    this.#batchEvents = Math.min(readCountAtFirst, parts.batchEventsMax)
   }
 
   /** All up to here is committed. */
@@ -48,27 +58,23 @@ export class ShadowFold {
       } catch (error) {
         if (!(error instanceof RefusedDataError)) throw error
         this.#remembers = false
-        this.#eventsWanted = eventsAfterRefusal(error, this.#parts.memory.condemned)
+        this.#batchEvents = eventsAfterRefusal(error, this.#parts.memory.condemned)
       }
     }
   }
 
   /** False when the log ends before `target`. */
   async #fold(target: bigint): Promise<boolean> {
-    const { rows, memory, signal } = this.#parts
+    const { memory } = this.#parts
     if (!this.#remembers) await this.#remember()
     let folded = this.#position
     let committing: Promise<void> = Promise.resolve()
-    let next = this.#read(folded)
-    while (folded < target) {
-      const events = await unlessAborted(next, signal)
-      const last = events.at(-1)
-      if (last === undefined) break
-      next = this.#read(last.position)
+    let logEnds = false
+    this.#next = this.#read(folded, this.#batchEvents)
+    while (folded < target && !logEnds) {
       const folding = memory.folding(folded)
-      const newer = await memory.fold(rows, folding, events)
-      if (newer !== null) throw newer
-      const batch = folding.finish()
+      logEnds = await this.#foldBatch(folding, target)
+      const batch = await memory.finish(folding)
       await committing
       committing = this.#commit(batch)
       committing.catch(() => undefined)
@@ -76,6 +82,23 @@ export class ShadowFold {
     }
     await committing
     return folded >= target
+  }
+
+  /** True when the log ends. */
+  async #foldBatch(folding: Folding, target: bigint): Promise<boolean> {
+    const { rows, memory, signal, batchBytesMax, onFold } = this.#parts
+    const wanted = this.#batchEvents
+    while (folding.events < wanted && folding.unsettledBytes < batchBytesMax && folding.to < target) {
+      const events = await unlessAborted(this.#next, signal)
+      const last = events.at(-1)
+      if (last === undefined) return true
+      const left = wanted - folding.events - events.length
+      this.#next = this.#read(last.position, left > 0 ? left : this.#batchEvents)
+      const newer = await memory.fold(rows, folding, events)
+      if (newer !== null) throw newer
+      onFold(folding.to, events.length)
+    }
+    return false
   }
 
   async #remember(): Promise<void> {
@@ -86,12 +109,12 @@ export class ShadowFold {
     this.#remembers = true
   }
 
-  #read(after: bigint): Promise<readonly RecordedEvent[]> {
-    const reading = this.#parts.log.readAll({ after, maxCount: this.#eventsWanted }).then((events) => {
+  #read(after: bigint, countMax: number): Promise<readonly RecordedEvent[]> {
+    const reading = this.#parts.log.readAll({ after, maxCount: Math.min(this.#readCount, countMax) }).then((events) => {
       let units = 0
       for (const { data, metadata } of events) units += data.length + metadata.length
       const likely = Math.floor((unitsWanted / Math.max(1, units)) * events.length)
-      this.#eventsWanted = Math.max(1, Math.min(eventsMax, this.#eventsWanted * 2, likely))
+      this.#readCount = Math.max(1, Math.min(readCountMax, this.#readCount * 2, likely))
       return events
     })
     // Nobody may come for it any more.
@@ -100,10 +123,12 @@ export class ShadowFold {
   }
 
   async #commit(batch: Batch): Promise<void> {
-    const { rows, memory, onCommit } = this.#parts
+    if (batch.to === batch.from) return
+    const { rows, memory, batchEventsMax, onCommit } = this.#parts
     await rows.commit(batch)
     for (const write of batch.writes) if (write.kind === 'park') memory.condemned.delete(write.stream)
     this.#position = batch.to
-    onCommit(batch)
+    this.#batchEvents = Math.min(batchEventsMax, this.#batchEvents * 2)
+    onCommit(batch.to)
   }
 }

@@ -84,8 +84,8 @@ export class PostgresShadowSession implements ShadowSession {
       `${shadowSchemaName}.${table}`,
     ])
     try {
-      await this.#session.transaction(async () => {
-        await this.#session.query(`LOCK TABLE ${tables.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE`)
+      await this.#session.transaction(async (query) => {
+        await query(`LOCK TABLE ${tables.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE`)
       })
       return true
     } catch (error) {
