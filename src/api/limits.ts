@@ -46,7 +46,7 @@ export const defaultApiLimits: ApiLimits = {
   headersArrivalMsMax: 10_000,
   bulkIdleMsMax: 30_000,
   bulkCommandsMax: 2_000,
-  bulkCommandsTotalMax: 4_000,
+  bulkCommandsTotalMax: 2_500,
   bulkBytesMax: 8 * 1024 * 1024,
   jsonDepthMax: 32,
   pageSizeMax: 1_000,

@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
 import { expectedProblem, type Problem, ProblemError, problemHeaders, problemStatus, problemText } from './problem.ts'
 import { limitRate } from './rateLimit.ts'
+import { createRequestTurns } from './requestTurns.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
 import { eventRoutes } from './routes/eventRoutes.ts'
@@ -129,12 +130,15 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setErrorHandler<FastifyError>(answerError)
   app.removeAllContentTypeParsers()
 
+  const turns = createRequestTurns()
+  app.addHook('onRequest', ({ raw }, _reply, done) => turns.enter(raw.socket, done))
   options.prepare?.(app)
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
-    // Its connection was told 408 before all of it had come: what was refused is not carried out.
-    if (raw.socket.writableEnded) {
+    // Its connection was told 408 before all of it had come: what was refused is not carried out. Or who asked has left
+    // while the request stood in line.
+    if (raw.socket.writableEnded || raw.socket.destroyed) {
       reply.hijack()
       raw.socket.destroy()
       return

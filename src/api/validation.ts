@@ -2,7 +2,7 @@ import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify'
 import type { z } from 'zod'
 import { isOperationId } from '../operation/names.ts'
 import { reportBody } from './contract/commands.ts'
-import { operationParams } from './contract/operations.ts'
+import { operationParams, operationQuery } from './contract/operations.ts'
 import { noQuery } from './contract/paging.ts'
 import { type Fault, ProblemError } from './problem.ts'
 import { isSoundReport } from './quickReport.ts'
@@ -37,11 +37,12 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   }
 }
 
-/** What every report passes, judged by hand as its body is: true only of what zod takes just as it is. */
+/** What every report and most reads of one operation pass, judged by hand as its body is: true only of what zod takes just as it is. */
 const quickChecks = new Map<z.ZodType, (value: unknown) => boolean>([
   [reportBody, isSoundReport],
   [operationParams, isSoundOperationParams],
   [noQuery, isEmpty],
+  [operationQuery, isEmpty],
 ])
 
 /** Fastify makes `params` of the route's own path: there is no other member. */

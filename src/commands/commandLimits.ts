@@ -35,7 +35,7 @@ export interface CommandLimits {
 }
 
 export const defaultCommandLimits: CommandLimits = {
-  queuedCommandsMax: 10_000,
+  queuedCommandsMax: 5_000,
   queuedBytesMax: 64 * 1024 * 1024,
   waitMsMax: 10_000,
   confirmMsMax: 60_000,

@@ -1,0 +1,92 @@
+import type { Socket } from 'node:net'
+
+/**
+ * The event loop, shared between requests and what those taken before wait for. Node hands over every request that has
+ * arrived, and whoever is answered at once sends the next one, which is handed over in the same turn of the loop: with more
+ * than a thousand connections that are refused as fast as they ask, the loop did not come to the log's batches and to
+ * timers for seconds on end (measured: of 16,000 requests in flight 40 a second were accepted, with turns 5,300).
+ */
+export interface RequestTurns {
+  /**
+   * Begins a request: at once, or in a later turn of the event loop when this one has begun as many as it may. Connections
+   * take turns, one request after the other; a connection with many in line is not read from until there are fewer.
+   */
+  enter(connection: Connection, begin: () => void): void
+}
+
+export type Connection = Pick<Socket, 'pause' | 'resume'>
+
+/** Requests begun in a turn: some ten milliseconds of work. More than come at once from clients that wait for their answers. */
+export const requestsOfTurn = 256
+/** Requests of one connection in line. What has been read by then comes on top: a chunk of 64 kB. */
+export const requestsInLineMax = 64
+
+interface InLine {
+  readonly connection: Connection
+  readonly requests: (() => void)[]
+  paused: boolean
+}
+
+export function createRequestTurns(): RequestTurns {
+  const inLine = new Map<Connection, InLine>()
+  let line: InLine[] = []
+  let begun = 0
+  let scheduled = false
+
+  const schedule = (): void => {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(turn)
+  }
+
+  const turn = (): void => {
+    scheduled = false
+    begun = 0
+    if (line.length > 0) schedule()
+    let next = 0
+    for (; begun < requestsOfTurn; next += 1) {
+      const one = line[next]
+      if (one === undefined) break
+      begun += 1
+      beginOne(one)
+    }
+    line = line.slice(next)
+  }
+
+  const beginOne = (one: InLine): void => {
+    const begin = one.requests.shift()
+    if (one.requests.length > 0) line.push(one)
+    else inLine.delete(one.connection)
+    if (one.paused && one.requests.length <= requestsInLineMax / 2) {
+      one.paused = false
+      one.connection.resume()
+    }
+    begin?.()
+  }
+
+  const wait = (connection: Connection, begin: () => void): void => {
+    const one = inLine.get(connection)
+    if (one === undefined) {
+      const first = { connection, requests: [begin], paused: false }
+      inLine.set(connection, first)
+      line.push(first)
+      return
+    }
+    one.requests.push(begin)
+    if (one.paused || one.requests.length < requestsInLineMax) return
+    one.paused = true
+    connection.pause()
+  }
+
+  return {
+    enter(connection, begin) {
+      schedule()
+      if (begun < requestsOfTurn && line.length === 0) {
+        begun += 1
+        begin()
+      } else {
+        wait(connection, begin)
+      }
+    },
+  }
+}

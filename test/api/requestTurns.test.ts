@@ -1,0 +1,104 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Connection, createRequestTurns, requestsInLineMax, requestsOfTurn } from '../../src/api/requestTurns.ts'
+import { type ApiHarness, startApi } from './apiHarness.ts'
+
+/** One turn of the event loop: what its check phase had when it began. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+function connection(): Connection & { readonly said: string[] } {
+  const said: string[] = []
+  const one = {
+    said,
+    pause: () => {
+      said.push('pause')
+      return one as never
+    },
+    resume: () => {
+      said.push('resume')
+      return one as never
+    },
+  }
+  return one
+}
+
+describe('turns of requests', () => {
+  it('begin as many at once as a turn may, and the others later, in order', async () => {
+    const turns = createRequestTurns()
+    const begun: number[] = []
+    const count = 2 * requestsOfTurn + 10
+    for (let n = 0; n < count; n += 1) turns.enter(connection(), () => begun.push(n))
+    expect(begun).toHaveLength(requestsOfTurn)
+    await nextTurn()
+    expect(begun).toHaveLength(2 * requestsOfTurn)
+    // One that comes now goes behind those in line.
+    turns.enter(connection(), () => begun.push(count))
+    expect(begun).toHaveLength(2 * requestsOfTurn)
+    await nextTurn()
+    expect(begun).toEqual(Array.from({ length: count + 1 }, (_, n) => n))
+    // A turn that had nothing in line leaves the whole of it to who comes next.
+    await nextTurn()
+    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => begun.push(n))
+    expect(begun).toHaveLength(count + 1 + requestsOfTurn)
+  })
+
+  it('come to a connection with many requests as often as to any other', async () => {
+    const turns = createRequestTurns()
+    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => undefined)
+    const begun: string[] = []
+    const [greedy, modest] = [connection(), connection()]
+    for (let n = 0; n < 3; n += 1) turns.enter(greedy, () => begun.push(`greedy ${n}`))
+    for (let n = 0; n < 2; n += 1) turns.enter(modest, () => begun.push(`modest ${n}`))
+    await nextTurn()
+    expect(begun).toEqual(['greedy 0', 'modest 0', 'greedy 1', 'modest 1', 'greedy 2'])
+  })
+
+  it('stop reading from a connection with too many in line, until there are half as many', async () => {
+    const turns = createRequestTurns()
+    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => undefined)
+    const greedy = connection()
+    let left = requestsOfTurn + requestsInLineMax
+    for (let n = left; n > 0; n -= 1) {
+      turns.enter(greedy, () => {
+        left -= 1
+      })
+    }
+    expect(greedy.said).toEqual(['pause'])
+    await nextTurn()
+    expect(left).toBe(requestsInLineMax)
+    expect(greedy.said).toEqual(['pause'])
+    await nextTurn()
+    expect(left).toBe(0)
+    expect(greedy.said).toEqual(['pause', 'resume'])
+  })
+})
+
+describe('a connection that sends thousands of requests at once', () => {
+  let api: ApiHarness
+  let port: number
+  beforeAll(async () => {
+    api = await startApi()
+    port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)
+  })
+  afterAll(() => api.close())
+
+  it('gets all of its answers, in order', async () => {
+    const count = 5_000
+    const socket = connect({ port, host: '127.0.0.1' })
+    let text = ''
+    const answered = new Promise<void>((resolve, reject) => {
+      socket.on('error', reject)
+      socket.on('close', () => reject(new Error(`closed after ${text.length} characters`)))
+      socket.on('data', (bytes: Buffer) => {
+        text += bytes.toString('latin1')
+        if (text.includes(`"instance":"/${count - 1}"`)) resolve()
+      })
+    })
+    socket.write(Array.from({ length: count }, (_, n) => `GET /${n} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+    await answered
+    const instances = [...text.matchAll(/"instance":"\/(\d+)"/g)].map(([, n]) => Number(n))
+    expect(instances).toEqual(Array.from({ length: count }, (_, n) => n))
+    socket.removeAllListeners('close')
+    socket.destroy()
+  })
+})
