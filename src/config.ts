@@ -292,6 +292,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       bulkCommandsMax: values.WAYBILL_BULK_COMMANDS_MAX,
       bulkCommandsTotalMax: values.WAYBILL_BULK_COMMANDS_TOTAL_MAX,
       bulkBytesMax: defaultApiLimits.bulkBytesMax,
+      requestLineMsMax: defaultApiLimits.requestLineMsMax,
       jsonDepthMax: values.WAYBILL_JSON_DEPTH_MAX,
       pageSizeMax: values.WAYBILL_PAGE_SIZE_MAX,
       pageBytesMax: values.WAYBILL_PAGE_BYTES_MAX,

@@ -12,6 +12,8 @@ export interface ApiLimits {
   readonly headersArrivalMsMax: number
   /** A bulk upload without a byte, or a bulk or large answer nobody reads, is ended after this. */
   readonly bulkIdleMsMax: number
+  /** A request that was not begun for so long, as others were before it, is answered `overloaded` (requestTurns.ts). */
+  readonly requestLineMsMax: number
   /** Commands of one bulk request in hand at once. */
   readonly bulkCommandsMax: number
   /** The same of all bulk requests together: below the command room's queue, so that bulk never answers `overloaded`. */
@@ -44,6 +46,7 @@ export const defaultApiLimits: ApiLimits = {
   answersBytesMax: 128 * 1024 * 1024,
   bodyArrivalMsMax: 30_000,
   headersArrivalMsMax: 10_000,
+  requestLineMsMax: 10_000,
   bulkIdleMsMax: 30_000,
   bulkCommandsMax: 2_000,
   bulkCommandsTotalMax: 2_500,

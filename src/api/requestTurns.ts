@@ -11,10 +11,13 @@ export interface RequestTurns {
    * Begins a request: at once, or in a later turn of the event loop when this one has begun as many as it may. Connections
    * take turns, one request after the other; a connection with many in line is not read from until there are fewer.
    */
-  enter(connection: Connection, begin: () => void): void
+  enter(connection: Connection, begin: Begin): void
 }
 
 export type Connection = Pick<Socket, 'pause' | 'resume'>
+
+/** Told how long the request stood in line. */
+type Begin = (waitedMs: number) => void
 
 /** Requests begun in a turn: some ten milliseconds of work. More than come at once from clients that wait for their answers. */
 export const requestsOfTurn = 256
@@ -23,7 +26,7 @@ export const requestsInLineMax = 64
 
 interface InLine {
   readonly connection: Connection
-  readonly requests: (() => void)[]
+  readonly requests: { readonly begin: Begin; readonly sinceMs: number }[]
   paused: boolean
 }
 
@@ -54,25 +57,26 @@ export function createRequestTurns(): RequestTurns {
   }
 
   const beginOne = (one: InLine): void => {
-    const begin = one.requests.shift()
+    const request = one.requests.shift()
     if (one.requests.length > 0) line.push(one)
     else inLine.delete(one.connection)
     if (one.paused && one.requests.length <= requestsInLineMax / 2) {
       one.paused = false
       one.connection.resume()
     }
-    begin?.()
+    request?.begin(performance.now() - request.sinceMs)
   }
 
-  const wait = (connection: Connection, begin: () => void): void => {
+  const wait = (connection: Connection, begin: Begin): void => {
+    const request = { begin, sinceMs: performance.now() }
     const one = inLine.get(connection)
     if (one === undefined) {
-      const first = { connection, requests: [begin], paused: false }
+      const first = { connection, requests: [request], paused: false }
       inLine.set(connection, first)
       line.push(first)
       return
     }
-    one.requests.push(begin)
+    one.requests.push(request)
     if (one.paused || one.requests.length < requestsInLineMax) return
     one.paused = true
     connection.pause()
@@ -83,7 +87,7 @@ export function createRequestTurns(): RequestTurns {
       schedule()
       if (begun < requestsOfTurn && line.length === 0) {
         begun += 1
-        begin()
+        begin(0)
       } else {
         wait(connection, begin)
       }

@@ -57,6 +57,12 @@ const replaced: Problem = {
   retryAfterS: 30,
 }
 
+/** Who asked has given up by now, or is about to. */
+function stoodTooLong(): ProblemError {
+  const detail = 'The service has more requests than it can begin in time. Nothing was written.'
+  return new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
+}
+
 const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE'])
 
 function noOtherCompiler(): never {
@@ -131,7 +137,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.removeAllContentTypeParsers()
 
   const turns = createRequestTurns()
-  app.addHook('onRequest', ({ raw }, _reply, done) => turns.enter(raw.socket, done))
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    turns.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()))
+  })
   options.prepare?.(app)
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, reply, done) => {

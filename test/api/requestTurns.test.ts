@@ -102,3 +102,28 @@ describe('a connection that sends thousands of requests at once', () => {
     socket.destroy()
   })
 })
+
+describe('requests that stood in line for too long', () => {
+  let api: ApiHarness
+  beforeAll(async () => {
+    // None may stand in line at all.
+    api = await startApi({ limits: { requestLineMsMax: 0 } })
+  })
+  afterAll(() => api.close())
+
+  it('are 503 and nothing of them is carried out; those begun at once are', async () => {
+    const count = requestsOfTurn + 5
+    const report = { service: 's', status: 'a', pipeline: 'any' }
+    const answers = await Promise.all(
+      Array.from({ length: count }, (_, n) => api.send('POST', `/v1/operations/late-${n}/reports`, report)),
+    )
+    const refused = answers.flatMap(({ status, body, headers }, n) => (status === 503 ? [{ n, body, headers }] : []))
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(count - refused.length)
+    expect(refused).toHaveLength(5)
+    for (const { n, body, headers } of refused) {
+      expect(body).toMatchObject({ code: 'overloaded' })
+      expect(headers['retry-after']).toBe('1')
+      expect((await api.send('GET', `/v1/operations/late-${n}`)).status).toBe(404)
+    }
+  })
+})
