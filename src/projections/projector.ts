@@ -40,7 +40,7 @@ export interface ProjectorSettings {
   readonly batchEventsMax?: number
   /** Most events of a batch of a rebuild; default 200,000. Ended earlier by what its operations take (cacheBytesMax). */
   readonly rebuildBatchEventsMax?: number
-  /** Bytes of folded operations kept in memory, by estimate; default 64 MiB. During a rebuild, that and a quarter more again. */
+  /** Bytes of folded operations kept in memory, by estimate; default 64 MiB. During a rebuild, three times as much more. */
   readonly cacheBytesMax?: number
   /** A rebuild whose tables cannot take their place, because somebody is reading, tries so often; default 60: ten minutes. */
   readonly swapAttemptsMax?: number
@@ -94,7 +94,7 @@ class StoreProjector implements Projector {
     const { store, log, logger, cacheBytesMax = 64 * 1024 * 1024, swapAttemptsMax = 60 } = settings
     const batchEventsMax = settings.rebuildBatchEventsMax ?? 200_000
     this.#memory = new FoldMemory(cacheBytesMax, log)
-    const rebuilds = { store, log, logger, swapAttemptsMax, batchEventsMax, batchBytesMax: cacheBytesMax }
+    const rebuilds = { store, log, logger, swapAttemptsMax, batchEventsMax, cacheBytesMax }
     this.#rebuilds = new Rebuilds(rebuilds, () => this.#wake())
     this.#follower = new Follower({
       settings,

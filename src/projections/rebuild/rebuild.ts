@@ -16,8 +16,8 @@ export interface RebuildSettings {
    * writing where many operations take turns; what is not committed is lost with the process.
    */
   readonly batchEventsMax: number
-  /** Ends a batch as well: bytes of the operations whose rows wait to be written, by estimate. */
-  readonly batchBytesMax: number
+  /** Bytes of folded operations kept in memory, by estimate. Twice as much of those whose rows wait to be written ends a batch. */
+  readonly cacheBytesMax: number
   /** Most attempts to swap while readers hold the tables. */
   readonly swapAttemptsMax: number
   readonly logger: ProjectionLogger | undefined
@@ -146,7 +146,7 @@ export class Rebuild {
   }
 
   async #attempt(): Promise<void> {
-    const { log, store, logger, batchEventsMax, batchBytesMax } = this.#settings
+    const { log, store, logger, batchEventsMax, cacheBytesMax } = this.#settings
     const { signal } = this.#abort
     const session = await store.openShadow({ ownerEpoch: this.#parts.ownerEpoch(), logId: log.logId, signal })
     try {
@@ -161,9 +161,9 @@ export class Rebuild {
         rows,
         position,
         signal,
-        memory: new FoldMemory(batchBytesMax / 4, log),
+        memory: new FoldMemory(cacheBytesMax, log),
         batchEventsMax,
-        batchBytesMax,
+        batchBytesMax: 2 * cacheBytesMax,
         onFold: (to, events) => this.#folded(to, events),
         onCommit: (to) => {
           this.#kept = to

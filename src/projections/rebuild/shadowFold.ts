@@ -13,7 +13,7 @@ export interface ShadowFoldParts {
   /** Up to where the rows are folded. */
   readonly position: bigint
   readonly signal: AbortSignal
-  /** As in RebuildSettings. */
+  /** Each ends a batch: its events, and what the operations take whose rows wait to be written, in bytes, by estimate. */
   readonly batchEventsMax: number
   readonly batchBytesMax: number
   /** Told how far it has folded, with the events since the last time; not all of it is committed. */

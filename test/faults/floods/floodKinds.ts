@@ -19,12 +19,12 @@ export interface Flooding extends FloodRequests {
 
 export const floodKinds: readonly FloodKind[] = [
   { name: 'reports', connections: 64, flooding: { connections: 1_000, pipelined: 1 }, acceptedP50MsMax: 5_000 },
-  // More than the queue holds: then there is 503, and what is accepted waits as long as such a queue takes.
+  // More than can wait their turn in a moment: what is accepted waits as long as so many take.
   {
     name: 'reports, 16,000 at once',
     connections: 64,
     flooding: { connections: 2_000, pipelined: 8 },
-    acceptedP50MsMax: 20_000,
+    acceptedP50MsMax: 10_000,
   },
   {
     name: 'reports of 100 kB',

@@ -41,6 +41,8 @@ export interface FloodFigures {
 }
 
 const tenfold = 10
+/** Of what it took before; the flood itself takes much of the machine. */
+const acceptedShareMin = 0.1
 const backMsMax = 5_000
 /** Room for the queue, the bodies that arrive and the caches at their limits, and for garbage. */
 const memoryMibMax = 1_400
@@ -158,7 +160,8 @@ async function floodOnce(
   }
   if (totals.withoutRetryAfter > 0) fault(`${totals.withoutRetryAfter} answers 429 or 503 had no Retry-After`)
   if (calm.unexpected.length > 0) fault(`a well-behaved client was told: ${calm.unexpected.slice(0, 3).join('; ')}`)
-  if (requests.accepted.count === 0) fault('nothing was accepted')
+  if (figures.acceptedPerSecond < acceptedShareMin * capacity)
+    fault(`${figures.acceptedPerSecond} a second were accepted, and ${Math.round(capacity)} before`)
   if ((figures.acceptedP50Ms ?? 0) > kind.acceptedP50MsMax * load)
     fault(`what was accepted took ${figures.acceptedP50Ms} ms (p50)`)
   if (used.mostMib > memoryMibMax) fault(`the service took ${used.mostMib} MiB`)
