@@ -221,7 +221,7 @@ export class Folding {
   replace(operation: string, stream: string, { state, position }: Pick<Touched, 'state' | 'position'>): void {
     const touched = this.#touched.get(stream)
     const before = touched?.before ?? this.#states.get(operation) ?? null
-    this.#touch({ stream, before, state, position, units: touched?.units ?? unitsOf(before) })
+    this.#touch(touched, { stream, before, state, position, units: touched?.units ?? unitsOf(before) })
   }
 
   /** Folds an event of a stream that was opened again. Throws what keeps it from being folded. */
@@ -258,7 +258,8 @@ export class Folding {
       const before = this.#states.get(subject.name) ?? null
       if (event.revision !== recognised.revision || (before?.state.revision ?? -1n) >= event.revision) return
       const { stream, position, data } = event
-      this.#touch({ stream, before, state: recognised, position, units: unitsOf(before) + data.length })
+      const units = unitsOf(before) + data.length
+      this.#touch(this.#touched.get(stream), { stream, before, state: recognised, position, units })
       return
     }
     const decoded = decode(event)
@@ -278,12 +279,12 @@ export class Folding {
     // Most reports bring a document that takes the place of the one before: nothing piles up then.
     const isReplaced = decoded.data.data === state.data
     const units = (isReplaced ? (before?.metadataLength ?? 0) : (touched?.units ?? unitsOf(before))) + event.data.length
-    this.#touch({ stream: event.stream, before, state, position: event.position, units })
+    this.#touch(touched, { stream: event.stream, before, state, position: event.position, units })
   }
 
-  #touch(touched: Touched): void {
-    const before = this.#touched.get(touched.stream)
-    this.#touchedUnits += touched.units - (before?.units ?? 0)
+  /** `known`: what this batch has of the stream so far. */
+  #touch(known: Touched | undefined, touched: Touched): void {
+    this.#touchedUnits += touched.units - (known?.units ?? 0)
     this.#touched.set(touched.stream, touched)
   }
 

@@ -73,8 +73,8 @@ export class Rebuild {
   #progress: RebuildProgress
   #startedAt = performance.now()
   #events = 0
-  /** Committed up to here. */
-  #kept = 0n
+  /** Of the last attempt that came so far. */
+  #fold: ShadowFold | null = null
 
   constructor(settings: RebuildSettings, parts: RebuildParts) {
     this.#settings = settings
@@ -121,19 +121,23 @@ export class Rebuild {
   async #run(): Promise<RebuildOutcome> {
     const { signal } = this.#abort
     for (let failures = 0; ; ) {
-      const kept = this.#kept
+      const committed = this.#committed
       try {
         await this.#attempt()
         return { kind: 'swapped' }
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error))
         if (signal.aborted) return this.#abandoned === null ? { kind: 'stopped' } : this.#fail(this.#abandoned)
-        failures = this.#kept > kept && !(failure instanceof FencedError) ? 1 : failures + 1
+        failures = this.#committed > committed && !(failure instanceof FencedError) ? 1 : failures + 1
         if (hopeless.some((kind) => failure instanceof kind) || failures > failuresMax) return this.#fail(failure)
         this.#settings.logger?.warn({ err: failure }, 'the rebuild failed and tries again')
         await pause(Math.min(retryMsMin * 2 ** (failures - 1), retryMsMax), signal)
       }
     }
+  }
+
+  get #committed(): bigint {
+    return this.#fold?.position ?? 0n
   }
 
   async #fail(error: Error): Promise<RebuildOutcome> {
@@ -151,7 +155,6 @@ export class Rebuild {
     const session = await store.openShadow({ ownerEpoch: this.#parts.ownerEpoch(), logId: log.logId, signal })
     try {
       const { rows, position } = session
-      this.#kept = position
       logger?.info({ position: String(position) }, 'the read model is being rebuilt')
       this.#startedAt = performance.now()
       this.#events = 0
@@ -165,10 +168,8 @@ export class Rebuild {
         batchEventsMax,
         batchBytesMax: 2 * cacheBytesMax,
         onFold: (to, events) => this.#folded(to, events),
-        onCommit: (to) => {
-          this.#kept = to
-        },
       })
+      this.#fold = fold
       await this.#foldNearHead(fold)
       this.#tell({ stage: 'indexing' })
       await session.makeIndexes()

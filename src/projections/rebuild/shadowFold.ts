@@ -16,10 +16,8 @@ export interface ShadowFoldParts {
   /** Each ends a batch: its events, and what the operations take whose rows wait to be written, in bytes, by estimate. */
   readonly batchEventsMax: number
   readonly batchBytesMax: number
-  /** Told how far it has folded, with the events since the last time; not all of it is committed. */
+  /** Told how far it has folded, with the events since the last time; not all of it is committed (`position`). */
   readonly onFold: (position: bigint, events: number) => void
-  /** Told how far all is committed. */
-  readonly onCommit: (position: bigint) => void
 }
 
 /** Of a read: larger ones make others wait longer for their turn of the event loop and are not folded faster. */
@@ -124,11 +122,10 @@ export class ShadowFold {
 
   async #commit(batch: Batch): Promise<void> {
     if (batch.to === batch.from) return
-    const { rows, memory, batchEventsMax, onCommit } = this.#parts
+    const { rows, memory, batchEventsMax } = this.#parts
     await rows.commit(batch)
     for (const write of batch.writes) if (write.kind === 'park') memory.condemned.delete(write.stream)
     this.#position = batch.to
     this.#batchEvents = Math.min(batchEventsMax, this.#batchEvents * 2)
-    onCommit(batch.to)
   }
 }
