@@ -209,9 +209,9 @@ export function parseEventData(stored: StoredEvent, version: number): CatalogueE
     case 'OperationOpened':
       return { type, data: checked(operationOpened, data, stored) }
     case 'StatusChanged':
-      return { type, data: checked(statusChanged, data, stored) }
+      return { type, data: isStatusChanged(data) ? data : checked(statusChanged, data, stored) }
     case 'DataMerged':
-      return { type, data: checked(dataMerged, data, stored) }
+      return { type, data: isDataMerged(data) ? data : checked(dataMerged, data, stored) }
     case 'ReportHeld':
       return { type, data: checked(reportHeld, data, stored) }
     case 'ReportIgnored':
@@ -225,6 +225,47 @@ export function parseEventData(stored: StoredEvent, version: number): CatalogueE
     default:
       throw new MalformedEventError(`${placeOf(stored)} is of no known type`)
   }
+}
+
+// What their schemas say, in a fraction of the time: nearly all events that are read are of these two types.
+
+function isStatusChanged(value: JsonObject | StatusChanged): value is StatusChanged {
+  const { from, to, final } = value
+  const others = final === undefined ? 2 : 3
+  return (
+    (from === null || typeof from === 'string') &&
+    typeof to === 'string' &&
+    (final === undefined || final === 'succeeded' || final === 'failed') &&
+    hasFactsAnd(others, value)
+  )
+}
+
+function isDataMerged(value: JsonObject | DataMerged): value is DataMerged {
+  return typeof value.status === 'string' && hasFactsAnd(1, value)
+}
+
+/** Whether the facts of a report are there, each of its type, and so many members beside them. */
+function hasFactsAnd(others: number, value: JsonObject | StatusChanged | DataMerged): boolean {
+  const { track, service, sequence: number, observedAt, data, metadata } = value
+  let members = others + 2
+  if (typeof track !== 'string' || typeof service !== 'string') return false
+  if (number !== undefined) {
+    if (!Number.isSafeInteger(number) || Number(number) < 0) return false
+    members += 1
+  }
+  if (observedAt !== undefined) {
+    if (typeof observedAt !== 'string') return false
+    members += 1
+  }
+  if (data !== undefined) {
+    if (!isJsonObject(data)) return false
+    members += 1
+  }
+  if (metadata !== undefined) {
+    if (!isJsonObject(metadata)) return false
+    members += 1
+  }
+  return Object.keys(value).length === members
 }
 
 function parseText(stored: StoredEvent, part: 'data' | 'metadata'): JsonObject {

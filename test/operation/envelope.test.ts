@@ -373,6 +373,41 @@ describe('decoding', () => {
     }
   })
 
+  test.each([
+    ['StatusChanged', { from: null, to: 'a' }, { from: [7, {}], to: [null, 7], final: [null, 'ended', 7] }],
+    ['DataMerged', { status: 'a' }, { status: [null, 7] }],
+  ])('has data of %s in which each member is there, of its type, and no other', (type, own, wrongOwn) => {
+    const facts = { track: 'main', service: 'scan' }
+    const more = { sequence: 0, observedAt: '2026-01-01T00:00:00.000Z', data: { a: null }, metadata: {} }
+    const read = (members: object) => decode({ ...stored, type, data: JSON.stringify(members) }).data
+    const least = { ...facts, ...own }
+    expect(read(least)).toEqual(least)
+    for (const [name, value] of Object.entries(more)) {
+      const grown = { ...least, [name]: value }
+      expect(read(grown)).toEqual(grown)
+      // One member is missing, and another makes up for it.
+      for (const missing of Object.keys(least)) {
+        expect(() => read({ ...grown, [missing]: undefined }), missing).toThrow(MalformedEventError)
+      }
+    }
+    expect(read({ ...least, ...more })).toEqual({ ...least, ...more })
+    const wrong = {
+      track: [null, 7],
+      service: [null, 7],
+      sequence: [-1, 0.5, 2 ** 53, '1', null],
+      observedAt: [7, null],
+      data: [[], null, 'x'],
+      metadata: [[], null, 7],
+      other: [1],
+      ...wrongOwn,
+    }
+    for (const [name, values] of Object.entries(wrong)) {
+      for (const value of values ?? []) {
+        expect(() => read({ ...least, [name]: value }), `${name} ${JSON.stringify(value)}`).toThrow(MalformedEventError)
+      }
+    }
+  })
+
   test('waits for the upgrade when a newer node wrote it, whatever its type and members', () => {
     const newer = withMetadata({ schemaVersion: schemaVersion + 1, extra: 1 })
     expect(() => decode(newer)).toThrow(NewerSchemaError)
