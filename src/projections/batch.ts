@@ -1,4 +1,5 @@
 import type { JsonObject } from '../operation/json.ts'
+import { joinedUtf8 } from '../postgres/joinedUtf8.ts'
 import { schemaName } from './schemaName.ts'
 import type { Shape } from './shape.ts'
 
@@ -118,18 +119,18 @@ export function commitBatchValues(projection: string, epoch: bigint, batch: Batc
     lines(opened, (write) => write.revision),
     lines(opened, (write) => write.position),
     lines(opened, facetsText),
-    lines(opened, (write) => write.state),
-    lines(opened, (write) => write.data ?? '{}'),
-    lines(opened, (write) => write.metadata ?? '{}'),
+    documentLines(opened, (write) => write.state),
+    documentLines(opened, (write) => write.data ?? '{}'),
+    documentLines(opened, (write) => write.metadata ?? '{}'),
     lines(changed, (write) => write.id),
     lines(changed, (write) => write.shape.id),
     lines(changed, (write) => write.updatedAtMs),
     lines(changed, (write) => write.revision),
     lines(changed, (write) => write.position),
     lines(changed, facetsText),
-    lines(changed, (write) => write.state),
-    lines(changed, (write) => write.data ?? ''),
-    lines(changed, (write) => write.metadata ?? ''),
+    documentLines(changed, (write) => write.state),
+    documentLines(changed, (write) => write.data ?? ''),
+    documentLines(changed, (write) => write.metadata ?? ''),
     countsText(counts),
     parked.length === 0 ? null : JSON.stringify(parked.map(parkRow)),
     defined.length === 0 ? null : JSON.stringify(defined.map(pipelineRow)),
@@ -144,6 +145,10 @@ function lines(writes: readonly OperationWrite[], column: (write: OperationWrite
     text += index === 0 ? column(write) : `\n${column(write)}`
   }
   return text
+}
+
+function documentLines(writes: readonly OperationWrite[], column: (write: OperationWrite) => string): Buffer {
+  return joinedUtf8(writes.map(column), '\n')
 }
 
 function facetsText(write: OperationWrite): string {
