@@ -1,4 +1,5 @@
 import type { Command } from '../operation/commands.ts'
+import type { Document } from '../operation/document.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import type { CommandGroup, CommandResult } from './commandService.ts'
@@ -104,20 +105,28 @@ const growthBytesMin = 4_096
 
 /**
  * Approximate bytes a lane takes in memory; cheap enough to be asked after every batch. The state's own bounds are far
- * too high for an operation that is patched often, so its documents are walked, but only after events of about their
- * own size have come since the last walk.
+ * too high for an operation that is patched often. Documents that rest say how long they are; others are walked, but only
+ * after events of about their own size have come since the last walk.
  */
 export function measureLane(lane: Lane): number {
   const { state, documents } = lane
   if (state === null) return laneBytes
   const bound = state.dataBytesMax + state.metadataBytesMax
   const growth = bound - documents.bound
-  if (growth < 0 || growth > Math.max(growthBytesMin, documents.bytes)) {
+  const isResting = state.data.isResting && state.metadata.isResting
+  if (isResting || growth < 0 || growth > Math.max(growthBytesMin, documents.bytes)) {
     documents.bound = bound
-    documents.bytes = roughJsonBytes(state.data) + roughJsonBytes(state.metadata)
+    documents.bytes = documentBytes(state.data) + documentBytes(state.metadata)
   }
   let held = 0
   for (const report of state.held) held += report.bytes
   const tracks = state.pipeline.tracks.size * trackBytes
   return laneBytes + tracks + documents.bytes + (bound - documents.bound) + 2 * held + receiptsBytes(lane.receipts)
+}
+
+function documentBytes(document: Document): number {
+  if (!document.isResting) return roughJsonBytes(document.value)
+  const { bytes, text } = document
+  // V8 keeps a text with one byte for each unit, or with two where a character needs them.
+  return bytes === text.length ? bytes : 2 * text.length
 }

@@ -21,8 +21,11 @@ export interface LaneCacheOptions {
 /** How far to go below the bound once it is passed, so that looking through all lanes pays. */
 const relief = 0.97
 
-/** Receipts an operation keeps when memory is short: those a retry is likely to ask for. */
-const receiptsKept = 16
+/**
+ * Receipts an operation keeps when memory is short: those a retry is likely to ask for. Beside them the rest of an operation
+ * should not look small: with 16, a set of 20,000 operations that were read from the log did not fit (docs/performance.md).
+ */
+const receiptsKept = 4
 
 export function createLaneCache({ streamOf, lanesMax, bytesMax }: LaneCacheOptions): LaneCache {
   // A Map keeps its order of insertion: taking a lane out and putting it back makes it the youngest.

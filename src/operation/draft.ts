@@ -1,6 +1,7 @@
 import type { DecidedEvent } from './decision.ts'
+import type { Document } from './document.ts'
 import type { OperationEvent, ReportedFacts } from './events.ts'
-import { evolve, type FoldMeta } from './evolve.ts'
+import { type DocumentTexts, evolve, type FoldMeta } from './evolve.ts'
 import { type JsonObject, jsonBytes } from './json.ts'
 import type { OperationLimits } from './limits.ts'
 import type { CompiledPipeline } from './pipeline.ts'
@@ -26,12 +27,36 @@ export interface PreparedEvent {
   readonly event: OperationEvent
   readonly dataText: string
   readonly dataBytes: number
+  readonly texts: DocumentTexts
 }
 
-/** The event's data as text, made once: its size decides, and its bytes are what the envelope seals. */
+/** The event's data as text, made once: its size decides, its bytes are what the envelope seals, and what the state keeps. */
 export function prepared(event: OperationEvent): PreparedEvent {
   const dataText = JSON.stringify(event.data)
-  return { event, dataText, dataBytes: Buffer.byteLength(dataText) }
+  return { event, dataText, dataBytes: Buffer.byteLength(dataText), texts: documentTexts(event, dataText) }
+}
+
+const noTexts: DocumentTexts = {}
+const dataMember = ',"data":'
+const metadataMember = ',"metadata":'
+
+/** The texts of the event's documents, which are its last members: data, then metadata. */
+function documentTexts({ data: { data, metadata } }: OperationEvent, text: string): DocumentTexts {
+  if (data === undefined) return metadata === undefined ? noTexts : { metadata: JSON.stringify(metadata) }
+  // A quote within a string is escaped, and what comes before holds no member of this name: the first is the one.
+  const from = text.indexOf(dataMember) + dataMember.length
+  if (metadata === undefined) return { data: cut(text, from, text.length - 1) }
+  const metadataText = JSON.stringify(metadata)
+  return {
+    data: cut(text, from, text.length - 1 - metadataText.length - metadataMember.length),
+    metadata: metadataText,
+  }
+}
+
+/** V8 keeps all of a text for a part of it: a small part is copied. */
+function cut(text: string, from: number, to: number): string {
+  const part = text.slice(from, to)
+  return part.length * 2 < text.length ? Buffer.from(part).toString() : part
 }
 
 /** A draft that begins with the event that opens the operation. */
@@ -43,14 +68,14 @@ export function openedDraft(
   recorder: Recorder,
   opening: PreparedEvent,
 ): Draft {
-  const { event, dataBytes } = opening
-  const state = evolve(null, event, foldMeta(recorder, operation, 0n, recordedAt, '', dataBytes), () => pipeline)
+  const { event } = opening
+  const state = evolve(null, event, foldMeta(recorder, operation, 0n, recordedAt, '', opening), () => pipeline)
   return { events: [decidedEvent(opening, recorder, 0)], recordedAt, limits, state }
 }
 
 export function record(draft: Draft, next: PreparedEvent, recorder: Recorder, keyIndex: number): void {
   const { state, recordedAt } = draft
-  const meta = foldMeta(recorder, state.id, state.revision + 1n, recordedAt, state.lastHash, next.dataBytes)
+  const meta = foldMeta(recorder, state.id, state.revision + 1n, recordedAt, state.lastHash, next)
   draft.events.push(decidedEvent(next, recorder, keyIndex))
   draft.state = evolve(state, next.event, meta, () => state.pipeline)
 }
@@ -73,12 +98,12 @@ function foldMeta(
   revision: bigint,
   recordedAt: string,
   hash: string,
-  dataBytes: number,
+  { dataBytes, texts }: PreparedEvent,
 ): FoldMeta {
   const { key: command, requestHash, actor, traceparent } = recorder
   if (traceparent === undefined)
-    return { operation, revision, recordedAt, command, requestHash, actor, hash, dataBytes }
-  return { operation, revision, recordedAt, command, requestHash, actor, traceparent, hash, dataBytes }
+    return { operation, revision, recordedAt, command, requestHash, actor, hash, dataBytes, texts }
+  return { operation, revision, recordedAt, command, requestHash, actor, traceparent, hash, dataBytes, texts }
 }
 
 /** Whether data and metadata stay within the limits when `facts`, carried by an event of `eventBytes`, are patched in. */
@@ -89,8 +114,8 @@ export function fits(
   patch: (target: JsonObject, patch: JsonObject) => JsonObject,
 ): boolean {
   const { state, limits } = draft
-  const within = (document: JsonObject, change: JsonObject | undefined, bytesMax: number, limit: number): boolean =>
-    change === undefined || bytesMax + eventBytes <= limit || jsonBytes(patch(document, change)) <= limit
+  const within = (document: Document, change: JsonObject | undefined, bytesMax: number, limit: number): boolean =>
+    change === undefined || bytesMax + eventBytes <= limit || jsonBytes(patch(document.value, change)) <= limit
   return (
     within(state.data, facts.data, state.dataBytesMax, limits.dataBytesMax) &&
     within(state.metadata, facts.metadata, state.metadataBytesMax, limits.metadataBytesMax)

@@ -1,3 +1,4 @@
+import { Document } from './document.ts'
 import type {
   FinalOutcome,
   OperationEvent,
@@ -7,7 +8,7 @@ import type {
   StatusChanged,
 } from './events.ts'
 import { passedBetween, relation } from './graph.ts'
-import { type JsonObject, jsonBytes } from './json.ts'
+import type { JsonObject } from './json.ts'
 import { defaultLimits } from './limits.ts'
 import { fillAbsent, mergePatch } from './mergePatch.ts'
 import type { CompiledPipeline, PipelineOf } from './pipeline.ts'
@@ -29,6 +30,13 @@ export interface FoldMeta {
   readonly hash: string
   /** UTF-8 bytes of the event's data as stored. */
   readonly dataBytes: number
+  /** JSON texts of the documents that the event carries, where they are at hand. */
+  readonly texts?: DocumentTexts
+}
+
+export interface DocumentTexts {
+  readonly data?: string
+  readonly metadata?: string
 }
 
 /**
@@ -92,6 +100,8 @@ function stamped(state: OperationState, meta: FoldMeta): Draft<OperationState> {
 function opened(event: OperationOpened, meta: FoldMeta, pipelineOf: PipelineOf): OperationState {
   const pipeline = pipelineOf(event.pipeline.name, event.pipeline.version)
   const tracks = openedTracks(pipeline, meta.recordedAt)
+  const data = documentOf(event.data, meta.texts?.data)
+  const metadata = documentOf(event.metadata, meta.texts?.metadata)
   return {
     id: meta.operation,
     pipeline,
@@ -99,16 +109,20 @@ function opened(event: OperationOpened, meta: FoldMeta, pipelineOf: PipelineOf):
     state: pipeline.any ? 'active' : operationPhase(tracks),
     tracks,
     held: [],
-    data: event.data,
-    metadata: event.metadata,
-    dataBytesMax: bounded(event.data, 0, meta.dataBytes, defaultLimits.dataBytesMax),
-    metadataBytesMax: bounded(event.metadata, 0, meta.dataBytes, defaultLimits.metadataBytesMax),
+    data,
+    metadata,
+    dataBytesMax: bounded(data, 0, meta.dataBytes, defaultLimits.dataBytesMax),
+    metadataBytesMax: bounded(metadata, 0, meta.dataBytes, defaultLimits.metadataBytesMax),
     revision: meta.revision,
     lastHash: meta.hash,
     openedAt: meta.recordedAt,
     updatedAt: meta.recordedAt,
     openedBy: meta.command,
   }
+}
+
+function documentOf(value: JsonObject, text: string | undefined): Document {
+  return text === undefined ? Document.of(value) : Document.ofText(text)
 }
 
 function move(next: Draft<OperationState>, event: StatusChanged, meta: FoldMeta): void {
@@ -171,8 +185,8 @@ function patch(
   apply: (target: JsonObject, patch: JsonObject) => JsonObject,
 ): void {
   const { data, metadata } = next
-  if (facts.data !== undefined) next.data = apply(data, facts.data)
-  if (facts.metadata !== undefined) next.metadata = apply(metadata, facts.metadata)
+  if (facts.data !== undefined) next.data = data.patched(facts.data, apply, meta.texts?.data)
+  if (facts.metadata !== undefined) next.metadata = metadata.patched(facts.metadata, apply, meta.texts?.metadata)
   const { dataBytesMax, metadataBytesMax } = defaultLimits
   if (next.data !== data) next.dataBytesMax = bounded(next.data, next.dataBytesMax, meta.dataBytes, dataBytesMax)
   if (next.metadata !== metadata) {
@@ -185,7 +199,7 @@ function patch(
  * of the usual limit, so that a large one is not measured with every report; the multiples are of a fixed number, not of
  * the configured limit, so that every node folds to the same state.
  */
-function bounded(document: JsonObject, bytesMax: number, eventBytes: number, step: number): number {
+function bounded(document: Document, bytesMax: number, eventBytes: number, step: number): number {
   const sum = bytesMax + eventBytes
-  return sum > step * Math.max(1, Math.ceil(bytesMax / step)) ? jsonBytes(document) : sum
+  return sum > step * Math.max(1, Math.ceil(bytesMax / step)) ? document.bytes : sum
 }

@@ -10,11 +10,12 @@ export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
 }
 
 /**
- * A service that reports sends the same members in the same order each time: then nothing of the target is left, and the
- * patch is the result as it stands. Null when it is not so.
+ * The first report finds nothing, and a service that reports sends the same members in the same order each time: then
+ * nothing of the target is left, and the patch is the result as it stands. Null when it is not so.
  */
 function replaced(target: JsonObject, patch: JsonObject, members: readonly string[]): JsonObject | null {
   const before = Object.keys(target)
+  if (before.length === 0 && members.length > 0) return hasNulls(patch) ? null : patch
   if (before.length !== members.length) return null
   let changed = false
   for (let index = 0; index < members.length; index += 1) {

@@ -1,5 +1,7 @@
+import type { Document } from './document.ts'
 import { type Draft, fits, prepared, record } from './draft.ts'
 import type { IgnoredReason } from './events.ts'
+import type { JsonObject } from './json.ts'
 import { judge } from './judge.ts'
 import { fillAbsent, mergePatch } from './mergePatch.ts'
 import { dataMerged, reportIgnored, statusChanged } from './reportEvents.ts'
@@ -75,7 +77,11 @@ export function changesDocuments(
   facts: Pick<HeldReport['facts'], 'data' | 'metadata'>,
 ): boolean {
   return (
-    (facts.data !== undefined && mergePatch(state.data, facts.data) !== state.data) ||
-    (facts.metadata !== undefined && mergePatch(state.metadata, facts.metadata) !== state.metadata)
+    (facts.data !== undefined && changes(state.data, facts.data)) ||
+    (facts.metadata !== undefined && changes(state.metadata, facts.metadata))
   )
+}
+
+function changes(document: Document, patch: JsonObject): boolean {
+  return document.patched(patch, mergePatch, undefined) !== document
 }

@@ -1,5 +1,5 @@
+import type { Document } from './document.ts'
 import type { FinalOutcome, HeldReason, ReportedFacts } from './events.ts'
-import type { JsonObject } from './json.ts'
 import type { CompiledPipeline } from './pipeline.ts'
 
 export type TrackPhase = 'waiting' | 'active' | 'final' | 'skipped'
@@ -46,8 +46,8 @@ export interface OperationState {
   readonly tracks: Readonly<Record<string, TrackState>>
   /** In order of arrival. */
   readonly held: readonly HeldReport[]
-  readonly data: JsonObject
-  readonly metadata: JsonObject
+  readonly data: Document
+  readonly metadata: Document
   /** Upper bounds of the UTF-8 bytes of the JSON text of `data` and `metadata`, so that most reports need no measuring. */
   readonly dataBytesMax: number
   readonly metadataBytesMax: number

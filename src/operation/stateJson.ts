@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Document } from './document.ts'
 import { emptyObject, isJsonObject, type JsonObject } from './json.ts'
 import type { PipelineOf } from './pipeline.ts'
 import type { OperationState } from './state.ts'
@@ -8,7 +9,7 @@ export const stateVersion = 1
 
 /** JSON text from which `restoreState` makes the same state again. */
 export function serialiseState(state: OperationState): string {
-  return serialiseWith(state, state.data, state.metadata)
+  return serialiseWith(state, state.data.value, state.metadata.value)
 }
 
 /** The same without the documents, for who keeps them apart: they are empty in the text. */
@@ -41,10 +42,12 @@ function serialiseWith(state: OperationState, data: JsonObject, metadata: JsonOb
 }
 
 /** Has the compiler ask for a member that a state gets later on. */
-type Serialised = Omit<OperationState, 'pipeline' | 'revision'> & {
+type Serialised = Omit<OperationState, 'pipeline' | 'revision' | 'data' | 'metadata'> & {
   readonly stateVersion: number
   readonly pipeline: { readonly name: string; readonly version: number }
   readonly revision: string
+  readonly data: JsonObject
+  readonly metadata: JsonObject
 }
 
 /** Null for a text of another `stateVersion`. Throws for a text that is none of ours; `pipelineOf` may throw as well. */
@@ -52,8 +55,14 @@ export function restoreState(text: string, pipelineOf: PipelineOf): OperationSta
   const value: unknown = JSON.parse(text)
   if (!isJsonObject(value)) throw new Error('a serialised state is an object')
   if (value.stateVersion !== stateVersion) return null
-  const { stateVersion: _, pipeline, revision, ...rest } = serialised.parse(value)
-  return { ...rest, pipeline: pipelineOf(pipeline.name, pipeline.version), revision: BigInt(revision) }
+  const { stateVersion: _, pipeline, revision, data, metadata, ...rest } = serialised.parse(value)
+  return {
+    ...rest,
+    pipeline: pipelineOf(pipeline.name, pipeline.version),
+    revision: BigInt(revision),
+    data: Document.of(data),
+    metadata: Document.of(metadata),
+  }
 }
 
 const document = z.custom<JsonObject>(isJsonObject, 'not a JSON object')

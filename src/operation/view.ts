@@ -15,19 +15,20 @@ export function operationBody(state: OperationState): string {
     const waiting = held.length === 0 ? held : held.filter((report) => report.facts.track === name)
     tracks[name] = { phase, status, since, by, held: waiting.length === 0 ? waiting : waiting.map(heldView) }
   }
-  return JSON.stringify({
+  const before = JSON.stringify({
     id: state.id,
     pipeline: { name: pipeline.name, version: pipeline.version },
     theme: state.theme,
     state: state.state,
     tracks,
-    data: state.data,
-    metadata: state.metadata,
+  })
+  const after = JSON.stringify({
     // JSON has no bigint; a stream never comes near 2^53 events.
     revision: Number(state.revision),
     openedAt: state.openedAt,
     updatedAt: state.updatedAt,
   })
+  return `${before.slice(0, -1)},"data":${state.data.text},"metadata":${state.metadata.text},${after.slice(1)}`
 }
 
 /** A held report as the API shows it. */

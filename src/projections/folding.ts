@@ -277,7 +277,7 @@ export class Folding {
     if (event.revision > next) throw new RevisionGapError(`revision ${event.revision} comes after ${next - 1n}`)
     const state = evolve(current, decoded, decoded.meta, this.#pipelines.pipelineOf)
     // Most reports bring a document that takes the place of the one before: nothing piles up then.
-    const isReplaced = decoded.data.data === state.data
+    const isReplaced = decoded.data.data !== undefined && state.data.is(decoded.data.data)
     const units = (isReplaced ? (before?.metadataLength ?? 0) : (touched?.units ?? unitsOf(before))) + event.data.length
     this.#touch(touched, { stream: event.stream, before, state, position: event.position, units })
   }
@@ -327,9 +327,9 @@ function operationWrite(
     revision: state.revision,
     position,
     state: stateColumn(state),
-    data: sameData ? null : JSON.stringify(state.data),
-    metadata: sameMetadata ? null : JSON.stringify(state.metadata),
-    facets: sameMetadata ? null : facetsOf(state.theme, state.metadata),
+    data: sameData ? null : state.data.text,
+    metadata: sameMetadata ? null : state.metadata.text,
+    facets: sameMetadata ? null : facetsOf(state.theme, state.metadata.value),
   }
 }
 

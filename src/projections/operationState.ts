@@ -1,4 +1,4 @@
-import { emptyObject, isJsonObject, type JsonObject } from '../operation/json.ts'
+import { Document } from '../operation/document.ts'
 import { anyPipeline, type PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { restoreState, serialiseWithoutDocuments } from '../operation/stateJson.ts'
@@ -24,28 +24,19 @@ export function stateColumn(state: OperationState): string {
 export function stateOf(columns: StateColumns, pipelineOf: PipelineOf): OperationState {
   const state = restoreState(columns.state, pipelineOf)
   if (state === null) throw new Error('the row was written by another version of the fold')
-  return { ...state, data: parsed(columns.data), metadata: parsed(columns.metadata) }
+  return withDocuments(state, columns)
 }
 
-/** The row's answer (operation/view.ts) as JSON text. The documents' texts go in as they are, unread. */
+/** The row's answer (operation/view.ts) as JSON text. */
 export function bodyOf(columns: StateColumns): string {
   const state = restoreState(columns.state, pipelineByName)
   if (state === null) throw new Error('the row was written by another version of the fold')
-  const body = operationBody({ ...state, data: emptyObject, metadata: emptyObject })
-  // The last one: only numbers and times follow, while a held report before it may hold anything.
-  const at = body.lastIndexOf(emptyDocuments)
-  if (at < 0) throw new Error('the answer has no place for its documents')
-  const rest = body.slice(at + emptyDocuments.length)
-  return `${body.slice(0, at)}"data":${columns.data},"metadata":${columns.metadata},${rest}`
+  return operationBody(withDocuments(state, columns))
 }
-
-const emptyDocuments = '"data":{},"metadata":{},'
 
 /** The answer shows a pipeline's name and version and no more of it. */
 const pipelineByName: PipelineOf = (name, version) => ({ ...anyPipeline, name, version })
 
-function parsed(text: string): JsonObject {
-  const value: unknown = JSON.parse(text)
-  if (!isJsonObject(value)) throw new Error('a document is an object')
-  return value
+function withDocuments(state: OperationState, { data, metadata }: StateColumns): OperationState {
+  return { ...state, data: Document.ofText(data), metadata: Document.ofText(metadata) }
 }

@@ -31,9 +31,9 @@ export function rowDifferences(row: StoredRow, state: OperationState, position: 
     difference('shapes.pipeline', row.shapeRow?.pipeline ?? null, shape.pipeline),
     difference('shapes.state', row.shapeRow?.state ?? null, shape.state),
     difference('shapes.tracks', canonical(row.shapeRow?.tracks), canonical(JSON.parse(shape.tracks))),
-    difference('facets', facetsText(row.facets ?? []), facetsText(facetsOf(state.theme, state.metadata))),
-    difference('data', canonicalText(row.data), canonicalJson(state.data)),
-    difference('metadata', canonicalText(row.metadata), canonicalJson(state.metadata)),
+    difference('facets', facetsText(row.facets ?? []), facetsText(facetsOf(state.theme, state.metadata.value))),
+    difference('data', canonicalText(row.data), canonicalJson(state.data.value)),
+    difference('metadata', canonicalText(row.metadata), canonicalJson(state.metadata.value)),
     ...stateDifferences(row.state, stateColumn(state)),
   ]
   return found.filter((one) => one !== null)

@@ -12,6 +12,8 @@ export interface FoldedOperation {
 
 /** What an operation costs beside its documents: tracks, held reports, the objects themselves. */
 const bytesEach = 2_000
+/** A text at rest takes a byte for each unit, or two where a character needs them. The command room of this node may share it. */
+const bytesPerRestingUnit = 1
 /** A parsed document takes several times the bytes of its text. */
 const bytesPerUnit = 3
 
@@ -65,10 +67,10 @@ export class StateCache {
 function weight({ state, dataLength, metadataLength }: FoldedOperation): number {
   let held = 0
   for (const report of state.held) held += report.bytes
-  return estimatedBytes(1, dataLength + metadataLength + held)
+  return bytesEach + bytesPerRestingUnit * (dataLength + metadataLength) + bytesPerUnit * held
 }
 
-/** Of so many operations with documents of so many UTF-16 units of JSON text together. */
+/** Of so many operations that are being folded, with documents of so many UTF-16 units of JSON text together. */
 export function estimatedBytes(operations: number, units: number): number {
   return bytesEach * operations + bytesPerUnit * units
 }

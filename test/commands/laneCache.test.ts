@@ -3,6 +3,7 @@ import { type Lane, measureLane, newLane } from '../../src/commands/lane.ts'
 import { createLaneCache } from '../../src/commands/laneCache.ts'
 import { rememberReceipt } from '../../src/commands/receipts.ts'
 import { roughJsonBytes } from '../../src/commands/roughJsonBytes.ts'
+import { Document } from '../../src/operation/document.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 
 interface Parts {
@@ -15,8 +16,8 @@ interface Parts {
 
 function stateOf({ tracks = 0, data = {}, metadata = {}, bound = 0, held = [] }: Parts): OperationState {
   return Object.assign(Object.create(null), {
-    data,
-    metadata,
+    data: Document.of(data),
+    metadata: Document.of(metadata),
     dataBytesMax: bound,
     metadataBytesMax: 0,
     held: held.map((bytes) => ({ bytes })),
@@ -53,6 +54,19 @@ describe('what a lane takes in memory', () => {
     const walked = 32 + 16 + 4 + 16 + 1_000 + 32 + 16 + 4 + 16 + 100
     expect(measured({ ...documents, bound: 4_097 }, lane)).toBe(empty + walked)
     expect(measured({ ...documents, bound: 4_097 + 500 }, lane)).toBe(empty + walked + 500)
+  })
+
+  it('is told by documents that rest, whatever came', () => {
+    const lane = newLane('op-1', 'operation-op-1')
+    const resting = (text: string) => {
+      const state = stateOf({ data: { text }, bound: 1_000_000 })
+      for (const document of [state.data, state.metadata]) expect(document.text).toMatch(/^{/)
+      lane.state = state
+      return measureLane(lane)
+    }
+    expect(resting('x'.repeat(1_000))).toBe(empty + 1_000 + '{"text":""}{}'.length)
+    expect(resting('€'.repeat(1_000))).toBe(empty + 2 * (1_000 + '{"text":""}'.length) + '{}'.length)
+    expect(resting('')).toBe(empty + '{"text":""}{}'.length)
   })
 
   it('large documents are looked at again only when as much again has come', () => {

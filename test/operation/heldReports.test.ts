@@ -47,7 +47,7 @@ describe('a held report', () => {
     expect(when(ledger, 'a')).toBe(
       'applied | main new>a by k5 | main a>b by k2+ | main =b by k3+ | duplicate main:b by k4+',
     )
-    expect(ledger.current.data).toEqual({ first: true, second: true })
+    expect(ledger.current.data.value).toEqual({ first: true, second: true })
   })
 
   test('after each that moves they are looked at again from the earliest', () => {
@@ -69,7 +69,7 @@ describe('a held report', () => {
     })
     const ledger = given(definition, { status: 'b', data: { kept: 1 } })
     expect(when(ledger, 'x')).toBe('applied | main new>x by k3 | unreachable main:b by k2+')
-    expect(ledger.current.data).toEqual({ kept: 1 })
+    expect(ledger.current.data.value).toEqual({ kept: 1 })
   })
 
   test('is dropped as overtaken when a shorter way led past it', () => {

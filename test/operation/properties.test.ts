@@ -22,7 +22,7 @@ const limits = { dataBytesMax: 100, metadataBytesMax: 60, heldCountMax: 4, heldB
 function frozen(ledger: Ledger): void {
   const { state } = ledger
   if (state === null) return
-  for (const part of [state.tracks, state.held, state.data, state.metadata]) freeze(part)
+  for (const part of [state.tracks, state.held, state.data.value, state.metadata.value]) freeze(part)
   Object.freeze(state)
 }
 
@@ -105,9 +105,9 @@ describe('whatever is reported, in whatever order,', () => {
           const after = fold(events.slice(0, index + 1), pipeline)
           assert.ok(before !== null && after !== null)
           assert.deepEqual(after.tracks, before.tracks)
-          kept(before.data, after.data)
-          kept(before.metadata, after.metadata)
-          if (pipeline.definition.lateData === 'record') assert.deepEqual(after.data, before.data)
+          kept(before.data.value, after.data.value)
+          kept(before.metadata.value, after.metadata.value)
+          if (pipeline.definition.lateData === 'record') assert.deepEqual(after.data.value, before.data.value)
         }
       }),
       { numRuns: 200 },
@@ -280,7 +280,7 @@ function end({ current }: Ledger) {
   const stood = Object.fromEntries(
     Object.entries(tracks).map(([name, { phase, status, by }]) => [name, { phase, status, by }]),
   )
-  return { state, data, held, tracks: stood }
+  return { state, data: data.value, held, tracks: stood }
 }
 
 describe('a complete set of reports, delayed, repeated and in any order,', () => {
@@ -345,8 +345,8 @@ describe('a complete set of reports, delayed, repeated and in any order,', () =>
         for (const status of statuses) ledger.report({ status, data: { [status]: true, last: status } })
         const furthest = Math.max(...statuses.map((status) => order.indexOf(status)))
         expect(ledger.current.tracks.main?.status).toBe(order[furthest])
-        expect(Object.keys(ledger.current.data).sort()).toEqual([...new Set([...statuses, 'last'])].sort())
-        expect(ledger.current.data.last).toBe(order[furthest])
+        expect(Object.keys(ledger.current.data.value).sort()).toEqual([...new Set([...statuses, 'last'])].sort())
+        expect(ledger.current.data.value.last).toBe(order[furthest])
         const places = ledger.events.flatMap((stored) => {
           const event = decode(stored)
           return event.type === 'StatusChanged' ? [order.indexOf(event.data.to)] : []

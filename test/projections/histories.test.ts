@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import type { CommandBody } from '../../src/operation/commands.ts'
+import { Document } from '../../src/operation/document.ts'
 import { noHash } from '../../src/operation/envelope.ts'
 import { operationBody } from '../../src/operation/view.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
@@ -70,7 +71,9 @@ function counted(journal: Journal): unknown {
 function confirmedBy(journal: Journal) {
   return (operation: string) => {
     const state = journal.states.get(operation) ?? null
-    return state === null || operation !== 'op-5' ? state : { ...state, lastHash: noHash, data: { foreign: true } }
+    return state === null || operation !== 'op-5'
+      ? state
+      : { ...state, lastHash: noHash, data: Document.of({ foreign: true }) }
   }
 }
 

@@ -97,7 +97,7 @@ function matches(query: OperationQuery, state: OperationState): boolean {
   if (query.idPrefix !== undefined && !state.id.startsWith(query.idPrefix)) return false
   if (query.theme !== undefined && state.theme !== query.theme) return false
   for (const [member, wanted] of Object.entries(query.metadata ?? {})) {
-    const actual = state.metadata[member]
+    const actual = state.metadata.value[member]
     if (typeof actual === 'object' || actual === undefined || String(actual) !== wanted) return false
   }
   if (query.updatedAfter !== undefined && state.updatedAt <= query.updatedAfter) return false

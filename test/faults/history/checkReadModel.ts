@@ -31,10 +31,10 @@ export function checkReadModel(
       opened_at: String(Date.parse(state.openedAt)),
       revision: String(state.revision),
       position: String(position),
-      facets: facetsText(facetsOf(state.theme, state.metadata)),
+      facets: facetsText(facetsOf(state.theme, state.metadata.value)),
       state: stateColumn(state),
-      data: JSON.stringify(state.data),
-      metadata: JSON.stringify(state.metadata),
+      data: state.data.text,
+      metadata: state.metadata.text,
     })
     const count = counted.get(String(shape.id))
     if (count !== undefined) count.operations = String(Number(count.operations) + 1)
