@@ -9,7 +9,7 @@ const GiB = 1024 * MiB
  *
  * Durability (correctness.md row 6) is spelled out, not left to defaults. WAL: with 2 GiB of segments kept for reuse,
  * appends' p99 was 8 ms instead of 40 ms (performance.md); a disk with less than 20 GiB free keeps 256 MiB, at most 1 GiB.
- * Memory: an eighth of what there is, 64 MiB to 2 GiB; the hot end of the log and the read model fit, and the operating
+ * Memory: an eighth of what there is, 64 to 512 MiB; the hot end of the log and the read model fit, and the operating
  * system caches the rest.
  */
 export async function serverSettings(dataDir: string): Promise<Record<string, string>> {
@@ -19,7 +19,7 @@ export async function serverSettings(dataDir: string): Promise<Record<string, st
   )
   const roomy = free >= 20 * GiB
   const memory = Math.min(totalmem(), process.constrainedMemory?.() || Number.POSITIVE_INFINITY)
-  const sharedBuffers = Math.min(2_048, Math.max(64, Math.floor(memory / 8 / MiB)))
+  const sharedBuffers = Math.min(512, Math.max(64, Math.floor(memory / 8 / MiB)))
   return {
     listen_addresses: '127.0.0.1',
     // No socket files: their paths are limited to 107 bytes, and a folder for them would need guarding.
