@@ -91,6 +91,8 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
       finish(bytes > limits.bodyBytesMax ? tooLarge() : null)
     }
     function onLost(): void {
+      // A request closes after its body too, and an error with its stack takes longer than the reading.
+      if (ended) return
       finish(new ProblemError({ code: 'invalid', detail: 'The body ended before it was whole.' }))
     }
     request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
