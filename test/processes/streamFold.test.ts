@@ -1,9 +1,11 @@
+import assert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { audit } from '../../src/processes/auditChecks.ts'
 import { foldStream, type StreamFold } from '../../src/processes/streamFold.ts'
 import type { AuditRows } from '../../src/projections/auditRows.ts'
+import { plainState } from '../operation/support/plainState.ts'
 import { Journal } from '../projections/support/journal.ts'
 import { linear } from '../projections/support/pipelines.ts'
 
@@ -37,12 +39,10 @@ describe('folding a stream', () => {
     await journal.report('op-1', 'status2')
     const at = (revision: bigint) => foldStream(journal.log, 'operation-op-1', revision, never)
     expect(await at(-1n)).toMatchObject({ kind: 'folded', last: null, next: { revision: 0n, position: 2n } })
-    expect(await at(0n)).toMatchObject({
+    assert.ok(opened !== undefined)
+    expect(plain(await at(0n))).toMatchObject({
       kind: 'folded',
-      last: {
-        state: { ...opened, data: expect.anything(), metadata: expect.anything(), pipeline: { name: 'linear' } },
-        position: 2n,
-      },
+      last: { state: { ...plainState(opened), pipeline: { name: 'linear' } }, position: 2n },
       next: { revision: 1n, position: 3n },
     })
     expect(await at(2n)).toMatchObject({ kind: 'folded', last: { state: { revision: 2n } }, next: null })
@@ -61,11 +61,9 @@ describe('folding a stream', () => {
       const journal = await longStream(count)
       const last = BigInt(count) - 1n
       const state = journal.states.get('op-1')
-      const fold = await foldStream(journal.log, 'operation-op-1', last, never)
-      expect(dataOf(fold)).toEqual(state?.data.value)
-      expect(fold).toMatchObject({
+      expect(plain(await foldStream(journal.log, 'operation-op-1', last, never))).toMatchObject({
         kind: 'folded',
-        last: { state: { lastHash: state?.lastHash }, position: BigInt(count) },
+        last: { state: { lastHash: state?.lastHash, data: state?.data.value }, position: BigInt(count) },
         next: null,
       })
       expect(await foldStream(journal.log, 'operation-op-1', last + 1n, never)).toEqual({
@@ -110,11 +108,9 @@ describe('folding a stream', () => {
         revision: skipped,
       })
       // Each report replaces what the one before said.
-      const passed = await foldStream(spoilt, 'operation-op-1', 59n, never, passedOver)
-      expect(dataOf(passed)).toMatchObject({ index: 59 })
-      expect(passed).toMatchObject({
+      expect(plain(await foldStream(spoilt, 'operation-op-1', 59n, never, passedOver))).toMatchObject({
         kind: 'folded',
-        last: { state: { lastHash: clean.kind === 'folded' && clean.last?.state.lastHash } },
+        last: { state: { lastHash: clean.kind === 'folded' && clean.last?.state.lastHash, data: { index: 59 } } },
       })
       expect(await foldStream(spoilt, 'operation-op-1', skipped, never, passedOver)).toMatchObject({
         kind: 'folded',
@@ -176,6 +172,7 @@ describe('folding a stream', () => {
   })
 })
 
-function dataOf(fold: StreamFold) {
-  return fold.kind === 'folded' ? fold.last?.state.data.value : undefined
+function plain(fold: StreamFold) {
+  if (fold.kind !== 'folded' || fold.last === null) return fold
+  return { ...fold, last: { ...fold.last, state: plainState(fold.last.state) } }
 }
