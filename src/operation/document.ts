@@ -9,6 +9,8 @@ import { type JsonObject, jsonBytes } from './json.ts'
  */
 export class Document {
   private kept: string | JsonObject
+  /** Of the text, once it was measured. */
+  private textBytes: number | null = null
 
   private constructor(kept: string | JsonObject) {
     this.kept = kept
@@ -36,9 +38,11 @@ export class Document {
     return typeof this.kept === 'string' ? (JSON.parse(this.kept) as JsonObject) : this.kept
   }
 
-  /** UTF-8 bytes of its JSON text. */
+  /** UTF-8 bytes of its JSON text; measured once while it rests, as lanes ask with every batch. */
   get bytes(): number {
-    return typeof this.kept === 'string' ? Buffer.byteLength(this.kept) : jsonBytes(this.kept)
+    if (typeof this.kept !== 'string') return jsonBytes(this.kept)
+    this.textBytes ??= Buffer.byteLength(this.kept)
+    return this.textBytes
   }
 
   /** Whether it is kept as text. */

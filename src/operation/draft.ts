@@ -42,15 +42,16 @@ const metadataMember = ',"metadata":'
 
 /** The texts of the event's documents, which are its last members: data, then metadata. */
 function documentTexts({ data: { data, metadata } }: OperationEvent, text: string): DocumentTexts {
-  if (data === undefined) return metadata === undefined ? noTexts : { metadata: JSON.stringify(metadata) }
   // A quote within a string is escaped, and what comes before holds no member of this name: the first is the one.
-  const from = text.indexOf(dataMember) + dataMember.length
-  if (metadata === undefined) return { data: cut(text, from, text.length - 1) }
-  const metadataText = JSON.stringify(metadata)
-  return {
-    data: cut(text, from, text.length - 1 - metadataText.length - metadataMember.length),
-    metadata: metadataText,
+  const after = (member: string): number => text.indexOf(member) + member.length
+  const end = text.length - 1
+  if (data === undefined) {
+    return metadata === undefined ? noTexts : { metadata: cut(text, after(metadataMember), end) }
   }
+  if (metadata === undefined) return { data: cut(text, after(dataMember), end) }
+  const metadataText = JSON.stringify(metadata)
+  const dataEnd = end - metadataText.length - metadataMember.length
+  return { data: cut(text, after(dataMember), dataEnd), metadata: metadataText }
 }
 
 /** V8 keeps all of a text for a part of it: a small part is copied. */
