@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../operation/json.ts'
 import { anyPipeline, type PipelineOf } from '../operation/pipeline.ts'
-import { restoreState } from '../operation/stateJson.ts'
+import { restoreForReading } from '../operation/stateJson.ts'
 import type { StateColumns } from './operationState.ts'
 import type { OperationQuery, OperationRow } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
@@ -44,7 +44,7 @@ export function changedOperation(
   row: OperationRow,
   columns: StateColumns & { readonly parked_at: bigint | null; readonly revisited_at: bigint | null },
 ): ChangedOperation {
-  const restored = restoreState(columns.state, namedPipeline)
+  const restored = restoreForReading(columns.state, namedPipeline)
   if (restored === null) throw new Error('the row was written by another version of the fold')
   const { pipeline, state, theme, tracks } = restored
   const metadata: unknown = JSON.parse(columns.metadata)

@@ -94,7 +94,7 @@ describe('a held report', () => {
   test('is not looked at again by its sequence: one that is lower still moves', () => {
     const ledger = given(linear('hold', chain), { status: 'b', sequence: 1 })
     expect(when(ledger, { status: 'a', sequence: 2 })).toMatch(/main a>b by k2\+$/)
-    expect(ledger.current.tracks.main?.sequences).toEqual({ svc: 1 })
+    expect(ledger.current.tracks.main?.marks).toEqual({ svc: 1 })
   })
 
   test('stays held while data is merged and others are ignored', () => {

@@ -27,7 +27,9 @@ const reportFields = {
   status: label,
   track: trackName.exactOptional().meta({ description: "Default: the pipeline's only track, or `main`." }),
   sequence: sequence.exactOptional(),
-  observedAt: timestampInput.exactOptional().meta({ description: 'When the service saw it happen. Decides nothing.' }),
+  observedAt: timestampInput
+    .exactOptional()
+    .meta({ description: 'When the service saw it happen. Decides only in a pipeline with `orderBy: "observedAt"`.' }),
   data: jsonObject.exactOptional().meta({ description: "Merge patch (RFC 7396) onto the operation's data." }),
   metadata: jsonObject.exactOptional().meta({ description: "Merge patch (RFC 7396) onto the operation's metadata." }),
   pipeline: pipelineName.exactOptional().meta({ description: 'Opens the operation when it is not there yet.' }),
@@ -83,7 +85,7 @@ const receiptFields = {
       'requirement_unmet',
     ])
     .exactOptional()
-    .meta({ description: 'Why it was ignored or held.' }),
+    .meta({ description: 'Why it was ignored or held. `too_large` is in receipts of versions before 0.2 only.' }),
   revision: revision.meta({ description: 'Of the last event appended; the current one when nothing was.' }),
   position: positionToken,
 }

@@ -1,11 +1,7 @@
 import * as fc from 'fast-check'
+import { normaliseDefinition } from '../../../src/operation/definition.ts'
 import { isJsonObject, type JsonObject } from '../../../src/operation/json.ts'
-import {
-  type CompiledPipeline,
-  compilePipeline,
-  normaliseDefinition,
-  type OutOfOrder,
-} from '../../../src/operation/pipeline.ts'
+import { type CompiledPipeline, compilePipeline, type OutOfOrder } from '../../../src/operation/pipeline.ts'
 import type { Report } from './ledger.ts'
 
 const trackNames = ['main', 'side', 'tail'] as const
