@@ -44,6 +44,7 @@ export function decide(command: Command, context: DecideContext): Decision {
   if (state === null) {
     return body.type === 'OpenOperation' ? open(command, body, context) : openAndReport(command, body, context)
   }
+  if (body.type === 'OpenOperation' && !state.undescribed) return refused(operationExists(state))
   const { expectedRevision } = command
   if (expectedRevision !== undefined && !stillStands(state, expectedRevision)) return refused(atAnotherRevision(state))
   const recordedAt = context.now > state.updatedAt ? context.now : state.updatedAt
@@ -73,7 +74,6 @@ function open(command: Command, body: OpenOperation, context: DecideContext): De
 /** An open that comes after the report that opened the operation is taken once: it fills in what is absent. */
 function describe(command: Command, body: OpenOperation, draft: Draft): Decision {
   const { state, limits } = draft
-  if (!state.undescribed) return refused(operationExists(state))
   if (isElsewhere(state, body)) return refused(inAnotherPipeline(state))
   const event = prepared(operationDescribed(body))
   const large = tooLarge(draft, body, event.dataBytes, 'describe')

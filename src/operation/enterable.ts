@@ -17,80 +17,66 @@ export interface Enterable {
   readonly any: boolean
 }
 
-/** One condition of a definition. */
+/** One condition of a definition: what it guards is entered only once it is met. */
 interface Guard {
-  /** Place of the status that it guards. */
-  readonly guarded: number
   /** The track it asks about. */
   readonly track: string
   readonly orSkipped: boolean
 }
 
-interface PlacedTrack {
+interface GuardedTrack {
   readonly track: CompiledTrack
-  /** Place of its first status; the others follow. */
-  readonly first: number
-  /** Place that stands for its start: entered once its start condition can be met. */
-  readonly start: number
+  /** Guard of its start; null when it starts with the operation. */
+  readonly startGuard: number | null
+  /** Guards of its joins, by the status's index. */
+  readonly joins: ReadonlyMap<number, readonly number[]>
+  /** Of its statuses those that guards ask for: their indexes, and which guards do. */
+  readonly asked: ReadonlyMap<number, readonly number[]>
 }
 
-/** What `enterable` needs of a definition, worked out once: every status and every start has a place in one row. */
+/** What `enterable` needs of a definition, worked out once. */
 export interface EnterableTables {
-  readonly tracks: ReadonlyMap<string, PlacedTrack>
-  /** By place of a status. */
-  readonly owners: readonly PlacedTrack[]
-  readonly places: number
+  readonly tracks: ReadonlyMap<string, GuardedTrack>
   readonly guards: readonly Guard[]
-  /** By place: how many guards must be met before it can be entered. */
-  readonly guardCount: Uint16Array
-  /** By place: the guards that ask for that status. */
-  readonly guardsAsking: readonly (readonly number[])[]
 }
 
 /** Null for a definition without joins and starts: there, transitions alone say what can be entered. */
 export function enterableTables(compiled: readonly CompiledTrack[]): EnterableTables | null {
   if (compiled.every((track) => track.startsWhen === null && track.requires.size === 0)) return null
-  const statuses = compiled.reduce((sum, { graph }) => sum + graph.statuses.length, 0)
-  const tracks = new Map<string, PlacedTrack>()
-  const owners: PlacedTrack[] = []
-  for (const track of compiled) {
-    const placed = { track, first: owners.length, start: statuses + tracks.size }
-    tracks.set(track.name, placed)
-    for (const _ of track.graph.statuses) owners.push(placed)
-  }
-  const places = statuses + tracks.size
   const guards: Guard[] = []
-  const guardCount = new Uint16Array(places)
-  const guardsAsking = Array.from({ length: places }, (): number[] => [])
-  const addGuard = (guarded: number, { track, in: statusesIn, orSkipped }: TrackCondition): void => {
-    const asked = tracks.get(track)
-    for (const status of statusesIn) {
-      const index = asked?.track.graph.indexes.get(status)
-      if (asked !== undefined && index !== undefined) guardsAsking[asked.first + index]?.push(guards.length)
+  const asked = new Map(compiled.map((track) => [track.name, new Map<number, number[]>()]))
+  const indexesOf = new Map(compiled.map(({ name, graph }) => [name, graph.indexes]))
+  const addGuard = ({ track, in: statuses, orSkipped }: TrackCondition): number => {
+    const guard = guards.push({ track, orSkipped: orSkipped === true }) - 1
+    const asking = asked.get(track)
+    for (const status of statuses) {
+      const index = indexesOf.get(track)?.get(status)
+      if (index !== undefined) asking?.set(index, [...(asking.get(index) ?? []), guard])
     }
-    guards.push({ guarded, track, orSkipped: orSkipped === true })
-    guardCount[guarded] = (guardCount[guarded] ?? 0) + 1
+    return guard
   }
-  for (const { track, first, start } of tracks.values()) {
-    if (track.startsWhen !== null) addGuard(start, track.startsWhen)
+  const tracks = compiled.map((track): [string, GuardedTrack] => {
+    const joins = new Map<number, readonly number[]>()
     for (const [status, conditions] of track.requires) {
       const index = track.graph.indexes.get(status)
-      if (index !== undefined) for (const condition of conditions) addGuard(first + index, condition)
+      if (index !== undefined) joins.set(index, conditions.map(addGuard))
     }
-  }
-  return { tracks, owners, places, guards, guardCount, guardsAsking }
+    const startGuard = track.startsWhen === null ? null : addGuard(track.startsWhen)
+    return [track.name, { track, startGuard, joins, asked: asked.get(track.name) ?? new Map() }]
+  })
+  return { tracks: new Map(tracks), guards }
 }
 
 /** Of each standing that was asked for: the tracks of an operation are another object after each change. */
-const known = new WeakMap<TrackStandings, Enterable>()
+const found = new WeakMap<TrackStandings, Enterable>()
 
 /** What the operation's tracks can still enter. Found once for each change of its tracks. */
 export function enterable(pipeline: CompiledPipeline, standings: TrackStandings): Enterable {
-  const found = known.get(standings)
-  if (found !== undefined) return found
+  const known = found.get(standings)
+  if (known !== undefined) return known
   const { enterableTables: tables } = pipeline
   const result = tables === null ? byTransitions(pipeline, standings) : grown(tables, standings)
-  known.set(standings, result)
+  found.set(standings, result)
   return result
 }
 
@@ -112,84 +98,94 @@ function byTransitions(pipeline: CompiledPipeline, standings: TrackStandings): E
 /**
  * Grows the set of what can be entered until nothing is added: from each started track's current status along transitions,
  * and from the initial status of a track once its start condition is met, into statuses each of whose conditions names one
- * that is reached or in the set, or allows that its track is skipped and that track has not started. Each transition and
- * each condition is looked at once.
+ * that is reached or in the set, or allows that its track is skipped and that track has not started.
  */
-function grown(tables: EnterableTables, standings: TrackStandings): Enterable {
-  const { tracks, owners, guards, guardsAsking } = tables
-  const reached = new Uint8Array(tables.places)
-  const entered = new Uint8Array(tables.places)
-  /** What a transition leads to from somewhere that is, or can be, entered. */
-  const adjacent = new Uint8Array(tables.places)
-  const unmet = new Uint16Array(tables.guardCount)
+function grown({ tracks, guards }: EnterableTables, standings: TrackStandings): Enterable {
   const met = new Uint8Array(guards.length)
-  const open: number[] = []
-  let any = false
-  const reach = (place: number): void => {
-    if (reached[place] === 1) return
-    reached[place] = 1
-    for (const guard of guardsAsking[place] ?? []) meet(guard)
+  for (const [guard, { track, orSkipped }] of guards.entries()) {
+    if (orSkipped && !hasStarted(standings[track])) met[guard] = 1
   }
-  const meet = (guard: number): void => {
-    if (met[guard] === 1) return
-    met[guard] = 1
-    const guarded = guards[guard]?.guarded ?? 0
-    unmet[guarded] = (unmet[guarded] ?? 0) - 1
-    enterIfFree(guarded)
-  }
-  const enterIfFree = (place: number): void => {
-    if (adjacent[place] === 1 && unmet[place] === 0) enter(place)
-  }
-  const enter = (place: number): void => {
-    if (entered[place] === 1) return
-    entered[place] = 1
-    any = true
-    open.push(place)
-    reach(place)
-  }
-  const explore = ({ first, track }: PlacedTrack, index: number): void => {
-    for (const next of track.graph.next[index] ?? []) {
-      adjacent[first + next] = 1
-      enterIfFree(first + next)
+  for (const { track, asked } of tracks.values()) {
+    const reached = standings[track.name]?.reached ?? []
+    for (const [index, asking] of asked) {
+      if (reached.includes(track.graph.statuses[index] ?? '')) for (const guard of asking) met[guard] = 1
     }
   }
-
-  for (const { track, first } of tracks.values()) {
-    for (const status of standings[track.name]?.reached ?? []) {
-      const index = track.graph.indexes.get(status)
-      if (index !== undefined) reach(first + index)
+  const entered = new Map<string, Uint8Array>()
+  for (let grows = true; grows; ) {
+    grows = false
+    for (const [name, guarded] of tracks) {
+      const set = enteredNow(guarded, standings[name], met)
+      if (set === null || set === entered.get(name)) continue
+      entered.set(name, set)
+      for (const [index, asking] of guarded.asked) {
+        if (set[index] === 0) continue
+        for (const guard of asking) {
+          if (met[guard] === 1) continue
+          met[guard] = 1
+          grows = true
+        }
+      }
     }
-  }
-  for (const [guard, { orSkipped, track }] of guards.entries()) {
-    if (orSkipped && !hasStarted(standings[track])) meet(guard)
-  }
-  for (const placed of tracks.values()) {
-    const standing = standings[placed.track.name]
-    if (standing?.phase === 'waiting') {
-      adjacent[placed.start] = 1
-      enterIfFree(placed.start)
-    } else if (standing !== undefined && standing.status !== null) {
-      const index = placed.track.graph.indexes.get(standing.status)
-      if (index !== undefined) explore(placed, index)
-    }
-  }
-  const starting = new Map([...tracks.values()].map((placed) => [placed.start, placed]))
-  for (let place = open.pop(); place !== undefined; place = open.pop()) {
-    const started = starting.get(place)
-    const owner = owners[place]
-    if (owner !== undefined) explore(owner, place - owner.first)
-    // A start asks for no join of the initial status.
-    else if (started !== undefined)
-      enter(started.first + (started.track.graph.indexes.get(started.track.initial ?? '') ?? 0))
   }
   return {
     has(name, status) {
-      const placed = tracks.get(name)
-      const index = placed?.track.graph.indexes.get(status)
-      return placed !== undefined && index !== undefined && entered[placed.first + index] === 1
+      const index = tracks.get(name)?.track.graph.indexes.get(status)
+      return index !== undefined && entered.get(name)?.[index] === 1
     },
-    any,
+    any: [...entered.values()].some((set) => set.includes(1)),
   }
+}
+
+/** By index of status: 1 where the track can be brought while these guards are met. Null: nowhere, it cannot start. */
+function enteredNow(guarded: GuardedTrack, standing: TrackStanding | undefined, met: Uint8Array): Uint8Array | null {
+  const { track, startGuard, joins } = guarded
+  if (standing === undefined || standing.phase === 'skipped') return null
+  const starts = standing.phase === 'waiting'
+  if (starts && startGuard !== null && met[startGuard] === 0) return null
+  const from = track.graph.indexes.get((starts ? track.initial : standing.status) ?? '')
+  if (from === undefined) return null
+  let key = starts ? `start ${from}` : `${from}`
+  const closed = new Set<number>()
+  for (const [index, conditions] of joins) {
+    if (conditions.every((guard) => met[guard] === 1)) continue
+    closed.add(index)
+    key += ` ${index}`
+  }
+  const closures = closuresOf(guarded)
+  const found = closures.get(key)
+  if (found !== undefined) return found
+  if (closures.size >= closuresMax) closures.clear()
+  const set = closure(track.graph.next, from, closed)
+  // A start asks for no join of the initial status.
+  if (starts) set[from] = 1
+  closures.set(key, set)
+  return set
+}
+
+/** By track: what can be entered from a status while some joins are closed. Most operations stand alike. */
+const knownClosures = new WeakMap<GuardedTrack, Map<string, Uint8Array>>()
+/** Of one track, 128 bytes at most each. */
+const closuresMax = 256
+
+function closuresOf(guarded: GuardedTrack): Map<string, Uint8Array> {
+  const found = knownClosures.get(guarded) ?? new Map<string, Uint8Array>()
+  knownClosures.set(guarded, found)
+  return found
+}
+
+/** What transitions lead to from a status, around the closed ones. */
+function closure(next: readonly (readonly number[])[], from: number, closed: ReadonlySet<number>): Uint8Array {
+  const set = new Uint8Array(next.length)
+  const open = [from]
+  for (let index = open.pop(); index !== undefined; index = open.pop()) {
+    for (const target of next[index] ?? []) {
+      if (set[target] === 1 || closed.has(target)) continue
+      set[target] = 1
+      open.push(target)
+    }
+  }
+  return set
 }
 
 function hasStarted(standing: TrackStanding | undefined): boolean {

@@ -1,4 +1,4 @@
-import { type Draft, fitting, prepared, record } from './draft.ts'
+import { type Draft, fitting, record } from './draft.ts'
 import type { IgnoredReason } from './events.ts'
 import { judge } from './judge.ts'
 import { lateness, markOf, observedMs } from './lateness.ts'

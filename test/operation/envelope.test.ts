@@ -31,6 +31,15 @@ function streams(version: number): StoredEvent[][] {
 const typesOf: readonly (readonly string[])[] = [
   ['DataMerged', 'OperationOpened', 'PipelineDefined', 'ReportHeld', 'ReportIgnored', 'StatusChanged'],
   ['EventSkipped', 'StreamRetried'],
+  [
+    'DataMerged',
+    'OperationDescribed',
+    'OperationOpened',
+    'PipelineDefined',
+    'ReportHeld',
+    'ReportIgnored',
+    'StatusChanged',
+  ],
 ]
 
 describe.each(versions)('the recorded events of schema version %i', (version) => {

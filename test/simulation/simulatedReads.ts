@@ -1,4 +1,4 @@
-import { anyPipeline, compilePipeline, type PipelineOf } from '../../src/operation/pipeline.ts'
+import { anyPipeline, compilePipeline, type PipelineDefinition, type PipelineOf } from '../../src/operation/pipeline.ts'
 import type { AuditRows } from '../../src/projections/auditRows.ts'
 import { pollCheckpoint } from '../../src/projections/checkpointPoll.ts'
 import type { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
@@ -54,7 +54,7 @@ function definitionsOf(pipelines: RowSet['pipelines']): PipelineOf {
     if (name === anyPipeline.name) return anyPipeline
     const stored = pipelines.get(`${name} ${version}`)
     if (stored === undefined) throw new UnknownPipelineError(`pipeline ${name} has no version ${version}`)
-    return compilePipeline(name, version, stored.definition)
+    return compilePipeline(name, version, stored.definition as PipelineDefinition)
   }
 }
 
