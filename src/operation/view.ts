@@ -125,10 +125,17 @@ export interface HeldReportView {
   readonly heldAt: string
 }
 
+/** Why a held report waits now: it may have been for another reason when it came. */
+export function heldReasonNow(state: OperationState, held: HeldReport): HeldReason {
+  const track = state.pipeline.tracks.get(held.facts.track)
+  if (track === undefined) return held.reason
+  const verdict = judge(state, track, held.status, observedMs(state.pipeline, held.facts, state.updatedAt))
+  return verdict.kind === 'wait' ? verdict.reason : held.reason
+}
+
 function heldView(state: OperationState, track: CompiledTrack, held: HeldReport): HeldReportView {
   const { track: _, service, ...said } = held.facts
-  const verdict = judge(state, track, held.status, observedMs(state.pipeline, held.facts, state.updatedAt))
-  const reason = verdict.kind === 'wait' ? verdict.reason : held.reason
+  const reason = heldReasonNow(state, held)
   const waitingFor = reason === 'requirement_unmet' ? waiting(state, unmetOf(state, track, held.status)) : null
   return { command: held.key, service, status: held.status, reason, ...waitingFor, ...said, heldAt: held.heldAt }
 }

@@ -92,6 +92,23 @@ const receiptFields = {
 
 export const receipt = z.strictObject(receiptFields).meta({ id: 'Receipt' })
 
+export const commandParams = z.strictObject({ id: operationId, key: idempotencyKey })
+
+export const commandOutcome = z
+  .strictObject({
+    ...receiptFields,
+    now: z
+      .strictObject({
+        outcome: receiptFields.outcome,
+        reason: receiptFields.reason,
+        revision,
+        position: positionToken,
+      })
+      .exactOptional()
+      .meta({ description: 'Of a report that was held: what it has come to by now; `held` while it waits.' }),
+  })
+  .meta({ id: 'CommandOutcome' })
+
 const acceptedLine = z.strictObject({ ...receiptFields, httpStatus: z.int() }).meta({ id: 'AcceptedLine' })
 
 const refusedLine = z
