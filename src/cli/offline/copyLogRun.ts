@@ -1,5 +1,6 @@
 import { type Copied, CopyError, type CopyProgress, copyLog } from '../../eventlog/copy/copyLog.ts'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
+import { PackageMissingError } from '../../optionalPackage.ts'
 import { EmbeddedPostgresError } from '../../postgres/embedded/errors.ts'
 import { MigrationError } from '../../postgres/migrate.ts'
 import { CommandFailed, WrongUsage } from '../outcome.ts'
@@ -94,6 +95,7 @@ async function foreseen<T>(work: () => Promise<T>): Promise<T> {
       error instanceof LogUnavailableError ||
       error instanceof MigrationError ||
       error instanceof EmbeddedPostgresError ||
+      error instanceof PackageMissingError ||
       (error instanceof Error && 'code' in error)
     if (isForeseen) throw new CommandFailed(error.message, { cause: error })
     throw error
