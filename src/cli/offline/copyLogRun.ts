@@ -1,6 +1,7 @@
 import { type Copied, CopyError, type CopyProgress, copyLog } from '../../eventlog/copy/copyLog.ts'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
 import { PackageMissingError } from '../../optionalPackage.ts'
+import { IndirectConnectionError, UnsuitableServerError } from '../../postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from '../../postgres/embedded/errors.ts'
 import { MigrationError } from '../../postgres/migrate.ts'
 import { CommandFailed, WrongUsage } from '../outcome.ts'
@@ -96,6 +97,8 @@ async function foreseen<T>(work: () => Promise<T>): Promise<T> {
       error instanceof MigrationError ||
       error instanceof EmbeddedPostgresError ||
       error instanceof PackageMissingError ||
+      error instanceof IndirectConnectionError ||
+      error instanceof UnsuitableServerError ||
       (error instanceof Error && 'code' in error)
     if (isForeseen) throw new CommandFailed(error.message, { cause: error })
     throw error

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { BoundedClient } from '../../postgres/boundedClient.ts'
+import { connectDirectly } from '../../postgres/connectDirectly.ts'
 import { clientConfig } from '../../postgres/connection.ts'
 import { CopyError, type CopySource, type CopyTarget } from '../copy/copyLog.ts'
 import type { RecordedEvent } from '../eventLog.ts'
@@ -130,7 +131,7 @@ async function connectOwner(connectionString: string): Promise<pg.Client> {
   )
   // A lost connection also rejects the query that was under way.
   client.on('error', () => undefined)
-  await client.connect()
+  await connectDirectly(client, connectionString)
   return client
 }
 
