@@ -6,8 +6,7 @@
 # Seen: In memory "from" is a count of events to pass over, on PostgreSQL the first position.
 #   There maxCount 2 gives three events, and currentStreamVersion is that of the last event read.
 # Meaning: Code that goes on from the last position it saw handles that event twice on PostgreSQL,
-#   though its tests in memory pass; appending with the version of a partial read is refused as a
-#   conflict.
+#   though its tests in memory pass, and takes the version of a page for that of the stream.
 set -euo pipefail
 
 work=$(mktemp -d)

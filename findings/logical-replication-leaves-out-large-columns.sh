@@ -53,7 +53,7 @@ try {
   const service = new LogicalReplicationService({ connectionString })
   service.on('data', (_lsn, message) => message.new && rows.push(message.new))
   service.subscribe(new PgoutputPlugin({ protoVersion: 1, publicationNames: ['docs'] }), 'docs').catch(() => {})
-  while (rows.length < 4) await new Promise((resolve) => setTimeout(resolve, 50))
+  for (let i = 0; i < 600 && rows.length < 4; i++) await new Promise((resolve) => setTimeout(resolve, 50))
   await service.stop()
   for (const { id, state, body } of rows) {
     await client.query(

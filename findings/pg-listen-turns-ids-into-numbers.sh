@@ -50,7 +50,7 @@ try {
   await client.connect()
   const sent = ['9007199254740993', '1e5', 'null']
   for (const id of sent) await client.query("select pg_notify('orders', $1)", [id])
-  while (heard.length < sent.length) await new Promise((resolve) => setTimeout(resolve, 20))
+  for (let i = 0; i < 500 && heard.length < sent.length; i++) await new Promise((resolve) => setTimeout(resolve, 20))
   await client.end()
   await subscriber.close()
   sent.forEach((id, i) => console.log('sent', JSON.stringify(id), 'heard', JSON.stringify(heard[i])))
