@@ -88,6 +88,7 @@ describe('strict JSON', () => {
     ['a number that becomes 0', '[1e-400]'],
     ['a number that loses digits near 0', '[1.2345e-320]'],
     ['an escaped lone high surrogate', '["\\ud800"]'],
+    ['the last of them, in capitals', '["\\uDFFF"]'],
     ['an escaped lone low surrogate', '["\\udc00 "]'],
     ['surrogates in the wrong order', '["\\udc00\\ud800"]'],
     ['a lone surrogate in a name', '{"\\uD83D":1}'],
