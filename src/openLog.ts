@@ -69,5 +69,5 @@ async function refuseSecondLog(database: LogDatabase): Promise<void> {
 }
 
 function hostsOf(eventStoreUrl: string): string {
-  return eventStoreUrl.replace(/^[^:]*:\/\/(?:[^@/]*@)?/, '').replace(/[/?].*$/, '')
+  return eventStoreUrl.replace(/^[^:]*:\/\/(?:[^@/]*@)?/, '').split(/[/?]/, 1)[0] ?? ''
 }

@@ -52,7 +52,11 @@ async function registerGenerator(server: FastifyInstance, version: string): Prom
         version,
         description:
           'Tells where every JSON is: status reports become versioned events, and events become what people read. ' +
-          'Unknown fields and parameters are refused. Errors are `application/problem+json` (RFC 9457) with a `code`.',
+          'Unknown fields and parameters are refused. Errors are `application/problem+json` (RFC 9457) with a `code`.\n\n' +
+          'JSON is kept as it was sent or refused, with a JSON pointer (RFC 6901) to the place: two members of one name, ' +
+          'a member named `__proto__`, half of a surrogate pair, U+0000, nesting beyond the limit, and a number that a ' +
+          'double (IEEE 754) does not print back with its own digits. `52.520006599999995`, `100.10` and `1e21` are ' +
+          'taken; `12345678901234567890` and `0.123456789012345678` are not: send them as strings.',
       },
       tags: [
         { name: 'commands', description: 'What services send.' },

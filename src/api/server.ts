@@ -200,7 +200,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
         if (error !== null) return done(error)
         const json = parseStrictJson(bytes, limits.jsonDepthMax)
         if (json.ok) done(null, json.value)
-        else done(new ProblemError({ code: 'invalid', detail: json.detail }))
+        else done(new ProblemError(json.problem))
       })
     })
     commandRoutes(routes, context)

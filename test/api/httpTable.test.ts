@@ -42,21 +42,28 @@ test('a sound request over a socket is answered', async () => {
 describe('bodies that JSON.parse would alter, or that harm, are 400', () => {
   const within = (data: string) => `{"service":"s","status":"a","pipeline":"any","data":${data}}`
   test.each([
-    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`)],
-    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`)],
-    ['1e400', within('{"a":1e400}')],
-    ['an integer beyond 2^53-1', within('{"a":9007199254740993}')],
-    ['a sequence beyond 2^53-1', '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}'],
-    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}'],
-    ['a lone surrogate', within('{"a":"\\ud800"}')],
-    ['NUL', within('{"a":"\\u0000"}')],
-    ['NUL in a name', within('{"\\u0000":1}')],
-    ['__proto__', within('{"__proto__":{"polluted":1}}')],
-    ['not JSON', '{"service":'],
-    ['nothing', ''],
-  ])('%s', async (_what, body) => {
+    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), `/data${'/a'.repeat(31)}`],
+    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`), `/data${'/a'.repeat(31)}`],
+    ['1e400', within('{"a":1e400}'), '/data/a'],
+    ['an integer that a double alters', within('{"a":9007199254740993}'), '/data/a'],
+    ['a decimal that a double alters', within('{"a":[0.123456789012345678]}'), '/data/a/0'],
+    [
+      'a sequence beyond 2^53-1',
+      '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}',
+      '/sequence',
+    ],
+    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}', '/status'],
+    ['a lone surrogate', within('{"a":"\\ud800"}'), '/data/a'],
+    ['NUL', within('{"a":"\\u0000"}'), '/data/a'],
+    ['NUL in a name', within('{"\\u0000":1}'), '/data'],
+    ['__proto__', within('{"__proto__":{"polluted":1}}'), '/data/__proto__'],
+    ['not JSON', '{"service":', null],
+    ['nothing', '', null],
+  ])('%s', async (_what, body, pointer) => {
     const answer = await api.send('POST', path, body)
     expect(answer.body).toMatchObject({ code: 'invalid', status: 400 })
+    if (pointer === null) expect(answer.body.detail).toMatch(/ at offset \d+\.$/)
+    else expect(answer.body.errors).toMatchObject([{ in: 'body', pointer }])
     expect(answer.headers['content-type']).toContain('application/problem+json')
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
   })
