@@ -4,7 +4,3 @@ import type { FastifyReply } from 'fastify'
 export function sendJson(reply: FastifyReply, status: number, text: string): FastifyReply {
   return reply.code(status).header('content-type', 'application/json; charset=utf-8').send(text)
 }
-
-export function entityTag(revision: bigint): string {
-  return `"${revision}"`
-}

@@ -100,6 +100,7 @@ const headers = {
 } as const
 
 interface DocumentedOperation {
+  readonly operationId?: string
   readonly tags?: readonly string[]
   readonly responses?: Readonly<Record<string, object>>
 }
@@ -111,9 +112,9 @@ interface DocumentedPaths {
 /** The generator knows no headers of answers; they follow from what a route is. */
 function addHeaders(document: DocumentedPaths): void {
   for (const item of Object.values(document.paths ?? {})) {
-    for (const [method, { tags = [], responses = {} }] of Object.entries(item)) {
+    for (const [method, { operationId = '', tags = [], responses = {} }] of Object.entries(item)) {
       for (const [status, answer] of Object.entries(responses)) {
-        const names = headersOf(method, tags, Number(status))
+        const names = headersOf(method, operationId, tags, Number(status))
         if (names.length === 0) continue
         Object.assign(answer, { headers: Object.fromEntries(names.map((name) => [name, headers[name]])) })
       }
@@ -121,7 +122,17 @@ function addHeaders(document: DocumentedPaths): void {
   }
 }
 
-function headersOf(method: string, tags: readonly string[], status: number): readonly (keyof typeof headers)[] {
+/** Reads of one thing that has a revision. */
+const tagged: ReadonlySet<string> = new Set(['getOperation', 'getPipeline', 'getPipelineVersion'])
+
+function headersOf(
+  method: string,
+  operationId: string,
+  tags: readonly string[],
+  status: number,
+): readonly (keyof typeof headers)[] {
+  if (tagged.has(operationId) && (status === 200 || status === 304)) return ['ETag', 'Waybill-Position']
+
   if (status === 503) return ['Retry-After']
   if (status === 401) return ['WWW-Authenticate']
   if (status === 429) return ['Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']

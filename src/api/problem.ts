@@ -94,6 +94,14 @@ export class ProblemError extends Error {
   }
 }
 
+export function invalidHeader(name: string, detail: string): ProblemError {
+  return new ProblemError({
+    code: 'invalid',
+    detail: `The header ${name} ${detail}.`,
+    errors: [{ in: 'header', pointer: `/${name}`, detail }],
+  })
+}
+
 export function problemStatus(problem: Problem): number {
   return kinds[problem.code][0]
 }

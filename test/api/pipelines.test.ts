@@ -107,6 +107,20 @@ describe('reading', () => {
     expect((await api.send('GET', '/v1/pipelines/nobody')).status).toBe(404)
   })
 
+  test('one tells its revision, for If-Match and If-None-Match', async () => {
+    await put('tagged', linear)
+    await put('tagged', { ...linear, outOfOrder: 'hold' })
+    const read = (path: string, tags: string) => api.send('GET', path, undefined, { 'if-none-match': tags })
+    const newest = await read('/v1/pipelines/tagged', '"0"')
+    expect([newest.status, newest.headers.etag]).toEqual([200, '"1"'])
+    expect((await read('/v1/pipelines/tagged', 'W/"1"')).status).toBe(304)
+    expect((await read('/v1/pipelines/tagged/versions/1', '"0"')).status).toBe(304)
+    expect((await read('/v1/pipelines/any', '"0"')).status).toBe(200)
+    expect((await read('/v1/pipelines/any', '*')).status).toBe(304)
+    const next = { ...linear, outOfOrder: 'reject' }
+    expect((await put('tagged', next, { 'if-match': String(newest.headers.etag) })).body.version).toBe(3)
+  })
+
   test('the list, by name, page by page, with what is built in', async () => {
     await put('zebra', linear)
     const list = await api.send('GET', '/v1/pipelines?consistency=strong')
