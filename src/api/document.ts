@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { ApiServer } from './apiServer.ts'
-import { ProblemError } from './problem.ts'
+import { noRoute } from './notFound.ts'
 
 /** What the document says of a route follows from this. */
 export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'config'>
@@ -50,7 +50,7 @@ export function serveDocument(app: ApiServer, routes: readonly DocumentedRoute[]
     const answered = await (await loading).inject({ method: 'GET', url, headers })
     const { statusCode } = answered
     if (statusCode >= 500) throw new Error(`The document's server answered ${statusCode}: ${answered.payload}`)
-    if (statusCode >= 400) throw new ProblemError({ code: 'not_found', detail: 'There is nothing at this path.' })
+    if (statusCode >= 400) throw noRoute(url.split('?', 1)[0] ?? url)
     for (const [name, value] of Object.entries(answered.headers)) {
       if (value !== undefined && !ownHeaders.has(name)) reply.header(name, value)
     }

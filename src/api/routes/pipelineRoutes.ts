@@ -21,6 +21,7 @@ import {
   pipelineVersionParams,
 } from '../contract/pipelines.ts'
 import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
+import { noPipeline, noPipelineVersion } from '../notFound.ts'
 import { decodedPlace } from '../operationPage.ts'
 import { encodePageToken } from '../pageToken.ts'
 import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
@@ -124,7 +125,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
               : {}),
           })
         case 'failed':
-          throw new ProblemError(failureProblem(result.failure, undefined, result.key))
+          throw new ProblemError(failureProblem(result.failure, undefined, result.key, 'pipeline'))
         default: {
           const { record } = result
           const { version } = record.pipeline
@@ -182,9 +183,9 @@ const builtIn = {
 async function findPipeline(context: ApiContext, name: string, version?: number): Promise<PipelineRecord> {
   const record = await context.commands.pipeline(name, version)
   if (record !== null) return record
-  const detail =
-    version === undefined ? 'There is no pipeline of this name.' : 'There is no such version of a pipeline.'
-  throw new ProblemError({ code: 'not_found', detail })
+  const newest = version === undefined ? null : await context.commands.pipeline(name)
+  if (version === undefined || newest === null) throw noPipeline(name)
+  throw noPipelineVersion(name, version, newest.pipeline.version)
 }
 
 function sendPipeline(
