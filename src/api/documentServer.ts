@@ -33,7 +33,7 @@ export async function createDocumentServer(
   let text: string | undefined
   server.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     text ??= documentText(server)
-    return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+    return reply.header('content-type', 'application/json; charset=utf-8').send(`${text}\n`)
   })
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
   await server.register(swaggerUi, { routePrefix: '/docs' })

@@ -124,6 +124,11 @@ export function problemText(problem: Problem, instance: string): string {
   return eventsText === undefined ? text : `${text.slice(0, -1)},"events":${eventsText}}`
 }
 
+/** The same as an answer's whole body, with the newline in which all answers end. */
+export function problemLine(problem: Problem, instance: string): string {
+  return `${problemText(problem, instance)}\n`
+}
+
 export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
   if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
