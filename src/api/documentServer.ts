@@ -33,7 +33,7 @@ export async function createDocumentServer(
   let text: string | undefined
   server.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     text ??= documentText(server)
-    return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+    return reply.header('content-type', 'application/json; charset=utf-8').send(`${text}\n`)
   })
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
   await server.register(swaggerUi, { routePrefix: '/docs' })
@@ -103,6 +103,7 @@ const headers = {
 } as const
 
 interface DocumentedOperation {
+  readonly operationId?: string
   readonly tags?: readonly string[]
   readonly responses?: Readonly<Record<string, object>>
 }
@@ -114,9 +115,9 @@ interface DocumentedPaths {
 /** The generator knows no headers of answers; they follow from what a route is. */
 function addHeaders(document: DocumentedPaths): void {
   for (const item of Object.values(document.paths ?? {})) {
-    for (const [method, { tags = [], responses = {} }] of Object.entries(item)) {
+    for (const [method, { operationId = '', tags = [], responses = {} }] of Object.entries(item)) {
       for (const [status, answer] of Object.entries(responses)) {
-        const names = headersOf(method, tags, Number(status))
+        const names = headersOf(method, operationId, tags, Number(status))
         if (names.length === 0) continue
         Object.assign(answer, { headers: Object.fromEntries(names.map((name) => [name, headers[name]])) })
       }
@@ -124,7 +125,17 @@ function addHeaders(document: DocumentedPaths): void {
   }
 }
 
-function headersOf(method: string, tags: readonly string[], status: number): readonly (keyof typeof headers)[] {
+/** Reads of one thing that has a revision. */
+const tagged: ReadonlySet<string> = new Set(['getOperation', 'getPipeline', 'getPipelineVersion'])
+
+function headersOf(
+  method: string,
+  operationId: string,
+  tags: readonly string[],
+  status: number,
+): readonly (keyof typeof headers)[] {
+  if (tagged.has(operationId) && (status === 200 || status === 304)) return ['ETag', 'Waybill-Position']
+
   if (status === 503) return ['Retry-After']
   if (status === 401) return ['WWW-Authenticate']
   if (status === 429) return ['Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']

@@ -127,6 +127,15 @@ test('/docs shows it, from this server alone', async () => {
   }
 })
 
+test('its other forms end in a newline, as every answer does', async () => {
+  for (const url of ['/docs/json', '/docs/yaml']) {
+    const answer = await api.send('GET', url)
+    expect([answer.status, answer.text.at(-1)], url).toEqual([200, '\n'])
+    const head = await api.send('HEAD', url)
+    expect(head.headers['content-length']).toBe(answer.headers['content-length'])
+  }
+})
+
 test('what is no part of the page is a problem like any other', async () => {
   for (const url of ['/docs/static/nothing.js', '/docs/static/..%2f..%2fpackage.json', '/docs/nothing']) {
     const answer = await api.send('GET', url)

@@ -204,6 +204,22 @@ describe('what is not sound HTTP', () => {
     expect(text).toMatch(/^content-type: application\/problem\+json/im)
   })
 
+  test.each([
+    ['of the parser', 'hello\r\n\r\n'],
+    ['of an expectation', 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
+    ['of a route', 'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+    ['that is no problem', 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+  ])('an answer %s ends in a newline, within its length', async (_what, bytes) => {
+    const connection = await rawConnection(port)
+    connection.write(bytes)
+    const [head = '', body = ''] = (await connection.closed()).split('\r\n\r\n')
+    const [, length] = /^content-length: (\d+)/im.exec(head) ?? []
+    const chunks = /^transfer-encoding: chunked/im.test(head)
+    const sent = chunks ? body.replace(/^[0-9a-f]+\r\n/, '').replace(/\r\n0(?:\r\n)?$/, '') : body
+    expect(sent).toMatch(/^\{.*\}\n$/)
+    if (!chunks) expect(Number(length)).toBe(Buffer.byteLength(sent))
+  })
+
   test('HTTP/1.0 needs no Host header', async () => {
     expect((await raw('GET /livez HTTP/1.0\r\n\r\n')).status).toBe(200)
   })

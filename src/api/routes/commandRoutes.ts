@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { Command } from '../../operation/commands.ts'
 import { actorOf } from '../accessControl.ts'
-import { entityTag, sendJson } from '../answer.ts'
+import { sendJsonLine } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { commandHeaders } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
@@ -10,8 +10,9 @@ import { openOperationBody, receipt, reportBody } from '../contract/commands.ts'
 import { commandRequestHeaders } from '../contract/headers.ts'
 import { operationParams } from '../contract/operations.ts'
 import { noQuery } from '../contract/paging.ts'
+import { entityTag } from '../entityTags.ts'
 import { ProblemError } from '../problem.ts'
-import { type Accepted, acceptedStatus, receiptText } from '../receiptText.ts'
+import { type Accepted, acceptedStatus, receiptLine } from '../receiptText.ts'
 import { commandProblem, type NotAccepted, openOperation, reportStatus } from '../submission.ts'
 
 const commandProblems = [404, 409, 412, 413, 415, 422] as const
@@ -81,7 +82,7 @@ function sendReceipt(context: ApiContext, result: Accepted, reply: FastifyReply)
   reply.header('etag', entityTag(result.revision))
   const status = acceptedStatus(result)
   if (status === 201) reply.header('location', `/v1/operations/${result.operation}`)
-  sendJson(reply, status, receiptText(result, context.tokens))
+  sendJsonLine(reply, status, receiptLine(result, context.tokens))
 }
 
 function sendProblem(context: ApiContext, command: Command, result: NotAccepted, reply: FastifyReply): void {

@@ -12,6 +12,7 @@ import {
   rebuild,
   rebuildParams,
 } from '../contract/projections.ts'
+import { noProjection, noRebuild } from '../notFound.ts'
 import { ProblemError } from '../problem.ts'
 import { projectionText, rebuildBody } from '../projectionText.ts'
 
@@ -25,7 +26,7 @@ export function projectionRoutes(app: ApiServer, context: ApiContext): void {
 /** Throws ProblemError: there is one projection for now. */
 export function requireProjection({ control }: ApiContext, name: string): void {
   if (name === control.name) return
-  throw new ProblemError({ code: 'not_found', detail: 'There is no projection of this name.' })
+  throw noProjection(name)
 }
 
 function queryRoutes(app: ApiServer, context: ApiContext): void {
@@ -165,9 +166,10 @@ function rebuildRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      requireProjection(context, request.params.name)
-      const found = await control.rebuild(request.params.id)
-      if (found === null) throw new ProblemError({ code: 'not_found', detail: 'There is no rebuild of this id.' })
+      const { name, id } = request.params
+      requireProjection(context, name)
+      const found = await control.rebuild(id)
+      if (found === null) throw noRebuild(name, id)
       return sendJson(reply, 200, JSON.stringify(rebuildBody(context, found)))
     },
   )
