@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { DocumentedRoute } from './document.ts'
+import { tidySchemas } from './documentSchemas.ts'
 
 /**
  * A server that never listens: it has the routes that are described, and answers for the document alone. Its packages are
@@ -145,7 +146,7 @@ function headersOf(
 }
 
 function documentText(server: FastifyInstance): string {
-  const document: DocumentedPaths = JSON.parse(JSON.stringify(server.swagger()))
+  const document: DocumentedPaths = tidySchemas(JSON.parse(JSON.stringify(server.swagger())))
   addHeaders(document)
   return JSON.stringify(document)
 }

@@ -123,7 +123,7 @@ describe('the client, against the service', () => {
       })
       const bad = await caught(client.report(id, { service: '', status: 'b' }))
       expect(bad).toMatchObject({ code: 'invalid', errors: [{ pointer: '/service' }], mayHaveLanded: false })
-      const cyclic = { statuses: ['a', 'a'] }
+      const cyclic = { statuses: ['a', 'a'], outOfOrder: 'hold' } as const
       expect(await caught(client.definePipeline('bad', cyclic))).toMatchObject({
         code: 'invalid',
         command: expect.any(String),

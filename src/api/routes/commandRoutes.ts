@@ -25,6 +25,8 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'openOperation',
         summary: 'Open an operation',
+        description:
+          'Needed only to give a theme or a document to begin with: a report that names its pipeline opens an operation as well. After such a report one open is still taken, and fills in what is absent.',
         tags: ['commands'],
         headers: commandRequestHeaders,
         querystring: noQuery,
@@ -48,6 +50,8 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'reportStatus',
         summary: 'Report a status, data and metadata of an operation',
+        description:
+          'Decided by the rules of the pipeline (docs/pipelines.md). Send it again with the same `Idempotency-Key` until it is answered: it is recorded once. An ignored or held report is 200, and its `reason` says why.',
         tags: ['commands'],
         headers: commandRequestHeaders,
         params: operationParams,

@@ -21,6 +21,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listOperationEvents',
         summary: "An operation's events, from the log",
+        description: 'From the log itself, in pages, forwards or backwards.',
         tags: ['history'],
         params: operationParams,
         querystring: operationEventsQuery(pageSizeMax),

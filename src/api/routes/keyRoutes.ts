@@ -77,6 +77,7 @@ function listRoute(app: ApiServer, { access, limits: { pageSizeMax } }: ApiConte
       schema: {
         operationId: 'listKeys',
         summary: 'Keys in force, by name; the keys themselves are shown nowhere',
+        description: 'By name. A key itself is shown once, when it is made.',
         tags: ['keys'],
         querystring: keyListQuery(pageSizeMax),
         response: { 200: jsonAnswer('A page.', keyList), ...problemAnswers() },

@@ -80,6 +80,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
         const detail = 'No command of this operation is recorded under this key.'
         throw new ProblemError({ code: 'not_found', detail, operation: id, command: key })
       }
+      reply.header('waybill-position', context.tokens.encode((outcome.now ?? outcome.receipt).position))
       return sendJson(reply, 200, outcomeText(id, key, outcome, context.tokens))
     },
   )

@@ -45,6 +45,7 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getPipeline',
         summary: "A pipeline's newest version",
+        description: 'The newest version. Asks the log, so a definition that was answered is found on every node.',
         tags: ['pipelines'],
         headers: pipelineRequestHeaders,
         params: pipelineParams,
@@ -64,6 +65,7 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getPipelineVersion',
         summary: 'One version of a pipeline',
+        description: 'A version never changes once it is defined.',
         tags: ['pipelines'],
         headers: pipelineRequestHeaders,
         params: pipelineVersionParams,
@@ -148,6 +150,8 @@ function listRoute(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listPipelines',
         summary: 'The newest versions of all pipelines, by name',
+        description:
+          'Without the built-in `any`. From the read model: use `minPosition` to see a definition that was just made.',
         tags: ['pipelines'],
         headers: readRequestHeaders,
         querystring: pipelineListQuery(pageSizeMax),

@@ -37,6 +37,7 @@ function queryRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listProjections',
         summary: 'All projections, and how each stands',
+        description: 'The projector, its position and its lag, as the node that answers knows them.',
         tags: ['projections'],
         querystring: noQuery,
         response: { 200: jsonAnswer('All of them.', projectionList), ...problemAnswers() },
@@ -52,6 +53,7 @@ function queryRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getProjection',
         summary: 'How a projection stands',
+        description: 'Its position, its lag, who projects, and the last rebuild that was asked for.',
         tags: ['projections'],
         params: projectionParams,
         querystring: noQuery,
@@ -159,6 +161,7 @@ function rebuildRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getRebuild',
         summary: 'How far a rebuild is',
+        description: 'Its stage and its position; ended ones stay to be asked for.',
         tags: ['projections'],
         params: rebuildParams,
         querystring: noQuery,
