@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'
+import { newLogIdCommand } from './offline/newLogIdCommand.ts'
 import { exitCodes, WrongUsage } from './outcome.ts'
 import { projectionsCommand } from './projectionsCommand.ts'
 
@@ -11,11 +12,12 @@ const version: string = JSON.parse(readFileSync(new URL('../../package.json', im
 
 function program(): Command {
   return new Command('waybill')
-    .description('Works with a running Waybill, over its HTTP contract; copy-log works on its stores')
+    .description('Works with a running Waybill, over its HTTP contract; copy-log and new-log-id work on its stores')
     .version(version)
     .addCommand(keysCommand())
     .addCommand(projectionsCommand())
     .addCommand(copyLogCommand())
+    .addCommand(newLogIdCommand())
     .addHelpText(
       'after',
       `
