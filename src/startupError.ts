@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import { LogNotOpenError, LogUnavailableError } from './eventlog/eventLog.ts'
 import { ConnectionStringError } from './eventlog/eventstoredb/connectionStringError.ts'
 import { DurabilityOffError } from './eventlog/postgres/identity.ts'
+import { PackageMissingError } from './optionalPackage.ts'
 import { IndirectConnectionError, UnsuitableServerError } from './postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'
@@ -14,7 +15,8 @@ export function startupError(error: unknown, config: Config): string | null {
     error instanceof LogNotOpenError ||
     error instanceof DurabilityOffError ||
     error instanceof IndirectConnectionError ||
-    error instanceof UnsuitableServerError
+    error instanceof UnsuitableServerError ||
+    error instanceof PackageMissingError
   ) {
     return error.message
   }

@@ -78,10 +78,9 @@ async function registerGenerator(server: FastifyInstance, version: string): Prom
     transform(input) {
       const { schema, url } = jsonSchemaTransform(input)
       const access = input.route.config?.access
-      return {
-        url,
-        schema: { ...schema, security: access === undefined || access === 'open' ? [] : [{ key: [access] }] },
-      }
+      const roles = access === undefined || access === 'open' ? [] : [access].flat()
+      // One requirement each: any of them will do.
+      return { url, schema: { ...schema, security: roles.map((role) => ({ key: [role] })) } }
     },
     transformObject: jsonSchemaTransformObject,
   })

@@ -26,6 +26,7 @@ const kinds = {
   unknown_status: [409, 'The pipeline does not know this status'],
   transition_not_allowed: [409, 'The transition is not allowed'],
   requirement_unmet: [409, 'A requirement is not met'],
+  unreachable: [409, 'The status can no longer be reached'],
   held_full: [409, 'Too many reports wait for their turn'],
   removed: [410, 'Removed'],
   another_log: [410, 'The position is of another log'],

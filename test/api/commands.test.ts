@@ -113,7 +113,7 @@ describe('reporting', () => {
   test('ignored and held reports are 200 with a reason', async () => {
     await open('rep-5', 'patient')
     expect((await report('rep-5', 'done')).body).toMatchObject({ outcome: 'held', reason: 'predecessor_missing' })
-    expect((await report('rep-5', 'new')).body).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision: 1 })
+    expect((await report('rep-5', 'new')).body).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision: 2 })
     await open('rep-6')
     await report('rep-6', 'status2')
     expect((await report('rep-6', 'status1')).body).toMatchObject({ outcome: 'ignored', reason: 'overtaken' })

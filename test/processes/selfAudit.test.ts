@@ -287,7 +287,7 @@ describe('drift', () => {
     await caughtUp(projections, journal.position)
     const sampler = auditing(journal.log, projections)
     await sampler.until(() => sampler.fieldsOf('op-2') !== null)
-    expect(sampler.fieldsOf('op-2')).toEqual(['data', 'state.dataBytesMax'])
+    expect(sampler.fieldsOf('op-2')).toEqual(['data', 'state.dataBytesMax', 'state.changedRevision'])
   })
 
   it('is found in a log whose events are not those that were hashed', async () => {

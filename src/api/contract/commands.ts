@@ -27,7 +27,9 @@ const reportFields = {
   status: label,
   track: trackName.exactOptional().meta({ description: "Default: the pipeline's only track, or `main`." }),
   sequence: sequence.exactOptional(),
-  observedAt: timestampInput.exactOptional().meta({ description: 'When the service saw it happen. Decides nothing.' }),
+  observedAt: timestampInput
+    .exactOptional()
+    .meta({ description: 'When the service saw it happen. Decides only in a pipeline with `orderBy: "observedAt"`.' }),
   data: jsonObject.exactOptional().meta({ description: "Merge patch (RFC 7396) onto the operation's data." }),
   metadata: jsonObject.exactOptional().meta({ description: "Merge patch (RFC 7396) onto the operation's metadata." }),
   pipeline: pipelineName.exactOptional().meta({ description: 'Opens the operation when it is not there yet.' }),
@@ -83,12 +85,29 @@ const receiptFields = {
       'requirement_unmet',
     ])
     .exactOptional()
-    .meta({ description: 'Why it was ignored or held.' }),
+    .meta({ description: 'Why it was ignored or held. `too_large` is in receipts of versions before 0.2 only.' }),
   revision: revision.meta({ description: 'Of the last event appended; the current one when nothing was.' }),
   position: positionToken,
 }
 
 export const receipt = z.strictObject(receiptFields).meta({ id: 'Receipt' })
+
+export const commandParams = z.strictObject({ id: operationId, key: idempotencyKey })
+
+export const commandOutcome = z
+  .strictObject({
+    ...receiptFields,
+    now: z
+      .strictObject({
+        outcome: receiptFields.outcome,
+        reason: receiptFields.reason,
+        revision,
+        position: positionToken,
+      })
+      .exactOptional()
+      .meta({ description: 'Of a report that was held: what it has come to by now; `held` while it waits.' }),
+  })
+  .meta({ id: 'CommandOutcome' })
 
 const acceptedLine = z.strictObject({ ...receiptFields, httpStatus: z.int() }).meta({ id: 'AcceptedLine' })
 

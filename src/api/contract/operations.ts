@@ -16,11 +16,32 @@ import { pageSize, pageToken, streamStart, visibility } from './paging.ts'
 
 export const operationParams = z.strictObject({ id: operationId })
 
+const waitingFor = z
+  .array(
+    z.strictObject({
+      track: trackName,
+      in: z.array(z.string()),
+      is: z.string().nullable().meta({ description: 'Where that track stands; null when it has not started.' }),
+    }),
+  )
+  .exactOptional()
+  .meta({ description: 'The conditions that are not met yet: track `track` must have reached one of `in`.' })
+
+const nextStatus = z.strictObject({
+  status: z.string(),
+  ready: z.boolean().meta({ description: 'Whether a report would bring the track there now.' }),
+  unreachable: z.literal(true).exactOptional().meta({ description: 'The status can never be entered any more.' }),
+  waitingFor,
+})
+
 const heldReport = z.strictObject({
   command: z.string(),
   service: z.string(),
   status: z.string(),
-  reason: z.enum(['predecessor_missing', 'requirement_unmet']),
+  reason: z
+    .enum(['predecessor_missing', 'requirement_unmet'])
+    .meta({ description: 'Why it waits now; its receipt says why it had to when it came.' }),
+  waitingFor,
   heldAt: timestamp,
   sequence: sequence.exactOptional(),
   observedAt: timestamp.exactOptional(),
@@ -33,6 +54,13 @@ const track = z.strictObject({
   status: z.string().nullable(),
   since: timestamp.nullable(),
   by: z.string().nullable().meta({ description: 'The service whose report set the status.' }),
+  observedAt: timestamp.nullable().meta({ description: 'When that report was observed, if it said so.' }),
+  heardAt: timestamp
+    .nullable()
+    .meta({ description: 'When the last report of the track was recorded, whatever became of it.' }),
+  next: z
+    .array(nextStatus)
+    .meta({ description: 'The statuses one transition ahead. Empty where the track has no status, or has ended.' }),
   held: z.array(heldReport).meta({ description: 'Reports that wait for their turn, as they came.' }),
 })
 
@@ -42,6 +70,9 @@ export const operation = z
     pipeline: z.strictObject({ name: pipelineName, version: pipelineVersion }),
     theme: z.string().nullable(),
     state: z.enum(['active', 'succeeded', 'failed']),
+    blocked: z
+      .boolean()
+      .meta({ description: 'Active, though no status of any track can be entered any more: no report can end it.' }),
     tracks: z.record(trackName, track),
     data: jsonObject,
     metadata: jsonObject,

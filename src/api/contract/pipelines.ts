@@ -17,10 +17,26 @@ export const pipelineVersionParams = z.strictObject({ name: pipelineName, versio
 
 const condition = z.strictObject({ track: trackName, in: z.array(label) })
 
+const joinCondition = z.strictObject({
+  ...condition.shape,
+  orSkipped: z
+    .boolean()
+    .exactOptional()
+    .meta({ description: 'True: a track that is skipped meets the condition as well. Default false.' }),
+})
+
 const policies = {
   outOfOrder: z.enum(['reject', 'advance', 'hold']).exactOptional(),
   lateData: z.enum(['fill', 'record']).exactOptional(),
   recordIgnored: z.boolean().exactOptional(),
+  orderBy: z
+    .enum(['sequence', 'observedAt'])
+    .exactOptional()
+    .meta({
+      description:
+        'What tells which of two reports is the newer one: the `sequence` that their service gives them, or, for those ' +
+        'without one, when they were observed. Default `sequence`.',
+    }),
 }
 
 /** For the document: the domain checks a definition itself, with pointers to what is wrong. */
@@ -35,7 +51,7 @@ export const definitionBody = z
           transitions: z.record(label, z.array(label)),
           final: z.record(label, z.enum(['succeeded', 'failed'])),
           startsWhen: condition.exactOptional(),
-          requires: z.record(label, z.array(condition)).exactOptional(),
+          requires: z.record(label, z.array(joinCondition)).exactOptional(),
         }),
       ),
       ...policies,

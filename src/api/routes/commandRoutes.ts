@@ -29,6 +29,7 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
         querystring: noQuery,
         body: openOperationBody,
         response: {
+          200: jsonAnswer('A report had opened it: theme and documents are filled in, once.', receipt),
           201: jsonAnswer('Opened: now, or by the command this one repeats.', receipt),
           ...problemAnswers(...commandProblems),
         },

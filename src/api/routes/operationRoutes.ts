@@ -3,6 +3,7 @@ import { entityTag, sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { commandOutcome, commandParams } from '../contract/commands.ts'
 import { operationRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
 import {
   operation,
@@ -11,10 +12,13 @@ import {
   operationParams,
   operationQuery,
 } from '../contract/operations.ts'
+import { noQuery } from '../contract/paging.ts'
 import type { Live } from '../live/live.ts'
 import { findOperation } from '../operationAnswer.ts'
 import { listOperations } from '../operationPage.ts'
 import { awaitOperation } from '../operationWait.ts'
+import { ProblemError } from '../problem.ts'
+import { outcomeText } from '../receiptText.ts'
 import { readVisible } from '../visibility.ts'
 
 export function operationRoutes(app: ApiServer, context: ApiContext, live: Live): void {
@@ -48,6 +52,34 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
       reply.header('waybill-position', context.tokens.encode(found.position)).header('etag', tag)
       if (request.headers['if-none-match'] === tag) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
+    },
+  )
+
+  app.get(
+    '/v1/operations/:id/commands/:key',
+    {
+      config: { access: ['service', 'viewer'] },
+      schema: {
+        operationId: 'getCommandOutcome',
+        summary: 'What became of a command',
+        description:
+          'The receipt of the command that was recorded under an idempotency key, at any age, and of a held report what ' +
+          'it has come to since. Asks the log. A command that was refused, or ignored without a trace, has none.',
+        tags: ['queries'],
+        headers: readRequestHeaders,
+        params: commandParams,
+        querystring: noQuery,
+        response: { 200: jsonAnswer('The receipt.', commandOutcome), ...problemAnswers(404) },
+      },
+    },
+    async (request, reply) => {
+      const { id, key } = request.params
+      const outcome = await context.commands.outcome(id, key)
+      if (outcome === null) {
+        const detail = 'No command of this operation is recorded under this key.'
+        throw new ProblemError({ code: 'not_found', detail, operation: id, command: key })
+      }
+      return sendJson(reply, 200, outcomeText(id, key, outcome, context.tokens))
     },
   )
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CopySource, CopyTarget } from '../../eventlog/copy/copyLog.ts'
 import { openPostgresSource, openPostgresTarget } from '../../eventlog/postgres/postgresCopy.ts'
+import { importWith } from '../../optionalPackage.ts'
 import { startEmbeddedPostgres } from '../../postgres/embedded.ts'
 import { WrongUsage } from '../outcome.ts'
 
@@ -41,7 +42,12 @@ export async function withPostgres<T>(
   }
 }
 
-const eventStore = () => import('../../eventlog/eventstoredb/eventStoreCopy.ts')
+const eventStore = () =>
+  importWith(
+    '@eventstore/db-client',
+    'A store in EventStoreDB',
+    () => import('../../eventlog/eventstoredb/eventStoreCopy.ts'),
+  )
 
 /** Without the password. Throws WrongUsage when it is no store. */
 export function storeText(word: string, directory: DirectoryIs): string {
