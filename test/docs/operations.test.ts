@@ -13,8 +13,9 @@ const page = await readFile(new URL('docs/operations.md', root), 'utf8')
 describe('docs/operations.md', () => {
   it('shows who is connected', async () => {
     const [statement] = [...page.matchAll(/^```sql\n(SELECT.*?)^```$/gms)].map(([, text = '']) => text)
-    const { connectionString, drop } = await createMigratedDatabase()
-    onTestFinished(() => drop())
+    const database = await createMigratedDatabase()
+    onTestFinished(() => database.drop())
+    const { connectionString } = database
     const log = await openPostgresEventLog({ connectionString })
     onTestFinished(() => log.close())
     const client = new pg.Client({ connectionString })
