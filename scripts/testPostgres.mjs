@@ -40,6 +40,14 @@ const tests = [
 const startTimeoutMs = 30_000
 const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
+/** What an end by a signal has to end as well. */
+const running = new Set()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
+process.on('exit', () => {
+  // The last one started comes first: a folder is removed when nobody works in it.
+  for (const end of [...running].reverse()) end()
+})
+
 async function main() {
   const given = process.env.WAYBILL_TEST_POSTGRES_URL ?? ''
   if (given !== '') return runTests(given)
@@ -61,15 +69,18 @@ async function main() {
 
 async function testMajor(major) {
   const folder = mkdtempSync(join(tmpdir(), `waybill-postgres-${major}-`))
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
+  running.add(remove)
   let server
   try {
     const binaries = install(folder, packageVersions[major])
     server = await startServer(folder, binaries)
     process.stdout.write(`${await versionOf(server.url)}\n`)
-    return runTests(server.url, Number(major) < 17 ? ['--testNamePattern', `^(?!.*${since17})`] : [])
+    return await runTests(server.url, Number(major) < 17 ? ['--testNamePattern', `^(?!.*${since17})`] : [])
   } finally {
     await server?.stop()
-    rmSync(folder, { recursive: true, force: true })
+    remove()
+    running.delete(remove)
   }
 }
 
@@ -100,9 +111,12 @@ async function startServer(folder, binaries) {
     { ...settings, stdio: 'ignore' },
   )
   const ended = new Promise((resolve) => postgres.on('exit', resolve))
-  const stop = () => {
+  const end = () => postgres.kill('SIGQUIT')
+  running.add(end)
+  const stop = async () => {
     postgres.kill('SIGINT')
-    return ended
+    await ended
+    running.delete(end)
   }
   const url = `postgres://waybill:only-for-this-test@127.0.0.1:${port}/postgres`
   try {
@@ -158,11 +172,15 @@ async function versionOf(connectionString) {
   }
 }
 
-function runTests(url, options = []) {
-  const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...options, ...tests], {
+async function runTests(url, options = []) {
+  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...options, ...tests], {
     stdio: 'inherit',
     env: { ...process.env, WAYBILL_TEST_POSTGRES_URL: url },
   })
+  const end = () => child.kill('SIGTERM')
+  running.add(end)
+  const status = await new Promise((resolve) => child.on('exit', resolve))
+  running.delete(end)
   return status ?? 1
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'
+import { newLogIdCommand } from './offline/newLogIdCommand.ts'
 import { exitCodes, WrongUsage } from './outcome.ts'
 import { projectionsCommand } from './projectionsCommand.ts'
 import { serveCommand } from './serveCommand.ts'
@@ -12,12 +13,15 @@ const version: string = JSON.parse(readFileSync(new URL('../../package.json', im
 
 function program(): Command {
   return new Command('waybill')
-    .description('Runs Waybill, or works with a running one over its HTTP contract; copy-log works on its stores')
+    .description(
+      'Runs Waybill, or works with a running one over its HTTP contract; copy-log and new-log-id work on its stores',
+    )
     .version(version)
     .addCommand(serveCommand())
     .addCommand(keysCommand())
     .addCommand(projectionsCommand())
     .addCommand(copyLogCommand())
+    .addCommand(newLogIdCommand())
     .addHelpText(
       'after',
       `

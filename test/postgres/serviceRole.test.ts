@@ -1,5 +1,5 @@
 // On a server of its own: roles belong to the whole server, and every other test needs this one.
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
@@ -136,6 +136,23 @@ test('an owner without CREATEROLE works as itself; its warning is followed by an
   expect(await run(user)).toEqual({ role: 'waybill_service', applied: [], warning: null })
   expect(await session(user, 'waybill_service')).toEqual(RESTRICTED)
   expect((await run(user)).role).toBe('waybill_service')
+})
+
+test('what docs/operations.md has a superuser run prepares a database for sessions that run as the role', async () => {
+  const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+  const [, statements = ''] = /^```sql\n(CREATE ROLE.*?)^```$/ms.exec(page) ?? []
+  count += 1
+  // The superuser here has the name that the page gives to the owner.
+  for (const statement of statements.replaceAll(/\bwaybill\b/g, `owner_${count}`).split(/(?<=;)\n/)) {
+    await administrator.query(statement)
+  }
+  const url = new URL(server.connectionString)
+  url.username = `owner_${count}`
+  url.password = 'change-me'
+  url.pathname = `/owner_${count}`
+  const { role, warning } = await run(url.href)
+  expect(warning).toBeNull()
+  expect(await session(url.href, role)).toEqual(RESTRICTED)
 })
 
 test('a user with a name that SQL has to quote is named so', async () => {

@@ -25,6 +25,23 @@ export function openTarget(word: string, progress: (text: string) => void): Prom
   })
 }
 
+/** Runs `work` on a log in PostgreSQL, with its owner's connection string. @throws {WrongUsage} it is in no PostgreSQL */
+export async function withPostgres<T>(
+  word: string,
+  progress: (text: string) => void,
+  work: (connectionString: string) => Promise<T>,
+): Promise<T> {
+  const store = parseStore(word, 'there')
+  if (store.kind === 'eventstore') throw new WrongUsage('EventStoreDB keeps the id of its log in an event, which stays')
+  if (store.kind !== 'embedded') return work(store.url)
+  const server = await startEmbeddedPostgres({ dataDir: store.dataDir, log: progress })
+  try {
+    return await work(server.connectionString)
+  } finally {
+    await server.stop()
+  }
+}
+
 const eventStore = () =>
   importWith(
     '@eventstore/db-client',
