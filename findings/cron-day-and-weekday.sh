@@ -2,8 +2,8 @@
 # About: node-cron 4.6.0 and @breejs/later 4.2.0, against cron-parser 5.5.0 and croner 11.0.1.
 # Expected: With a day of the month and a day of the week, "0 0 1 * 1", cron runs on the first of
 #   the month and on every Monday.
-# Seen: node-cron and later run only on a Monday that is the first: one or two runs a year in the
-#   place of about sixty.
+# Seen: node-cron and later run only on a Monday that is the first: a few runs a year in the place
+#   of about sixty.
 # Meaning: A report or a cleanup that is moved from a crontab into the service nearly stops, and
 #   nothing says so.
 set -euo pipefail

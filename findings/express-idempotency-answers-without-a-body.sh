@@ -4,8 +4,8 @@
 #   that a 201 needs (Location).
 # Seen: An answer that ends without a body (204) is never recorded: every repeat is refused, as if
 #   the first request were still under way. A recorded 201 comes back without its Location.
-# Meaning: A client that retries a DELETE or a 204 is told to wait for ever for what was done long
-#   ago, and a client that retries a creation does not learn what was created.
+# Meaning: A client that retries a DELETE or a 204 is told that what was done long ago is still
+#   under way, and a client that retries a creation does not learn what was created.
 set -euo pipefail
 
 work=$(mktemp -d)

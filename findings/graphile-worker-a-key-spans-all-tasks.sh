@@ -55,6 +55,10 @@ try {
     ['send-mail'],
   )
 } finally {
+  // A pool may still be closing its connections when the server ends them.
+  process.on('uncaughtException', (error) => {
+    if (error.code !== '57P01') throw error
+  })
   await postgres.stop()
 }
 process.exit()

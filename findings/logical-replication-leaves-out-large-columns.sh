@@ -77,6 +77,10 @@ try {
     [11, null],
   )
 } finally {
+  // A pool may still be closing its connections when the server ends them.
+  process.on('uncaughtException', (error) => {
+    if (error.code !== '57P01') throw error
+  })
   await postgres.stop()
 }
 process.exit()
