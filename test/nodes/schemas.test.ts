@@ -25,7 +25,7 @@ interface Answers {
   }[]
 }
 
-describe('the schema', { timeout: 120_000 }, () => {
+describe('the schema', () => {
   let database: TestDatabase
 
   beforeEach(async () => {
