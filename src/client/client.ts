@@ -26,6 +26,7 @@ import {
   isStats,
 } from './documents.ts'
 import { WaybillClosed } from './errors.ts'
+import { jsonText } from './jsonText.ts'
 import { liveStream } from './liveStream.ts'
 import { type ClientOptions, settingsOf } from './options.ts'
 import { filterQuery, isEventPage, isOperationPage, isPipelinePage, queryOf, throughPages } from './pages.ts'
@@ -204,7 +205,7 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
       const { signal, timeoutMs, expectedRevision } = options
       const command = keyOf(options)
       if (closing.signal.aborted) throw new WaybillClosed('the client is closed', { command, ...unsent })
-      const body = JSON.stringify(definition)
+      const body = jsonText(definition)
       const answer = await retrying(timing, { signal, timeoutMs, command }, (leftMs) =>
         exchange(
           transport,

@@ -1,5 +1,6 @@
 import { type Answer, isObject } from './answers.ts'
 import type { Operation, OperationFilter, Pipeline, RecordedEvent } from './contract.ts'
+import { isPlain } from './jsonText.ts'
 
 export interface EventPage {
   readonly events: RecordedEvent[]
@@ -39,15 +40,29 @@ export async function* throughPages<T, P>(
   }
 }
 
-/** Only what is given: an absent parameter and an empty one are not the same. */
+/**
+ * Only what is given: an absent parameter and an empty one are not the same. Throws TypeError for what would ask for
+ * something else than was meant: in JavaScript a parameter may be null, NaN, or an object.
+ */
 export function queryOf(members: Readonly<Record<string, string | number | undefined>>): URLSearchParams {
   const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(members)) if (value !== undefined) query.set(name, String(value))
+  for (const [name, value] of Object.entries(members))
+    if (value !== undefined) query.set(name, parameterOf(name, value))
   return query
 }
 
 export function filterQuery({ metadata = {}, ...filter }: OperationFilter): URLSearchParams {
+  if (!isPlain(metadata)) throw new TypeError('metadata must be a plain object')
   const query = queryOf({ ...filter })
-  for (const [name, value] of Object.entries(metadata)) query.set(`metadata.${name}`, value)
+  for (const [name, value] of Object.entries(metadata)) {
+    const parameter = `metadata.${name}`
+    query.set(parameter, parameterOf(parameter, value))
+  }
   return query
+}
+
+function parameterOf(name: string, value: string | number): string {
+  const isSound = typeof value === 'string' ? value.isWellFormed() : Number.isFinite(value)
+  if (!isSound) throw new TypeError(`${name} must be a string without half of a surrogate pair, or a finite number`)
+  return String(value)
 }

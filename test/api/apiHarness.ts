@@ -17,6 +17,7 @@ import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import { createMigratedDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 
 export interface ApiHarness {
   readonly app: ApiServer
@@ -207,13 +208,13 @@ function checkAnswer(request: FastifyRequest, reply: FastifyReply, payload: unkn
   return payload
 }
 
-/** Asks until the condition holds, at most 10 s. */
+/** Asks until the condition holds. */
 export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 10_000
+  const deadline = performance.now() + patienceMs
   for (;;) {
     const value = await ask()
     if (holds(value)) return value
-    if (Date.now() > deadline) throw new Error(`did not come true: ${JSON.stringify(value)}`)
+    if (performance.now() > deadline) throw new Error(`did not come true: ${JSON.stringify(value)}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

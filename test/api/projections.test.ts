@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { NewerSchemaError } from '../../src/operation/eventSchemas.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 
 const apis: ApiHarness[] = []
@@ -36,7 +37,7 @@ async function poison(api: ApiHarness, id: string): Promise<number> {
   const event = { id: randomUUID(), type: 'Nonsense', data: '{}', metadata }
   const [outcome] = await api.log.append([{ stream, expectedRevision: last?.revision ?? 'noStream', events: [event] }])
   if (outcome?.kind !== 'appended') throw new Error(`not appended: ${outcome?.kind}`)
-  expect(await api.projections.readModel.waitFor(outcome.position, 10_000)).toBe(true)
+  expect(await api.projections.readModel.waitFor(outcome.position, patienceMs)).toBe(true)
   return Number(outcome.revision)
 }
 

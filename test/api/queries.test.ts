@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, linear, startApi } from './apiHarness.ts'
 
 let api: ApiHarness
@@ -107,7 +108,7 @@ describe('one operation', () => {
       const body = { type: 'ReportStatus', service: 'elsewhere', status: 'on' } as const
       const command = { operation: 'bad-2', key: 'k', requestHash: 'h', actor: 'anonymous', body }
       expect(await other.submit(command)).toMatchObject({ kind: 'accepted', revision: 1n })
-      await refusing.projections.readModel.waitFor(await refusing.log.head(), 10_000)
+      await refusing.projections.readModel.waitFor(await refusing.log.head(), patienceMs)
       const { body: stats } = await refusing.send('GET', '/v1/stats')
       const answer = await refusing.send('GET', `/v1/operations/bad-2?minPosition=${stats.position}`)
       expect(answer.body).toMatchObject({ revision: 1, tracks: { main: { status: 'on' } } })

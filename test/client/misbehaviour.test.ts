@@ -158,7 +158,7 @@ describe('whatever the server and the network do', () => {
       }),
       bounds,
     )
-  }, 60_000)
+  })
 
   test('when calls are given up: what was acknowledged is there once and in order, what may not have landed has not', async () => {
     let gaveUp = 0
@@ -191,5 +191,5 @@ describe('whatever the server and the network do', () => {
       bounds,
     )
     expect(gaveUp).toBeGreaterThan(0)
-  }, 60_000)
+  })
 })

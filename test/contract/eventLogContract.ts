@@ -613,7 +613,7 @@ export function describeEventLogContract(adapter: string, create: () => Promise<
       })
     })
 
-    it('answers any series of batches as the model does', { timeout: 60_000 }, async () => {
+    it('answers any series of batches as the model does', async () => {
       await fc.assert(
         fc.asyncProperty(batches, async (series) => {
           const run = randomUUID()

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { builtService } from '../nodes/support/builtService.ts'
 import { until } from '../nodes/support/until.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type ServiceProcess, startService } from './serviceProcess.ts'
 
 let program: string
@@ -88,7 +89,7 @@ describe('with its own PostgreSQL', () => {
     expect(await report(afterUrl, 'kept-1', 'd')).toBe(200)
     await stop(after, 'SIGINT')
     expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false)
-  }, 60_000)
+  })
 
   test('when its PostgreSQL is killed with a report under way it ends at once, for a supervisor to start it again', async () => {
     const service = startService(program, { WAYBILL_DATA_DIR: dataDir })
@@ -102,7 +103,7 @@ describe('with its own PostgreSQL', () => {
     // The report's append waits behind this lock: nobody knows what became of it when the connection breaks.
     await holder.query('BEGIN; SELECT FROM waybill_log.log_head FOR UPDATE')
     const answer = report(url, 'under-way', 'a').catch(() => 'no answer')
-    await until('the append waits', 20_000, async () => {
+    await until('the append waits', patienceMs, async () => {
       const { rowCount } = await observer.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
       return rowCount !== 0
     })
@@ -117,7 +118,7 @@ describe('with its own PostgreSQL', () => {
     const again = startService(program, { WAYBILL_DATA_DIR: dataDir })
     expect(await report(await again.url, 'under-way', 'b')).toBe(201)
     await stop(again)
-  }, 60_000)
+  })
 })
 
 /** The embedded server that works in a data directory now. */
@@ -152,7 +153,7 @@ describe('with DATABASE_URL', () => {
     await stop(other)
     expect(existsSync(dataDir)).toBe(false)
     await database.drop()
-  }, 30_000)
+  })
 
   test.each([
     ['SIGTERM', 'SIGTERM'],

@@ -282,6 +282,8 @@ class Fuzzer {
       numRuns: 1,
       interruptAfterTimeLimit: shrinkMsMax,
     })
+    // What is slow may take all the time there is for its first try.
+    const cameAgain = details.counterexample !== null || details.interrupted
     const original = this.#sample(Math.floor(number / chunkRequests))[number % chunkRequests]
     const [smallest] = details.counterexample ?? [original]
     if (smallest === undefined) throw new Error('there is no such request')
@@ -289,7 +291,7 @@ class Fuzzer {
     const command = shellCommand(shrunk, this.#options.port)
     return {
       ...finding,
-      detail: details.counterexample === null ? `${finding.detail} (it did not happen again)` : finding.detail,
+      detail: cameAgain ? finding.detail : `${finding.detail} (it did not happen again)`,
       request: number,
       shrunk,
       command,

@@ -7,6 +7,7 @@ import { createCommandService } from '../../src/commands/groupCommit.ts'
 import { requestHash } from '../../src/operation/requestHash.ts'
 import { rawConnection } from '../api/rawHttp.ts'
 import { eventually } from '../projections/support/eventually.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type LiveHarness, startLive } from './liveHarness.ts'
 
 /** Each on a connection of its own. `node bench/waits.mjs` does it with 10,000, from outside the service's process. */
@@ -118,7 +119,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('thousands wait in bounded memory, ask the database nothing meanwhile, and get their answers', async () => {
     const operations = Array.from({ length: 100 }, (_, n) => `crowd-${n}`)
     for (const id of operations) await live.report(id, 'one')
-    await live.projections.readModel.waitFor(await live.log.head(), 10_000)
+    await live.projections.readModel.waitFor(await live.log.head(), patienceMs)
     const { readModel } = live.projections
     const one = vi.spyOn(readModel, 'operation')
     const several = vi.spyOn(readModel, 'operationsById')
@@ -152,7 +153,7 @@ describe('GET /v1/operations/{id}?until=', () => {
     expect(questions()).toBeLessThan(300)
     vi.restoreAllMocks()
     await waiting(0)
-  }, 40_000)
+  })
 
   test('as many as may wait and stream leave connections for who reports', () => {
     const { connectionsMax, waitsMax, streamsMax } = defaultApiLimits

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
@@ -29,7 +30,7 @@ type Fate =
     }
   | { readonly kind: 'broken'; readonly operation: string; readonly key: string; readonly connection: 'new' | 'kept' }
 
-describe('a node that is told to stop while clients report over connections they keep', { timeout: 120_000 }, () => {
+describe('a node that is told to stop while clients report over connections they keep', () => {
   let service: BuiltService
   let database: TestDatabase
   let node: NodeProcess
@@ -51,11 +52,11 @@ describe('a node that is told to stop while clients report over connections they
     const clients = Array.from({ length: clientCount }, (_, number) => reportUntilGone(node.url, number, fates))
     const readiness = watchReadiness(node)
     const late = await openLateRequest(node)
-    await until('1,000 reports are answered', 20_000, () => fates.length >= 1_000)
+    await until('1,000 reports are answered', patienceMs, () => fates.length >= 1_000)
 
     node.signal('SIGTERM')
     const toldAtMs = performance.now()
-    await until('it says that it is no longer ready', 20_000, () => readiness.codes.includes('not_ready'))
+    await until('it says that it is no longer ready', patienceMs, () => readiness.codes.includes('not_ready'))
     const lateAnswer = await late.finish()
     const ended = await node.ended
     expect(performance.now() - toldAtMs).toBeLessThan(endMsMax)
@@ -87,7 +88,7 @@ describe('a node that is told to stop while clients report over connections they
   it('answers each line of a bulk request that it took, ends the answer, and has tried no other', async () => {
     const bulk = openBulk(node)
     const sending = bulk.sendUntilAnswered()
-    await until('results come', 30_000, () => bulk.results.length >= 500)
+    await until('results come', patienceMs, () => bulk.results.length >= 500)
     node.signal('SIGTERM')
     // The answer is whole: it ends, it does not break.
     await sending

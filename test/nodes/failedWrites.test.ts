@@ -7,7 +7,7 @@ import type { NodeProcess } from './support/nodeProcess.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { BrokenConnectionError } from './support/waybillHttp.ts'
 
-describe('a node whose writes fail', { timeout: 60_000 }, () => {
+describe('a node whose writes fail', () => {
   let service: BuiltService
   let database: TestDatabase
 

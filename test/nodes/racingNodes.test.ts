@@ -1,6 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import { bundledService } from './support/bundledService.ts'
 import { CheckpointAudit, expectOneWriterAtATime } from './support/checkpointAudit.ts'
 import { type NodeProcess, type NodeStarter, nodeStarter } from './support/nodeProcess.ts'
@@ -44,7 +45,7 @@ const operations = [
   { id: 'parallel-1', pipeline: 'parallel', statuses: ['read', 'checked', 'done', 'passed'] },
 ]
 
-describe('several nodes on one database', { timeout: 120_000 }, () => {
+describe('several nodes on one database', () => {
   let database: TestDatabase
   let starter: NodeStarter
   let proxy: RoundRobinProxy
@@ -77,9 +78,9 @@ describe('several nodes on one database', { timeout: 120_000 }, () => {
     const half = (clientCount * reportsPerClient) / 2
     const clients = Array.from({ length: clientCount }, (_, number) => raceAlone(number, sent))
     const events = async () => {
-      await until('a third of the reports', 30_000, () => sent.length >= half / 2)
+      await until('a third of the reports', patienceMs, () => sent.length >= half / 2)
       await definitionsAreInForceEverywhere()
-      await until('half of the reports', 30_000, () => sent.length >= half)
+      await until('half of the reports', patienceMs, () => sent.length >= half)
       const victim = await projectingNode(live())
       const before = (await audit.changes()).at(-1) ?? fail()
       const killedAtMs = Date.now()
@@ -113,7 +114,7 @@ describe('several nodes on one database', { timeout: 120_000 }, () => {
     const takenOver = await audit.change((change) => change.epoch > before.epoch && change.position >= position)
     expect(takenOver.atMs - endedAtMs).toBeLessThan(takeOverMsMax)
     paused.signal('SIGCONT')
-    await until('the paused node waits for its turn', 30_000, async () => {
+    await until('the paused node waits for its turn', patienceMs, async () => {
       return (await projectorDetail(paused)) === 'Another node projects.'
     })
     const last = await reportThrough(paused, 'after-the-pause-1')

@@ -45,7 +45,7 @@ function asThen({ blocked: _blocked, tracks, ...operation }: Record<string, unkn
   }
 }
 
-describe('the schema', { timeout: 120_000 }, () => {
+describe('the schema', () => {
   let database: TestDatabase
 
   beforeEach(async () => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createFaultyNetwork } from '../eventlog/faultyNetwork.ts'
 import { createMigratedDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import { projectingNode } from './support/projectingNode.ts'
@@ -9,7 +10,7 @@ import { until } from './support/until.ts'
 
 const body = { service: 'a', status: 'b', pipeline: 'any' }
 
-describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
+describe('a node whose database has fallen silent', () => {
   let service: BuiltService
 
   beforeAll(async () => {
@@ -29,7 +30,7 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
     const first = await http.post('/v1/operations/op-1/reports', body)
     const second = await http.post('/v1/operations/op-2/reports', body)
     const positionOf = (answer: typeof first) => String(answer.body.position)
-    await until('both are in the read model', 30_000, async () => {
+    await until('both are in the read model', patienceMs, async () => {
       const { status } = await http.get(`/v1/operations/op-2?minPosition=${positionOf(second)}`)
       return status === 200
     })
@@ -52,7 +53,7 @@ describe('a node whose database has fallen silent', { timeout: 60_000 }, () => {
 
     network.cut()
     network.accept()
-    await until('it reads all again', 30_000, async () => {
+    await until('it reads all again', patienceMs, async () => {
       const { status } = await http.get(`/v1/operations/op-1?minPosition=${positionOf(second)}`)
       return status === 200
     })

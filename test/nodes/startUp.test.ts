@@ -11,7 +11,7 @@ import { expectOnce, expectSoundLog, readWholeLog } from './support/wholeLog.ts'
 
 const nodeCount = 5
 
-describe('nodes that start', { timeout: 120_000 }, () => {
+describe('nodes that start', () => {
   let service: BuiltService
   let database: TestDatabase
   let starter: NodeStarter

@@ -17,7 +17,7 @@ beforeAll(async () => {
   database = await createMigratedDatabase()
   service = startService(program, { DATABASE_URL: database.connectionString })
   url = await service.url
-}, 120_000)
+})
 afterAll(async () => {
   command.end()
   service.child.kill('SIGKILL')

@@ -6,6 +6,7 @@ import type { OperationState } from '../../src/operation/state.ts'
 import { estimateStatement, pageStatement, type Way } from '../../src/projections/listQuery.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import type { OperationQuery } from '../../src/projections/readModel.ts'
+import { patienceMs } from '../support/patience.ts'
 import { Journal } from './support/journal.ts'
 import { invoice, linear } from './support/pipelines.ts'
 import { createReadModelDatabase, type ReadModelDatabase } from './support/readModelDatabase.ts'
@@ -46,7 +47,7 @@ beforeAll(async () => {
   const { connectionString, role } = database
   projections = createProjections({ connectionString, role, log: journal.log })
   projections.projector.start()
-  expect(await projections.readModel.waitFor(journal.position, 10_000)).toBe(true)
+  expect(await projections.readModel.waitFor(journal.position, patienceMs)).toBe(true)
   states = [...journal.states.values()]
 })
 afterAll(async () => {
@@ -170,7 +171,7 @@ describe('the list of operations', () => {
       }),
       { numRuns: 150 },
     )
-  }, 60_000)
+  })
 
   it('gives each operation once over all pages', async () => {
     for (const sort of sorts) {

@@ -3,6 +3,7 @@ import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { interventionStream } from '../../src/projections/parking/interventions.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../src/projections/projections.ts'
+import { patienceMs } from '../support/patience.ts'
 import { eventually } from './support/eventually.ts'
 import { Journal } from './support/journal.ts'
 import { linear } from './support/pipelines.ts'
@@ -35,7 +36,7 @@ function start(log: EventLog, settings: Partial<ProjectionsSettings> = {}): Proj
 }
 
 async function caughtUp({ readModel, projector }: Projections, { position }: Journal): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status()))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status()))
 }
 
 /** What the rows are must not depend on when and how they were made. */

@@ -4,6 +4,7 @@ import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.t
 import { operationBody } from '../../src/operation/view.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../src/projections/projections.ts'
 import type { ProjectorPhase } from '../../src/projections/readModel.ts'
+import { patienceMs } from '../support/patience.ts'
 import { eventually } from './support/eventually.ts'
 import { Journal } from './support/journal.ts'
 import { truncatedLog } from './support/logs.ts'
@@ -37,7 +38,7 @@ function start(log: EventLog, settings: Partial<ProjectionsSettings> = {}): Proj
 }
 
 async function caughtUp({ readModel, projector }: Projections, position: bigint): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status().phase))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status().phase))
 }
 
 function phase({ projector }: Projections, wanted: ProjectorPhase): Promise<true> {
@@ -65,7 +66,7 @@ describe('what the projector folds', () => {
     await journal.report('op-1', 'read', { track: 'main', sequence: 4, metadata: { tenant: 'x' } })
     await journal.open('op-2', { data: { __proto__: null, 'line\nbreak': 'tab\tnul ' } })
     const { readModel } = start(journal.log)
-    expect(await readModel.waitFor(journal.position, 10_000)).toBe(true)
+    expect(await readModel.waitFor(journal.position, patienceMs)).toBe(true)
     for (const [id, state] of journal.states) {
       const { value, position } = await readModel.operation(id)
       expect(value).toEqual({
@@ -365,7 +366,7 @@ describe('who reads along', () => {
     await journal.open('op-1')
     await caughtUp(projections, 1n)
     // The window of ten seconds is cut short for who waits.
-    const waits = projections.readModel.waitFor(2n, 5_000)
+    const waits = projections.readModel.waitFor(2n, patienceMs)
     await journal.open('op-2')
     expect(await waits).toBe(true)
     expect(projections.readModel.position()).toBe(2n)
@@ -378,7 +379,7 @@ describe('who reads along', () => {
     const { connectionString, role } = database
     const reading = createProjections({ connectionString, role, log: journal.log })
     opened.push(reading)
-    const waits = Promise.all([1n, 2n, 3n].map((position) => reading.readModel.waitFor(position, 5_000)))
+    const waits = Promise.all([1n, 2n, 3n].map((position) => reading.readModel.waitFor(position, patienceMs)))
     await journal.open('op-1')
     await journal.open('op-2')
     await journal.open('op-3')

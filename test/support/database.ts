@@ -5,6 +5,7 @@ import { inject } from 'vitest'
 // Also for the types of what it provides.
 import { migratedTemplate } from './migratedTemplate.ts'
 import './postgresServer.ts'
+import { patienceMs } from './patience.ts'
 
 export interface TestDatabase {
   /** Of the superuser, on the database. */
@@ -18,7 +19,6 @@ export interface TestDatabase {
 }
 
 /** A connection that was ended takes the server some milliseconds to forget. */
-const CLOSING_TIMEOUT_MS = 1_000
 
 /** An empty database on the run's server. */
 export function createTestDatabase(): Promise<TestDatabase> {
@@ -57,7 +57,7 @@ async function createDatabase(template: string): Promise<TestDatabase> {
 }
 
 async function findOpen(client: pg.Client, database: string): Promise<string[]> {
-  const deadline = performance.now() + CLOSING_TIMEOUT_MS
+  const deadline = performance.now() + patienceMs
   for (;;) {
     const { rows } = await client.query<{ session: string }>(
       `SELECT format('%s (%s): %s', application_name, state, left(query, 200)) AS session

@@ -1,6 +1,6 @@
 import { CopyError } from '../../eventlog/copy/copyLog.ts'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
-import { PackageMissingError, PackageMissingError } from '../../optionalPackage.ts'
+import { PackageMissingError } from '../../optionalPackage.ts'
 import { IndirectConnectionError, UnsuitableServerError } from '../../postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from '../../postgres/embedded/errors.ts'
 import { MigrationError } from '../../postgres/migrate.ts'
@@ -19,7 +19,6 @@ export async function foreseen<T>(work: () => Promise<T>): Promise<T> {
       error instanceof PackageMissingError ||
       error instanceof IndirectConnectionError ||
       error instanceof UnsuitableServerError ||
-      error instanceof PackageMissingError ||
       (error instanceof Error && 'code' in error)
     if (isForeseen) throw new CommandFailed(error.message, { cause: error })
     throw error

@@ -115,7 +115,7 @@ describe('the service with its log in EventStoreDB', () => {
     expect((await seen('a-3', body.position)).status).toBe(200)
   })
 
-  it('says that an outcome is unknown, and gives the first receipt to the retry', { timeout: 30_000 }, async () => {
+  it('says that an outcome is unknown, and gives the first receipt to the retry', async () => {
     standIn.orders.append = () => ({ write: 'now', say: 'nothing' })
     const unknown = await report('a-4', 'new', 'unknown-1')
     expect([unknown.status, unknown.body.code]).toEqual([503, 'outcome_unknown'])

@@ -3,6 +3,7 @@ import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { SelfAudit, type SelfAuditSettings } from '../../../src/processes/selfAudit.ts'
 import { createProjections, type Projections } from '../../../src/projections/projections.ts'
 import type { ReadModelDatabase } from '../../projections/support/readModelDatabase.ts'
+import { patienceMs } from '../../support/patience.ts'
 
 /** A line of the audit's log. */
 export interface Line {
@@ -81,5 +82,5 @@ export function project(
 }
 
 export async function caughtUp({ readModel, projector }: Projections, position: bigint): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status().phase))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status().phase))
 }

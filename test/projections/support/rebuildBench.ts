@@ -3,6 +3,7 @@ import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../../src/projections/projections.ts'
 import type { ProjectorPhase } from '../../../src/projections/readModel.ts'
+import { patienceMs } from '../../support/patience.ts'
 import { eventually } from './eventually.ts'
 import { Journal } from './journal.ts'
 import { invoice } from './pipelines.ts'
@@ -75,7 +76,7 @@ export function rebuildBench(): RebuildBench {
 }
 
 export async function caughtUp({ readModel, projector }: Projections, position: bigint): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status().phase))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status().phase))
 }
 
 export function phase({ projector }: Projections, wanted: ProjectorPhase): Promise<true> {
