@@ -99,7 +99,7 @@ export function operationListQuery(pageSizeMax: number) {
   )
 }
 
-export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, after: streamStart }))
+export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, ...streamStart }))
 
 /** Any further parameter must be `metadata.KEY`. */
 function withMetadataFilters<Shape extends z.ZodRawShape>(parameters: z.ZodObject<Shape>) {
