@@ -31,6 +31,7 @@ export function follow(client: EventSourceClient, url: string): Following {
           else reject(error)
         }
         const watch = () => {
+          timer.refresh()
           if (enough(told)) settle()
         }
         const timer = setTimeout(
