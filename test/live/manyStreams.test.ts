@@ -128,6 +128,22 @@ describe('many streams', () => {
     expect(again).toBe(true)
   })
 
+  test('who is turned away is held for as long as it was asked to stay away, and let go at shutdown', async () => {
+    live = await startLive({ limits: { streamsMax: 0, streamRetryMs: 60_000 } })
+    const reader = await live.open('/v1/events/stream?after=head')
+    readers.push(reader)
+    let isOver = false
+    const over = reader.ended.then(() => {
+      isOver = true
+    })
+    await reader.until(() => reader.text().includes(': the service ends this stream'))
+    expect(await metric('waybill_live_streams_turned_away_total')).toBe(1)
+    expect(isOver).toBe(false)
+    live.drain.abort()
+    await over
+    expect(await reader.ended).toBe(true)
+  })
+
   test('a node whose log cannot be asked tells a stream its place, if it has one, and to come back', async () => {
     let fails = false
     live = await startLive({
@@ -156,7 +172,7 @@ describe('many streams', () => {
   test('a key that sends more requests than it may is told to come back, too', async () => {
     live = await startLive({ limits: { requestsPerSMax: 1, streamRetryMs: 20 } })
     await eventually('one turned away', async () => {
-      readers.push(await live.open('/v1/events/stream'))
+      readers.push(...(await Promise.all([0, 1, 2, 3, 4].map(() => live.open('/v1/events/stream')))))
       return (await metric('waybill_live_streams_turned_away_total')) > 0 ? true : undefined
     })
   })

@@ -157,8 +157,8 @@ describe('GET /v1/operations/{id}?until=', () => {
           return text.includes(`waybill_operation_waits ${waits}\n`) ? true : undefined
         })
       const callers = await Promise.all([rawConnection(few.port), rawConnection(few.port)])
-      for (const { write } of callers) {
-        write('GET /v1/operations/none?until=changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
+      for (const caller of callers) {
+        caller.write('GET /v1/operations/none?until=changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
       }
       await count(2)
       const refused = await few.send('GET', '/v1/operations/none?until=changed', undefined, { prefer: 'wait=60' })

@@ -82,7 +82,7 @@ export const eventSourceClients: readonly EventSourceClient[] = [
 
 /** `eventsource` 5 needs Node 22: `npm run test:eventsource5` says where it has put it. */
 function eventSource5(): readonly EventSourceClient[] {
-  const folder = process.env.WAYBILL_TEST_EVENTSOURCE5
+  const folder = process.env.EVENTSOURCE5_FOLDER
   if (folder === undefined) return []
   const { EventSource } = createRequire(join(folder, 'package.json'))('eventsource')
   return [
