@@ -147,12 +147,24 @@ export const environmentSchema = z.object({
     1_000_000,
     'Requests of one access key in one second, on this node; one more is answered 429. 0: any number.',
   ),
-  WAYBILL_STREAMS_MAX: integer(api.streamsMax, 0, 1_000_000, 'Live streams at once; one more is answered 503.'),
+  WAYBILL_STREAMS_MAX: integer(api.streamsMax, 0, 1_000_000, 'Live streams at once; one more is told to come back.'),
   WAYBILL_STREAM_QUEUED_BYTES_MAX: integer(
     api.streamQueuedBytesMax,
     16 * kibibyte,
     256 * mebibyte,
     "What a live stream's reader may leave standing; with more it is cut off, to come back and resume.",
+  ),
+  WAYBILL_STREAM_HEARTBEAT_S: integer(
+    api.streamHeartbeatS,
+    1,
+    3_600,
+    'A live stream says at least so often that it is there, and how far it has come.',
+  ),
+  WAYBILL_STREAM_RETRY_MS: integer(
+    api.streamRetryMs,
+    1,
+    600_000,
+    'A reader whose live stream has ended is asked to come back after so long, or up to three times as long, by chance.',
   ),
   WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Requests that wait for an operation (`until`) at once.'),
   WAYBILL_AUDIT_INTERVAL_MS: integer(
@@ -303,6 +315,8 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       requestsPerSMax: values.WAYBILL_REQUESTS_PER_S_MAX,
       streamsMax: values.WAYBILL_STREAMS_MAX,
       streamQueuedBytesMax: values.WAYBILL_STREAM_QUEUED_BYTES_MAX,
+      streamHeartbeatS: values.WAYBILL_STREAM_HEARTBEAT_S,
+      streamRetryMs: values.WAYBILL_STREAM_RETRY_MS,
       waitsMax: values.WAYBILL_WAITS_MAX,
     },
     commandLimits: {

@@ -36,6 +36,10 @@ export interface ApiLimits {
   readonly streamsMax: number
   /** What a live stream's reader may leave standing; with more it is cut off, to come back and resume. */
   readonly streamQueuedBytesMax: number
+  /** A live stream says at least so often that it is there, and how far it has come. */
+  readonly streamHeartbeatS: number
+  /** A reader whose stream has ended is asked to come back after so long, or up to three times as long, by chance. */
+  readonly streamRetryMs: number
   /** Requests that wait for an operation (`until`) at once. */
   readonly waitsMax: number
 }
@@ -62,5 +66,7 @@ export const defaultApiLimits: ApiLimits = {
   requestsPerSMax: 0,
   streamsMax: 5_000,
   streamQueuedBytesMax: 1024 * 1024,
+  streamHeartbeatS: 15,
+  streamRetryMs: 1_000,
   waitsMax: 10_000,
 }

@@ -168,6 +168,15 @@ function liveMetrics(registry: Registry, { metrics }: Pick<Live, 'metrics'>): vo
       this.inc(metrics.dropped())
     },
   })
+  new Counter({
+    name: 'waybill_live_streams_turned_away_total',
+    help: 'Live streams that were told to come back later: this node was full, shut down or could not reach its log.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(metrics.turnedAway())
+    },
+  })
   new Gauge({
     name: 'waybill_operation_waits',
     help: 'Requests that wait for an operation.',

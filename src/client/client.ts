@@ -72,7 +72,8 @@ export interface ReadOptions extends CallOptions {
 export interface WaitOptions extends ReadOptions {
   /**
    * Waits, `waitS` at most, until the operation is at another revision than `since` (without it: has changed since the
-   * call came), or is no longer active. Resolves with the operation as it then stands, also when the time is up.
+   * call came), or is no longer active. Resolves with the operation as it then stands, also when the time is up. With
+   * `waitS` one that is not there yet is waited for, too; `not_found` when the time is up.
    */
   until?: 'changed' | 'done'
   /** The revision seen last. */

@@ -157,7 +157,7 @@ describe('a command that cannot be sent as it is', () => {
     await expect(waybill.report('op', { service: 's', status: 'a' }, { expectedRevision: Number.NaN })).rejects.toThrow(
       new TypeError('expectedRevision is NaN, which is not in JSON'),
     )
-    const definition = { statuses: ['a', undefined as unknown as string] }
+    const definition = { outOfOrder: 'hold' as const, statuses: ['a', undefined as unknown as string] }
     await expect(waybill.definePipeline('p', definition)).rejects.toThrow(
       new TypeError('statuses[1] is undefined, which is not in JSON'),
     )

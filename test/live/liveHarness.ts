@@ -12,6 +12,7 @@ export interface LiveHarness extends ApiHarness {
 }
 
 export interface Reader {
+  /** Without those that only say how far the stream has come. */
   readonly messages: SseMessage[]
   readonly headers: IncomingMessage['headers']
   /** All that came, comments too. */
@@ -76,7 +77,7 @@ function readerOf(response: IncomingMessage, firstId: string): Reader {
   let over = false
   response.on('data', (chunk: string) => {
     text += chunk
-    messages.push(...sse.push(chunk))
+    messages.push(...sse.push(chunk).filter(({ event }) => event !== 'position'))
     for (const watch of watchers) watch()
   })
   response.on('error', () => undefined)

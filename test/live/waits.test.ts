@@ -101,8 +101,85 @@ describe('GET /v1/operations/{id}?until=', () => {
     await other.drain()
   })
 
-  test('an unknown operation is 404 at once, an unknown word 400', async () => {
-    expect((await ask('nobody', 'until=changed', { prefer: 'wait=60' })).status).toBe(404)
+  test('an operation that is not there yet is 404 at once, unless a wait is asked for', async () => {
+    expect((await ask('nobody', 'until=changed')).status).toBe(404)
+    expect((await ask('nobody', 'until=done')).status).toBe(404)
+    expect((await ask('nobody', 'until=done', { prefer: 'respond-async' })).status).toBe(404)
+    expect((await ask('nobody', '', { prefer: 'wait=60' })).status).toBe(404)
+    await waiting(0)
+  })
+
+  test('changed, before the first report: answers as soon as the operation is opened', async () => {
+    const answers = [
+      ask('w6', 'until=changed', { prefer: 'wait=30' }),
+      ask('w6', 'until=changed', { prefer: 'wait=30', 'if-none-match': '"0"' }),
+      ask('w6', 'until=changed&consistency=strong', { prefer: 'respond-async, wait=30' }),
+    ]
+    await waiting(3)
+    await live.report('w6', 'one')
+    for (const answer of answers) {
+      const { status, body, headers } = await answer
+      expect([status, body.revision, headers.etag]).toEqual([200, 1, '"1"'])
+      expect(headers['waybill-position']).toBe(body.position)
+    }
+  })
+
+  test('done, before the first report: passes over what comes before', async () => {
+    const done = ask('w7', 'until=done', { prefer: 'wait=30' })
+    await waiting(1)
+    await live.report('w7', 'one')
+    await live.report('w7', 'two', { final: 'succeeded' })
+    expect((await done).body).toMatchObject({ state: 'succeeded', revision: 2 })
+  })
+
+  test('404 when the time is up and nobody has reported', async () => {
+    const begun = performance.now()
+    const answer = await ask('nobody', 'until=changed', { prefer: 'wait=1' })
+    expect([answer.status, answer.body.code]).toEqual([404, 'not_found'])
+    expect(performance.now() - begun).toBeGreaterThan(900)
+    expect((await ask('nobody', 'until=done', { prefer: 'wait=0' })).status).toBe(404)
+    await waiting(0)
+  })
+
+  test('never 404 for what was accepted: at the end of the time the log is asked, when the read model is behind', async () => {
+    const behind = await startLive()
+    try {
+      await behind.projections.projector.stop()
+      const answer = behind.send('GET', '/v1/operations/slow?until=done', undefined, { prefer: 'wait=5' })
+      await eventually('a wait', async () => {
+        const { text } = await behind.send('GET', '/metrics')
+        return text.includes('waybill_operation_waits 1\n') ? true : undefined
+      })
+      await behind.report('slow', 'one')
+      expect((await answer).body).toMatchObject({ id: 'slow', revision: 1 })
+    } finally {
+      await behind.close()
+    }
+  })
+
+  test('those that wait for what is not there count as others do, and leave with their callers', async () => {
+    const few = await startLive({ limits: { waitsMax: 2 } })
+    try {
+      const count = (waits: number) =>
+        eventually(`${waits} waits`, async () => {
+          const { text } = await few.send('GET', '/metrics')
+          return text.includes(`waybill_operation_waits ${waits}\n`) ? true : undefined
+        })
+      const callers = await Promise.all([rawConnection(few.port), rawConnection(few.port)])
+      for (const caller of callers) {
+        caller.write('GET /v1/operations/none?until=changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
+      }
+      await count(2)
+      const refused = await few.send('GET', '/v1/operations/none?until=changed', undefined, { prefer: 'wait=60' })
+      expect([refused.status, refused.body.code]).toEqual([503, 'overloaded'])
+      for (const { socket } of callers) socket.destroy()
+      await count(0)
+    } finally {
+      await few.close()
+    }
+  })
+
+  test('an unknown word is 400', async () => {
     expect((await ask('w1', 'until=never')).status).toBe(400)
     await waiting(0)
   })
@@ -173,17 +250,26 @@ describe('GET /v1/operations/{id}?until=', () => {
   })
 })
 
-test('waits end with an answer when the service shuts down', async () => {
+test('waits end with an answer when the service shuts down; who has nothing to be shown is to ask again', async () => {
   const other = await startLive()
   try {
     await other.report('a', 'one')
+    const looks = vi.spyOn(other.commands, 'load')
     const answer = other.send('GET', '/v1/operations/a?until=changed', undefined, { prefer: 'wait=60' })
-    await eventually('a wait', async () => {
-      const { text } = await other.send('GET', '/metrics')
-      return text.includes('waybill_operation_waits 1\n') ? true : undefined
-    })
+    const undone = other.send('GET', '/v1/operations/c?until=done', undefined, { prefer: 'wait=60' })
+    const changed = other.send('GET', '/v1/operations/c?until=changed', undefined, { prefer: 'wait=60' })
+    const unopened = other.send('GET', '/v1/operations/b?until=changed', undefined, { prefer: 'wait=60' })
+    // What is not there is looked for in the log: then the wait is for what comes.
+    await eventually('looks', () => (looks.mock.results.length === 3 ? true : undefined))
+    await Promise.all(looks.mock.results.map(({ value }) => value))
+    await other.report('c', 'one')
+    // All who wait for an operation are told together.
+    expect((await changed).body.revision).toBe(1)
     other.drain.abort()
     expect((await answer).body.revision).toBe(1)
+    expect((await undone).body).toMatchObject({ id: 'c', state: 'active', revision: 1 })
+    expect([(await unopened).status, (await unopened).body.code]).toEqual([503, 'overloaded'])
+    expect((await unopened).headers['retry-after']).toBeDefined()
   } finally {
     await other.close()
   }

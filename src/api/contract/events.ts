@@ -26,7 +26,7 @@ export function logEventsQuery(pageSizeMax: number) {
 }
 
 export const eventStreamQuery = z.strictObject({
-  after: streamStart,
+  ...streamStart,
   operation: operationId.exactOptional().meta({ description: 'Only events of this operation.' }),
   pipeline: pipelineName
     .exactOptional()

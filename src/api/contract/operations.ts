@@ -101,7 +101,9 @@ export const operationQuery = z.strictObject({
     .meta({
       description:
         'Waits (5 s, or as `Prefer: wait=N` says) until the operation has changed since the revision of `If-None-Match`, ' +
-        'or else since the call came; or is no longer active. Answers at once if it has or is, and when the time is up.',
+        'or else since the call came; or is no longer active. Answers at once if it has or is, and when the time is up. ' +
+        'An operation that is not there yet is 404 at once; with `Prefer: wait=N` it is waited for, too, and is 404 when ' +
+        'the time is up.',
     }),
 })
 
@@ -136,7 +138,7 @@ export function operationListQuery(pageSizeMax: number) {
   )
 }
 
-export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, after: streamStart }))
+export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, ...streamStart }))
 
 /** Any further parameter must be `metadata.KEY`. */
 function withMetadataFilters<Shape extends z.ZodRawShape>(parameters: z.ZodObject<Shape>) {
