@@ -94,6 +94,7 @@ const acceptedLine = z.strictObject({ ...receiptFields, httpStatus: z.int() }).m
 
 const refusedLine = z
   .strictObject({
+    line: z.int().exactOptional().meta({ description: 'Its number, from 1; with `results=failures` only.' }),
     operation: z.string().exactOptional(),
     command: z.string().exactOptional(),
     httpStatus: z.int(),
@@ -101,5 +102,30 @@ const refusedLine = z
   })
   .meta({ id: 'RefusedLine' })
 
+const cutLine = z
+  .strictObject({
+    httpStatus: z.int(),
+    readUpTo: z.int().meta({ description: 'The number of the last line that was read, from 1.' }),
+    problem,
+  })
+  .meta({ id: 'CutLine', description: 'The last line of an answer that ends before the request does.' })
+
+const endLine = z
+  .strictObject({
+    lines: z.int().meta({ description: 'Lines that were carried out or refused; blank ones are not counted.' }),
+    failed: z.int().meta({ description: 'How many of them were refused.' }),
+  })
+  .meta({
+    id: 'EndLine',
+    description: 'With `results=failures`: the last line when each line has been carried out or refused.',
+  })
+
 /** One line of the bulk answer. */
-export const resultLine = z.union([acceptedLine, refusedLine]).meta({ id: 'ResultLine' })
+export const resultLine = z.union([acceptedLine, refusedLine, cutLine, endLine]).meta({ id: 'ResultLine' })
+
+export const bulkQuery = z.strictObject({
+  results: z.enum(['all', 'failures']).exactOptional().meta({
+    description:
+      'Default `all`: a result for each line. `failures`: for each line that was refused, and a last line that counts.',
+  }),
+})
