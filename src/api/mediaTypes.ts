@@ -28,7 +28,7 @@ export function unsupportedType(types: readonly string[], given: string | undefi
 
 interface Range {
   readonly type: string
-  /** Above 0: what is refused is no range. */
+  /** 0: refused. */
   readonly quality: number
 }
 
@@ -37,9 +37,33 @@ function acceptedRanges(accept: string): Range[] {
   for (const range of accept.split(',')) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
     const quality = Number(parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? 1)
-    if (!Number.isNaN(quality) && quality > 0) ranges.push({ type, quality })
+    if (!Number.isNaN(quality)) ranges.push({ type, quality })
   }
   return ranges
+}
+
+/** How much `type` is wanted: as the narrowest range says that covers it (RFC 9110, section 12.5.1); 0: not at all. */
+function qualityOf(ranges: readonly Range[], type: string): number {
+  const names = [type, `${type.split('/', 1)[0]}/*`, '*/*']
+  for (const name of names) {
+    const found = ranges.find((range) => range.type === name)
+    if (found !== undefined) return found.quality
+  }
+  return 0
+}
+
+/** The type that `Accept` likes best, the first of them where it likes several alike. Throws ProblemError (406) when it allows none. */
+export function preferredType<T extends string>(accept: string | undefined, types: readonly [T, ...T[]]): T {
+  let [preferred] = types
+  if (accept === undefined) return preferred
+  const ranges = acceptedRanges(accept)
+  let best = 0
+  for (const type of types) {
+    const quality = qualityOf(ranges, type)
+    if (quality > best) [preferred, best] = [type, quality]
+  }
+  if (best > 0) return preferred
+  throw new ProblemError({ code: 'not_acceptable', detail: `The answer can be ${types.join(' or ')}.` })
 }
 
 const isJson = (type: string) => type === '*/*' || type === 'application/*' || type === 'application/json'
@@ -50,6 +74,7 @@ export function ndjsonTypeOf(accept: string | undefined): string | null {
   let json = -1
   let lines: Range = { type: ndjson, quality: -1 }
   for (const { type, quality } of acceptedRanges(accept)) {
+    if (quality <= 0) continue
     const name = ndjsonTypes.find((known) => known === type)
     if (name !== undefined && quality > lines.quality) lines = { type: name, quality }
     else if (isJson(type)) json = Math.max(json, quality)

@@ -21,6 +21,7 @@ import { createRequestTurns } from './requestTurns.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
 import { eventRoutes } from './routes/eventRoutes.ts'
+import { frontRoute } from './routes/frontRoute.ts'
 import { keyRoutes } from './routes/keyRoutes.ts'
 import { liveRoutes } from './routes/liveRoutes.ts'
 import { operationRoutes } from './routes/operationRoutes.ts'
@@ -198,6 +199,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     parkedRoutes(routes, context)
     keyRoutes(routes, context)
     serviceRoutes(routes, context, metrics)
+    frontRoute(routes, options.version)
   })
   await app.register(async (scope) => {
     const routes: ApiServer = scope.withTypeProvider<ZodInput>()
