@@ -129,6 +129,12 @@ export const environmentSchema = z.object({
     100_000,
     'The same of all bulk requests. Keep it below WAYBILL_QUEUED_COMMANDS_MAX.',
   ),
+  WAYBILL_BULK_UNREAD_BYTES_MAX: integer(
+    api.bulkUnreadBytesMax,
+    64 * kibibyte,
+    16 * 1024 * mebibyte,
+    'Results of all bulk requests that their clients have not read yet; beyond it no further lines are read.',
+  ),
   WAYBILL_CONNECTIONS_MAX: integer(
     api.connectionsMax,
     1,
@@ -304,6 +310,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       bulkCommandsMax: values.WAYBILL_BULK_COMMANDS_MAX,
       bulkCommandsTotalMax: values.WAYBILL_BULK_COMMANDS_TOTAL_MAX,
       bulkBytesMax: defaultApiLimits.bulkBytesMax,
+      bulkUnreadBytesMax: values.WAYBILL_BULK_UNREAD_BYTES_MAX,
       requestLineMsMax: defaultApiLimits.requestLineMsMax,
       jsonDepthMax: values.WAYBILL_JSON_DEPTH_MAX,
       pageSizeMax: values.WAYBILL_PAGE_SIZE_MAX,

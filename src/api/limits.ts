@@ -20,6 +20,8 @@ export interface ApiLimits {
   readonly bulkCommandsTotalMax: number
   /** Lines and results of one bulk request in hand at once. */
   readonly bulkBytesMax: number
+  /** Results of all bulk requests that their clients have not read, together: beyond it no further lines are read. */
+  readonly bulkUnreadBytesMax: number
   readonly jsonDepthMax: number
   readonly pageSizeMax: number
   /** A page ends early at this size. */
@@ -55,6 +57,7 @@ export const defaultApiLimits: ApiLimits = {
   bulkCommandsMax: 2_000,
   bulkCommandsTotalMax: 2_500,
   bulkBytesMax: 8 * 1024 * 1024,
+  bulkUnreadBytesMax: 64 * 1024 * 1024,
   jsonDepthMax: 32,
   pageSizeMax: 1_000,
   pageBytesMax: 16 * 1024 * 1024,

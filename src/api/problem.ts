@@ -71,6 +71,9 @@ export interface Problem {
   readonly retryAfterS?: number
   /** Methods, for `Allow`. */
   readonly allow?: readonly string[]
+  /** Of a 415: what is taken, for the headers of that name. */
+  readonly accept?: string
+  readonly acceptEncoding?: string
   readonly operation?: string
   readonly command?: string
   readonly track?: string
@@ -110,8 +113,15 @@ export function problemStatus(problem: Problem): number {
 /** The body of RFC 9457. `instance`: the path asked for. */
 export function problemText(problem: Problem, instance: string): string {
   const [status, title] = kinds[problem.code]
-  // Those two are headers.
-  const { code, detail, retryAfterS: _retryAfterS, allow: _allow, revision, eventsText, ...members } = problem
+  // Those four are headers.
+  const {
+    retryAfterS: _retryAfterS,
+    allow: _allow,
+    accept: _accept,
+    acceptEncoding: _acceptEncoding,
+    ...told
+  } = problem
+  const { code, detail, revision, eventsText, ...members } = told
   const text = JSON.stringify({
     type: `urn:waybill:problem:${code}`,
     title,
@@ -135,6 +145,8 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
   if (problem.code === 'unauthorised') headers['www-authenticate'] = 'Bearer realm="waybill"'
   if (problem.allow !== undefined) headers.allow = problem.allow.join(', ')
+  if (problem.accept !== undefined) headers.accept = problem.accept
+  if (problem.acceptEncoding !== undefined) headers['accept-encoding'] = problem.acceptEncoding
   return headers
 }
 
@@ -204,11 +216,6 @@ export function expectedProblem(error: unknown): Problem | null {
 }
 
 const fastifyCodes: Readonly<Record<string, Problem>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    code: 'unsupported_media_type',
-    detail: 'The path does not take this content type.',
-  },
-  FST_ERR_CTP_EMPTY_TYPE: { code: 'unsupported_media_type', detail: 'A body needs a Content-Type.' },
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too_large', detail: 'The body is too large.' },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: { code: 'invalid', detail: 'The body is not as long as Content-Length says.' },
   FST_ERR_BAD_URL: { code: 'invalid', detail: 'The path is not a valid URL.' },

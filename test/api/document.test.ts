@@ -90,6 +90,8 @@ describe('the document', () => {
     }
     expect(Object.keys(document.paths['/v1/commands']?.post?.requestBody?.content ?? {})).toEqual([
       'application/x-ndjson',
+      'application/ndjson',
+      'application/jsonl',
     ])
   })
 

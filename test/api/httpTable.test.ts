@@ -138,9 +138,17 @@ describe('content', () => {
     if (status === 415) expect(answer.body.code).toBe('unsupported_media_type')
   })
 
-  test('a body without a type, or compressed, is 415', async () => {
-    expect(await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({ status: 415 })
-    expect((await api.send('POST', path, good, { 'content-encoding': 'gzip' })).status).toBe(415)
+  test('a 415 says what is taken', async () => {
+    const bare = await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)
+    expect(bare).toMatchObject({ status: 415 })
+    expect(bare.text).toContain('A body needs a Content-Type. This path takes application/json.')
+    expect(bare.text).toMatch(/^accept: application\/json\r$/im)
+    const typed = await api.send('POST', path, good, { 'content-type': 'text/plain' })
+    expect([typed.status, typed.body.detail]).toEqual([415, 'This path takes application/json.'])
+    const lines = 'application/x-ndjson, application/ndjson, application/jsonl'
+    const bulk = await api.send('POST', '/v1/commands', good)
+    expect([bulk.status, bulk.body.detail]).toEqual([415, `This path takes ${lines}.`])
+    expect(bulk.headers.accept).toBe(lines)
   })
 
   test('a body over the limit is 413, whatever its size', async () => {

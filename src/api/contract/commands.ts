@@ -149,6 +149,7 @@ const acceptedLine = z
 
 const refusedLine = z
   .strictObject({
+    line: z.int().exactOptional().meta({ description: 'Its number, from 1; with `results=failures` only.' }),
     operation: z.string().exactOptional().meta({ description: 'The id of the operation, where the line names one.' }),
     command: z.string().exactOptional().meta({ description: 'The idempotency key, where there is one.' }),
     httpStatus,
@@ -156,8 +157,33 @@ const refusedLine = z
   })
   .meta({ id: 'RefusedLine', description: 'The result of a line that was refused or not taken.' })
 
+const cutLine = z
+  .strictObject({
+    httpStatus,
+    readUpTo: z.int().meta({ description: 'The number of the last line that was read, from 1.' }),
+    problem,
+  })
+  .meta({ id: 'CutLine', description: 'The last line of an answer that ends before the request does.' })
+
+const endLine = z
+  .strictObject({
+    lines: z.int().meta({ description: 'Lines that were carried out or refused; blank ones are not counted.' }),
+    failed: z.int().meta({ description: 'How many of them were refused.' }),
+  })
+  .meta({
+    id: 'EndLine',
+    description: 'With `results=failures`: the last line when each line has been carried out or refused.',
+  })
+
 /** One line of the bulk answer. */
-export const resultLine = z.union([acceptedLine, refusedLine]).meta({
+export const resultLine = z.union([acceptedLine, refusedLine, cutLine, endLine]).meta({
   id: 'ResultLine',
-  description: 'The result of one line, in the order of the lines.',
+  description: 'The result of one line, in the order of the lines, or how the answer ends.',
+})
+
+export const bulkQuery = z.strictObject({
+  results: z.enum(['all', 'failures']).exactOptional().meta({
+    description:
+      'Default `all`: a result for each line. `failures`: for each line that was refused, and a last line that counts.',
+  }),
 })

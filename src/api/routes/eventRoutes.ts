@@ -8,7 +8,7 @@ import { operationParams } from '../contract/operations.ts'
 import { pageSizeDefault } from '../contract/paging.ts'
 import { recordedEvent } from '../contract/recordedEvent.ts'
 import { logLines, logPage, operationEventPage } from '../eventPages.ts'
-import { ndjson, wantsNdjson } from '../mediaTypes.ts'
+import { ndjson, ndjsonTypeOf, ndjsonTypes } from '../mediaTypes.ts'
 import { positionOf } from '../visibility.ts'
 
 export function eventRoutes(app: ApiServer, context: ApiContext): void {
@@ -53,7 +53,10 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
         response: {
           200: {
             description: 'A page, or a line an event.',
-            content: { 'application/json': { schema: eventPage }, [ndjson]: { schema: recordedEvent } },
+            content: {
+              'application/json': { schema: eventPage },
+              ...Object.fromEntries(ndjsonTypes.map((type) => [type, { schema: recordedEvent }])),
+            },
           },
           ...problemAnswers(406, 410),
         },
@@ -63,9 +66,11 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       const { after: token, pageSize } = request.query
       const after = token === undefined ? 0n : positionOf(context, token, 'after')
       reply.header('vary', 'accept')
-      if (wantsNdjson(request.headers.accept)) {
+      const lineType = ndjsonTypeOf(request.headers.accept)
+      if (lineType !== null) {
         const head = await context.log.head()
-        reply.header('waybill-position', context.tokens.encode(head)).header('content-type', `${ndjson}; charset=utf-8`)
+        reply.header('waybill-position', context.tokens.encode(head))
+        reply.header('content-type', `${lineType}; charset=utf-8`)
         if (request.method === 'HEAD') return reply.send()
         return reply.send(Readable.from(logLines(context, after, head, pageSize ?? null), { objectMode: false }))
       }
