@@ -81,7 +81,8 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const rows = await query<CheckpointRow & Maybe<OperationColumns>>({ ...operationStatement, values: [id] })
       const position = seen(rows)
       const [row] = rows
-      return { position, value: row !== undefined && isOperation(row) ? operationRow(row) : null }
+      if (row === undefined) return { position, value: null, parked: null }
+      return { position, value: isOperation(row) ? operationRow(row) : null, parked: parkedOf(row) }
     },
 
     async operationsById(ids) {
@@ -171,7 +172,7 @@ const operationStatement = {
            o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason
     FROM ${schemaName}.checkpoints c
     LEFT JOIN ${schemaName}.operations o ON o.id = $1
-    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || o.id
+    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || $1
     WHERE c.name = '${projectionName}'`,
 }
 
@@ -180,7 +181,6 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
 }
 
 function operationRow(row: OperationColumns): OperationRow {
-  const { parked_revision: revision, parked_reason: reason } = row
   return {
     id: row.id,
     body: readableBody(row),
@@ -188,8 +188,13 @@ function operationRow(row: OperationColumns): OperationRow {
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),
     openedAt: new Date(Number(row.opened_at)).toISOString(),
-    parked: revision === null || reason === null ? null : { revision, reason },
+    parked: parkedOf(row),
   }
+}
+
+function parkedOf(row: Pick<Maybe<OperationColumns>, 'parked_revision' | 'parked_reason'>): OperationRow['parked'] {
+  const { parked_revision: revision, parked_reason: reason } = row
+  return revision === null || reason === null ? null : { revision, reason }
 }
 
 function readableBody(row: OperationColumns): string {

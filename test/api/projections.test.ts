@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { NewerSchemaError } from '../../src/operation/eventSchemas.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 
 const apis: ApiHarness[] = []
@@ -30,11 +31,7 @@ async function report(api: ApiHarness, id: string, status = 'seen'): Promise<str
 
 /** An event that no node writes, at the end of an operation that `report` has opened; the list shows it then. */
 async function poison(api: ApiHarness, id: string): Promise<number> {
-  const stream = `operation-${id}`
-  const [last] = await api.log.readStream(stream, { direction: 'backwards', maxCount: 1 })
-  const metadata = '{"recordedAt":"2026-01-02T03:04:05.678Z"}'
-  const event = { id: randomUUID(), type: 'Nonsense', data: '{}', metadata }
-  const [outcome] = await api.log.append([{ stream, expectedRevision: last?.revision ?? 'noStream', events: [event] }])
+  const [outcome] = await api.log.append([await nextInChain(api.log, `operation-${id}`)])
   if (outcome?.kind !== 'appended') throw new Error(`not appended: ${outcome?.kind}`)
   expect(await api.projections.readModel.waitFor(outcome.position, 10_000)).toBe(true)
   return Number(outcome.revision)

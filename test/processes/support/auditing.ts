@@ -1,7 +1,7 @@
 import { createRandom } from '../../../src/demo/random.ts'
 import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { SelfAudit, type SelfAuditSettings } from '../../../src/processes/selfAudit.ts'
-import { createProjections, type Projections } from '../../../src/projections/projections.ts'
+import { createProjections, type Projections, type ProjectionsSettings } from '../../../src/projections/projections.ts'
 import type { ReadModelDatabase } from '../../projections/support/readModelDatabase.ts'
 
 /** A line of the audit's log. */
@@ -9,6 +9,8 @@ export interface Line {
   readonly level: 'info' | 'warn' | 'error'
   readonly fields: {
     readonly operation?: string
+    /** Of a stream that was tampered with. */
+    readonly stream?: string
     readonly shape?: string
     readonly differences?: readonly { readonly field: string }[]
   }
@@ -66,7 +68,7 @@ export function auditing(
 export function project(
   { connectionString, role }: ReadModelDatabase,
   log: EventLog,
-  settings: { readonly batchEventsMax?: number } = {},
+  settings: Partial<Pick<ProjectionsSettings, 'batchEventsMax' | 'confirmed'>> = {},
 ): Projections {
   const projections = createProjections({
     connectionString,
