@@ -19,6 +19,8 @@ export interface OperationAnswer {
   readonly revision: bigint
   /** Up to where it is folded: nothing of the operation at or before is missing. */
   readonly position: bigint
+  /** It says so: at the same revision it said something else before. */
+  readonly isParked?: boolean
 }
 
 export interface OperationQuestion {
@@ -164,11 +166,11 @@ function fromState(
   parked: OperationRow['parked'],
 ): OperationAnswer {
   const text = operationText(context, operationBody(state), position, parked)
-  return { text, revision: state.revision, position: foldedTo }
+  return { text, revision: state.revision, position: foldedTo, isParked: parked !== null }
 }
 
 function fromRow(context: ReadContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
-  return { text: rowText(context, row), revision: row.revision, position: foldedTo }
+  return { text: rowText(context, row), revision: row.revision, position: foldedTo, isParked: row.parked !== null }
 }
 
 export function rowText(context: ReadContext, row: OperationRow): string {

@@ -80,6 +80,7 @@ export async function foldStream(
 /** A stream's events up to a revision, in pieces, each held against the hash chain. Throws TamperedError, NewerSchemaError. */
 async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<readonly RecordedEvent[]> {
   let link: Link | null = null
+  let position = 0n
   for (;;) {
     const fromRevision: bigint = link === null ? 0n : link.revision + 1n
     const wanted = to + 1n - fromRevision
@@ -87,6 +88,11 @@ async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<r
     const page = await log.readStream(stream, { fromRevision, maxCount })
     for (const events of turns(page)) {
       link = linkAfter(events, link)
+      for (const event of events) {
+        // No hash covers where an event is in the log; that a stream's events are there in order is known all the same.
+        if (event.position <= position) throw new TamperedError(event, 'it comes before its predecessor in the log')
+        position = event.position
+      }
       yield events
     }
     if (page.length < maxCount || maxCount === Number(wanted)) return

@@ -51,6 +51,7 @@ describe('a projection', () => {
       lagEvents: 0,
       lagMs: expect.any(Number),
       parked: 0,
+      tampered: 0,
       epoch: 1,
       foldVersion: expect.any(Number),
       owner: { node: expect.stringMatching(/.\/\d+$/), since: expect.any(String) },
@@ -190,7 +191,7 @@ describe('parked streams', () => {
     expect(first.parked[0]).toMatchObject({
       revision: 2,
       reason: 'malformed_event',
-      since: '2026-01-02T03:04:05.678Z',
+      since: '2026-01-01T00:00:00.000Z',
       position: expect.any(String),
     })
     const rest = (await api.send('GET', `${base}/parked?pageSize=2&pageToken=${first.nextPageToken}`)).body

@@ -296,6 +296,7 @@ describe('drift', () => {
     expect(sampler.lines).toEqual([
       {
         level: 'error',
+        message: 'the read model is not what the log says',
         fields: {
           operation: 'op-2',
           differences: [

@@ -46,7 +46,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
           : await awaitOperation(context, live, { id, until, question, request, reply })
       const tag = entityTag(found.revision)
       reply.header('waybill-position', context.tokens.encode(found.position)).header('etag', tag)
-      if (request.headers['if-none-match'] === tag) return reply.code(304).send()
+      if (request.headers['if-none-match'] === tag && found.isParked !== true) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
     },
   )

@@ -7,6 +7,7 @@ import type { ReadModelDatabase } from '../../projections/support/readModelDatab
 /** A line of the audit's log. */
 export interface Line {
   readonly level: 'info' | 'warn' | 'error'
+  readonly message: string
   readonly fields: {
     readonly operation?: string
     /** Of a stream that was tampered with. */
@@ -35,7 +36,8 @@ export function auditing(
 ): Auditing {
   const lines: Line[] = []
   const seeded = createRandom(settings.seed ?? 1)
-  const note = (level: Line['level']) => (fields: object) => void lines.push({ level, fields })
+  const note = (level: Line['level']) => (fields: object, message: string) =>
+    void lines.push({ level, message, fields })
   const audit = new SelfAudit({
     log,
     rows: auditRows,
