@@ -136,8 +136,8 @@ people read. The stream is folded on from the next event, and parked again where
 An event whose stream has the reason \`tampered\` is not skipped: put the events back as they were appended, then rebuild.
 
 Examples
-  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by hand'
-  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by hand' --yes --json`,
+  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0'
+  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0' --yes --json`,
     )
     .action(skip)
 }

@@ -29,7 +29,7 @@ Examples
   $ waybill projections list
   $ waybill projections parked
   $ waybill projections retry operation-op-17
-  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by hand'
+  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0'
   $ waybill projections rebuild`,
     )
 }

@@ -85,10 +85,11 @@ export function expectSealed(event: StoredEvent): void {
 
 /** The hash that the event says its predecessor has; null when it says none. */
 export function previousHashOf(metadata: string): string | null {
-  return previousHashPattern.exec(metadata)?.[1] ?? null
+  return previousHashPattern.exec(metadata.slice(-previousHashSuffixLength))?.[1] ?? null
 }
 
-const previousHashPattern = /"previousHash":"([0-9a-f]{64})","hash":"[0-9a-f]{64}"\}$/
+const previousHashPattern = /^"previousHash":"([0-9a-f]{64})","hash":"[0-9a-f]{64}"\}$/
+const previousHashSuffixLength = '"previousHash":"","hash":""}'.length + 2 * 64
 
 const foreignId = 'its id is not that of its stream and key'
 

@@ -1,4 +1,5 @@
 // A log that somebody wrote to past the service, in every way there is: what the projection makes of it.
+import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { nextInChain } from '../operation/support/nextInChain.ts'
 import { fiveEvents, tamperedForms } from '../support/tamperedForms.ts'
@@ -101,6 +102,25 @@ describe('a rebuild of a log that was tampered with', () => {
     await projections.projector.rebuild()
     expect(await allRows(bench.database.admin)).toEqual(rows)
     expect(await parked(projections)).toEqual({ [stream('op-2')]: [1n, 'tampered'] })
+  })
+
+  it('has events missing, which PostgreSQL shows by their positions, as docs/events.md says', async () => {
+    const doc = await readFile(new URL('../../docs/events.md', import.meta.url), 'utf8')
+    const [, sql = expect.unreachable()] = /```sql\n(.*?)\n {2}```/s.exec(doc) ?? []
+    const missing = async () => (await bench.database.admin.query(sql)).rows
+    const journal = new Journal(await emptyLog())
+    expect(await missing()).toEqual([])
+    for (const id of ['op-1', 'op-2', 'op-3']) await fiveEvents(journal, id)
+    expect(await missing()).toEqual([])
+    await bench.tampering.remove(stream('op-3'), 4)
+    await bench.tampering.remove(stream('op-1'), 0)
+    await bench.tampering.remove(stream('op-1'), 3)
+    await bench.tampering.remove(stream('op-1'), 4)
+    expect(await missing()).toEqual([
+      { first_missing: 1n, last_missing: 1n },
+      { first_missing: 4n, last_missing: 5n },
+      { first_missing: 15n, last_missing: 15n },
+    ])
   })
 
   it('folds it all once the bytes are again what was appended', async () => {
