@@ -74,7 +74,7 @@ export const environmentSchema = z.object({
     .meta({
       description:
         'An EventStoreDB cluster that keeps the log; the read model and the access keys stay in PostgreSQL ' +
-        '(docs/operations.md). Or the name of a file that holds it, in EVENTSTORE_URL_FILE.',
+        '(docs/eventstoredb.md). Or the name of a file that holds it, in EVENTSTORE_URL_FILE.',
       range: '`esdb://user:password@host:port?tls=true`',
     }),
   WAYBILL_ALLOW_UNSAFE_DURABILITY: flag(

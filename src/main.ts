@@ -7,7 +7,7 @@ import { version } from './version.ts'
 
 const usage = `Waybill ${version}: tells where every JSON is.
 
-Usage: node dist/main.js
+Usage: waybill serve, or node dist/main.js
   Serves until SIGTERM or SIGINT; a second signal ends it at once.
   -h, --help      this text
   -v, --version   the version

@@ -8,7 +8,7 @@ import { type Config, ConfigError } from './config.ts'
 import type { EventLog, EventLogLogger } from './eventlog/eventLog.ts'
 import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
 import { watchWrites } from './eventlog/writeWatch.ts'
-import { openLog } from './openLog.ts'
+import { loadLogClient, openLog } from './openLog.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
@@ -80,6 +80,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
         })
 
   try {
+    await loadLogClient(config)
     const database = await openDatabase(config, progress, closers, (error) => {
       if (!draining.signal.aborted) fail(error)
     })

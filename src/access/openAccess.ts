@@ -26,7 +26,12 @@ export interface AccessSettings {
 
 /** Brings the schema of the keys up to date; run before `openAccess`, as the owner of the database. */
 export function migrateAccess(connectionString: string): Promise<MigrateResult> {
-  return migrate({ connectionString, room: 'access', directory: new URL('./migrations/', import.meta.url) })
+  return migrate({
+    connectionString,
+    room: 'access',
+    directory: new URL('./migrations/', import.meta.url),
+    grants: new URL('./grants.sql', import.meta.url),
+  })
 }
 
 const anonymous: Caller = { name: anonymousName, keyId: null, roles: ['operator'], origin: 'nobody' }

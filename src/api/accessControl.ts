@@ -3,8 +3,8 @@ import { type Access, type Caller, type Role, roles } from '../access/access.ts'
 import type { ApiServer } from './apiServer.ts'
 import { type Problem, ProblemError } from './problem.ts'
 
-/** Who may call a route: everybody (`open`), or a caller with that role; an operator always. */
-export type RouteAccess = 'open' | Role
+/** Who may call a route: everybody (`open`), or a caller with that role, or one of those; an operator always. */
+export type RouteAccess = 'open' | Role | readonly [Role, Role]
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -22,11 +22,8 @@ export const unauthorised: Problem = {
   detail: 'Send a key that is in force: Authorization: Bearer <key>.',
 }
 
-const forbidden: Readonly<Record<Role, Problem>> = {
-  service: { code: 'forbidden', detail: 'This takes a key with the role service.' },
-  viewer: { code: 'forbidden', detail: 'This takes a key with the role viewer.' },
-  auditor: { code: 'forbidden', detail: 'This takes a key with the role auditor.' },
-  operator: { code: 'forbidden', detail: 'This takes a key with the role operator.' },
+function forbidden(needed: Exclude<RouteAccess, 'open'>): Problem {
+  return { code: 'forbidden', detail: `This takes a key with the role ${[needed].flat().join(' or ')}.` }
 }
 
 /**
@@ -46,8 +43,8 @@ export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>
       if (needed === 'open') return done()
       const caller = access.authenticate(request.raw.headers.authorization)
       if (caller === null) return done(new ProblemError(unauthorised))
-      if (needed === undefined) return done(new ProblemError(forbidden.operator))
-      if (!mayCall(caller, needed)) return done(new ProblemError(forbidden[needed]))
+      if (needed === undefined) return done(new ProblemError(forbidden('operator')))
+      if (!mayCall(caller, needed)) return done(new ProblemError(forbidden(needed)))
       request.caller = caller
       done()
     }
@@ -68,12 +65,12 @@ export function isAllowed(access: Access, authorization: string | undefined, nee
   return caller !== null && mayCall(caller, needed)
 }
 
-function mayCall(caller: Caller, needed: Role): boolean {
-  return caller.roles.includes(needed) || caller.roles.includes('operator')
+function mayCall(caller: Caller, needed: Exclude<RouteAccess, 'open'>): boolean {
+  return caller.roles.some((role) => role === 'operator' || needed === role || needed.includes(role))
 }
 
 function isRouteAccess(value: unknown): boolean {
-  return value === 'open' || roles.some((role) => role === value)
+  return value === 'open' || [value].flat().every((needed) => roles.some((role) => role === needed))
 }
 
 export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {

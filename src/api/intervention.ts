@@ -34,7 +34,7 @@ export async function intervene(
     check: (position) => requireParked(context, event, position, timeoutMs),
   })
   if (result.kind === 'refused') throw new ProblemError(refusalProblem(result.refusal, undefined, key))
-  if (result.kind === 'failed') throw new ProblemError(failureProblem(result.failure, undefined, key))
+  if (result.kind === 'failed') throw new ProblemError(failureProblem(result.failure, undefined, key, 'projection'))
   const { position } = result
   const receipt = {
     projection: control.name,

@@ -10,7 +10,7 @@ import {
   tamperedReason,
 } from '../projections/readModel.ts'
 import type { ReadContext } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { noOperation } from './notFound.ts'
 import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
 
 /** An operation as it is answered. */
@@ -133,9 +133,7 @@ async function fromLog(
   }
   const position = later(loaded?.position ?? 0n, head)
   if (position < min) throw notYetVisible(context)
-  if (loaded === null) {
-    throw new ProblemError({ code: 'not_found', detail: 'There is no operation of this id.', operation: id })
-  }
+  if (loaded === null) throw noOperation(id)
   return fromState(context, loaded, position, await parked)
 }
 

@@ -1,6 +1,8 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
 import type { ApiContext } from './context.ts'
+import { knownRevisions } from './entityTags.ts'
 import type { Live } from './live/live.ts'
 import type { SeenOperation } from './live/operationWaits.ts'
 import { findOperation, type OperationAnswer, type OperationQuestion } from './operationAnswer.ts'
@@ -34,7 +36,7 @@ export function awaitOperation(
       const isVisible = await visible(context, lookTo, untilMs - performance.now())
       const seen = isVisible ? question : { ...question, consistency: 'strong' as const }
       const found = await live.look(() => findOperation(context, id, seen, headers))
-      const known = revisionOf(headers['if-none-match']) ?? found.revision
+      const known = newestKnown(headers) ?? found.revision
       const enough =
         until === 'done' ? ({ active }: SeenOperation) => !active : ({ revision }: SeenOperation) => revision > known
       const active = until === 'done' && isActive(found.text)
@@ -48,11 +50,11 @@ export function awaitOperation(
   })
 }
 
-const tagForm = /^(?:W\/)?"(\d{1,15})"$/
-
-function revisionOf(tag: string | undefined): bigint | null {
-  const [, digits] = tagForm.exec(tag ?? '') ?? []
-  return digits === undefined ? null : BigInt(digits)
+/** The newest revision that the caller says it has; null when it names none. */
+function newestKnown(headers: IncomingHttpHeaders): bigint | null {
+  const known = knownRevisions(headers)
+  if (known === 'any') return null
+  return known.reduce<bigint | null>((newest, one) => (newest === null || one > newest ? one : newest), null)
 }
 
 function isActive(text: string): boolean {

@@ -28,10 +28,11 @@ const kinds = {
   unknown_status: [409, 'The pipeline does not know this status'],
   transition_not_allowed: [409, 'The transition is not allowed'],
   requirement_unmet: [409, 'A requirement is not met'],
+  unreachable: [409, 'The status can no longer be reached'],
   held_full: [409, 'Too many reports wait for their turn'],
   removed: [410, 'Removed'],
   another_log: [410, 'The position is of another log'],
-  revision_mismatch: [412, 'The operation is at another revision'],
+  revision_mismatch: [412, 'At another revision'],
   too_large: [413, 'Too large'],
   unsupported_media_type: [415, 'The content type is not supported'],
   key_reused: [422, 'The idempotency key was used for another command'],
@@ -40,8 +41,8 @@ const kinds = {
   rate_limited: [429, 'Too many requests'],
   headers_too_large: [431, 'The headers are too large'],
   internal: [500, 'Internal error'],
-  unreadable: [500, 'The operation cannot be read by this node'],
-  contention: [503, 'Too many writers on one operation'],
+  unreadable: [500, 'This node cannot read what is stored'],
+  contention: [503, 'Too many writers at once'],
   log_unavailable: [503, 'The event log is not available'],
   not_yet_visible: [503, 'Not yet visible'],
   outcome_unknown: [503, 'The outcome is not known'],
@@ -96,6 +97,14 @@ export class ProblemError extends Error {
   }
 }
 
+export function invalidHeader(name: string, detail: string): ProblemError {
+  return new ProblemError({
+    code: 'invalid',
+    detail: `The header ${name} ${detail}.`,
+    errors: [{ in: 'header', pointer: `/${name}`, detail }],
+  })
+}
+
 export function problemStatus(problem: Problem): number {
   return kinds[problem.code][0]
 }
@@ -118,6 +127,11 @@ export function problemText(problem: Problem, instance: string): string {
   return eventsText === undefined ? text : `${text.slice(0, -1)},"events":${eventsText}}`
 }
 
+/** The same as an answer's whole body, with the newline in which all answers end. */
+export function problemLine(problem: Problem, instance: string): string {
+  return `${problemText(problem, instance)}\n`
+}
+
 export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
   if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
@@ -131,27 +145,41 @@ export function refusalProblem(refusal: Refusal, operation: string | undefined, 
   return { ...refusal, ...(operation === undefined ? {} : { operation }), command }
 }
 
-const failureDetails: Readonly<Record<CommandFailure['code'], string>> = {
+/** What a command is for. */
+type Subject = 'operation' | 'pipeline' | 'projection'
+
+const detailsOf = (subject: Subject): Readonly<Record<CommandFailure['code'], string>> => ({
   overloaded:
     'The service takes no more commands for now: it holds as many as it can, or is about to stop. Nothing was written.',
-  contention: 'Other writers kept changing the operation. Nothing was written; send the command again.',
+  contention: `Other writers kept changing the ${subject}. Nothing was written; send the command again.`,
   log_unavailable: 'The event log could not be reached. Nothing was written; send the command again later.',
   outcome_unknown:
     'The connection to the event log was lost before it answered. Send the command again with the same key to find out.',
   not_tried: 'An earlier command of this request on the same operation has an open outcome, so this one was not tried.',
-  unreadable: 'The operation holds an event that this node cannot read. Nothing was written.',
+  unreadable: `The ${subject} holds an event that this node cannot read. Nothing was written.`,
   tampered:
-    'The log does not hold what was appended: the hash chain of the operation, or of its pipeline, is broken. Nothing was ' +
-    'written. Keep the command, and tell an operator.',
+    `The log does not hold what was appended: the hash chain of the ${subject}${subject === 'operation' ? ', or of its pipeline,' : ''} ` +
+    'is broken. Nothing was written. Keep the command, and tell an operator.',
+})
+
+const failureDetails = {
+  operation: detailsOf('operation'),
+  pipeline: detailsOf('pipeline'),
+  projection: detailsOf('projection'),
 }
 
-export function failureProblem(failure: CommandFailure, operation: string | undefined, command: string): Problem {
+export function failureProblem(
+  failure: CommandFailure,
+  operation: string | undefined,
+  command: string,
+  subject: Subject = 'operation',
+): Problem {
   // As a problem, `tampered` is of who would pass over what the log says: 409. Who sends a command has done nothing wrong.
   const code = failure.code === 'tampered' ? 'unreadable' : failure.code
   const mayRetry = code !== 'unreadable' && code !== 'not_tried'
   return {
     code,
-    detail: failureDetails[failure.code],
+    detail: failureDetails[subject][failure.code],
     ...(mayRetry ? { retryAfterS: failure.retryAfterS } : {}),
     ...(operation === undefined ? {} : { operation }),
     command,
@@ -183,7 +211,7 @@ export function expectedProblem(error: unknown): Problem | null {
 }
 
 function unreadableDetail({ cause }: UnreadableStreamError): string {
-  if (!(cause instanceof TamperedError)) return failureDetails.unreadable
+  if (!(cause instanceof TamperedError)) return failureDetails.operation.unreadable
   const { stream, revision } = cause
   return `The log does not hold what was appended: the hash chain of ${stream} is broken at event ${revision}.`
 }

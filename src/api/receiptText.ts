@@ -1,4 +1,4 @@
-import type { CommandResult } from '../commands/commandService.ts'
+import type { CommandOutcome, CommandResult } from '../commands/commandService.ts'
 import type { PositionTokens } from './positionToken.ts'
 
 export type Accepted = Extract<CommandResult, { kind: 'accepted' }>
@@ -9,8 +9,9 @@ function receiptMembers(result: Accepted, tokens: PositionTokens): string {
   return `{"operation":"${result.operation}","command":${keyText(result.key)},"outcome":"${result.outcome}"${reason},"revision":${result.revision},"position":"${tokens.encode(result.position)}"`
 }
 
-export function receiptText(result: Accepted, tokens: PositionTokens): string {
-  return `${receiptMembers(result, tokens)}}`
+/** With its newline. */
+export function receiptLine(result: Accepted, tokens: PositionTokens): string {
+  return `${receiptMembers(result, tokens)}}\n`
 }
 
 export function acceptedLine(result: Accepted, tokens: PositionTokens): string {
@@ -19,6 +20,21 @@ export function acceptedLine(result: Accepted, tokens: PositionTokens): string {
 
 export function acceptedStatus(result: Accepted): 200 | 201 {
   return result.opened ? 201 : 200
+}
+
+/** What became of a command: its receipt, and, of a held report, what it has come to. */
+export function outcomeText(operation: string, key: string, outcome: CommandOutcome, tokens: PositionTokens): string {
+  const { receipt, now } = outcome
+  const { opened, revision, position, reason } = receipt
+  const accepted = { kind: 'accepted', operation, key, outcome: receipt.outcome, opened, revision, position } as const
+  const members = receiptMembers(reason === undefined ? accepted : { ...accepted, reason }, tokens)
+  if (now === null) return `${members}}`
+  return `${members},"now":${JSON.stringify({
+    outcome: now.outcome,
+    reason: now.reason,
+    revision: Number(now.revision),
+    position: tokens.encode(now.position),
+  })}}`
 }
 
 /** Most keys need no escape; of visible ASCII only these two do. */

@@ -15,7 +15,7 @@ import { ndjson, requireUtf8 } from './mediaTypes.ts'
 import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
-import { expectedProblem, type Problem, ProblemError, problemHeaders, problemStatus, problemText } from './problem.ts'
+import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
 import { limitRate } from './rateLimit.ts'
 import { createRequestTurns } from './requestTurns.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
@@ -200,7 +200,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
         if (error !== null) return done(error)
         const json = parseStrictJson(bytes, limits.jsonDepthMax)
         if (json.ok) done(null, json.value)
-        else done(new ProblemError({ code: 'invalid', detail: json.detail }))
+        else done(new ProblemError(json.problem))
       })
     })
     commandRoutes(routes, context)
@@ -262,7 +262,7 @@ function answerProblem(problem: Problem, request: FastifyRequest, reply: Fastify
   return reply
     .code(problemStatus(problem))
     .headers(problemHeaders(problem))
-    .send(problemText(problem, pathOf(request.url)))
+    .send(problemLine(problem, pathOf(request.url)))
 }
 
 /** Longer than any wait the service takes part in. */

@@ -26,7 +26,7 @@ export interface Report {
   track?: string
   /** The service's own counter, 0 to 2^53-1. */
   sequence?: number
-  /** RFC 3339; decides nothing. */
+  /** RFC 3339; decides only in a pipeline with `orderBy: "observedAt"`. */
   observedAt?: string
   /** Merge patch (RFC 7396) onto the operation's data. */
   data?: JsonObject
@@ -60,11 +60,31 @@ export interface Receipt {
   position: string
 }
 
+/** A condition that is not met yet: `track` must have reached one of `in`. */
+export interface WaitingFor {
+  track: string
+  in: string[]
+  /** Where that track stands; null when it has not started. */
+  is: string | null
+}
+
+/** A status one transition ahead. */
+export interface NextStatus {
+  status: string
+  /** Whether a report would bring the track there now. */
+  ready: boolean
+  /** The status can never be entered any more. */
+  unreachable?: true
+  waitingFor?: WaitingFor[]
+}
+
 export interface HeldReport {
   command: string
   service: string
   status: string
+  /** Why it waits now. */
   reason: 'predecessor_missing' | 'requirement_unmet'
+  waitingFor?: WaitingFor[]
   heldAt: string
   sequence?: number
   observedAt?: string
@@ -78,6 +98,11 @@ export interface Track {
   since: string | null
   /** The service whose report set the status. */
   by: string | null
+  /** When that report was observed, if it said so. */
+  observedAt: string | null
+  /** When the last report of the track was recorded, whatever became of it. */
+  heardAt: string | null
+  next: NextStatus[]
   held: HeldReport[]
 }
 
@@ -86,6 +111,8 @@ export interface Operation {
   pipeline: { name: string; version: number }
   theme: string | null
   state: 'active' | 'succeeded' | 'failed'
+  /** Active, though no status of any track can be entered any more. */
+  blocked: boolean
   tracks: Record<string, Track>
   data: JsonObject
   metadata: JsonObject
@@ -116,18 +143,25 @@ export interface Condition {
   in: string[]
 }
 
+export interface JoinCondition extends Condition {
+  /** A track that is skipped meets the condition as well. */
+  orSkipped?: boolean
+}
+
 export interface TrackDefinition {
   initial: string
   transitions: Record<string, string[]>
   final: Record<string, 'succeeded' | 'failed'>
   startsWhen?: Condition
-  requires?: Record<string, Condition[]>
+  requires?: Record<string, JoinCondition[]>
 }
 
 export interface PipelinePolicies {
-  outOfOrder?: 'reject' | 'advance' | 'hold'
+  outOfOrder: 'reject' | 'advance' | 'hold'
   lateData?: 'fill' | 'record'
   recordIgnored?: boolean
+  /** What tells which of two reports is the newer one. Default `sequence`. */
+  orderBy?: 'sequence' | 'observedAt'
 }
 
 /** One track as a list of statuses, or tracks written out. */
@@ -204,6 +238,7 @@ export type KnownProblemCode =
   | 'unknown_status'
   | 'transition_not_allowed'
   | 'requirement_unmet'
+  | 'unreachable'
   | 'held_full'
   | 'removed'
   | 'another_log'

@@ -3,6 +3,7 @@ import type { Outcome, Refusal } from '../operation/decision.ts'
 import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/events.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
+import type { Receipt } from './receipts.ts'
 
 /**
  * From a command to confirmed events. Built by `createCommandService({ log, clock, limits?, logger? })` (groupCommit.ts).
@@ -38,6 +39,12 @@ export interface CommandService {
   /** An operation folded to at least all the log had when the call came. Null when there is none. Throws LogUnavailableError, or UnreadableStreamError. */
   load(operation: string): Promise<LoadedOperation | null>
 
+  /**
+   * What became of the command that appended under a key, asked of the log. Null when none did. Throws LogUnavailableError, or
+   * UnreadableStreamError.
+   */
+  outcome(operation: string, key: string): Promise<CommandOutcome | null>
+
   readonly metrics: CommandMetrics
 
   /** Takes no more commands (`overloaded`), finishes those it has. */
@@ -54,6 +61,18 @@ export interface LoadedOperation {
   readonly state: OperationState
   /** Position of the operation's last event. */
   readonly position: bigint
+}
+
+export interface CommandOutcome {
+  /** What the command was answered, and is answered again. */
+  readonly receipt: Receipt
+  /** Of a report that was held what it has come to by now, `held` while it waits; null for all others. */
+  readonly now: {
+    readonly outcome: Outcome
+    readonly reason?: IgnoredReason | HeldReason
+    readonly revision: bigint
+    readonly position: bigint
+  } | null
 }
 
 export type CommandResult =

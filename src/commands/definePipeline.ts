@@ -1,10 +1,12 @@
 import type { AppendOutcome, EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import type { Refusal } from '../operation/decision.ts'
+import { normaliseDefinition, sameDefinition } from '../operation/definition.ts'
+import type { DefinitionError } from '../operation/definitionParse.ts'
 import { decode, noHash, type SealedEvent, seal } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
 import { isJsonObject } from '../operation/json.ts'
-import { anyPipeline, normaliseDefinition, type PipelineDefinition, sameDefinition } from '../operation/pipeline.ts'
+import { anyPipeline, type PipelineDefinition } from '../operation/pipeline.ts'
 import { definitionRequestHash } from '../operation/requestHash.ts'
 import { pipelineStream } from '../operation/streamName.ts'
 import type { Batches } from './batches.ts'
@@ -30,6 +32,12 @@ export interface PipelineDefinerOptions {
   readonly reportUnreadable: (stream: string, error: unknown) => void
 }
 
+interface SentDefinition {
+  readonly definition: PipelineDefinition
+  /** What the rules of today find wrong with it: it is still `unchanged` where it was accepted before they came. */
+  readonly errors: readonly DefinitionError[]
+}
+
 /**
  * Definitions are rare, so they have no lanes: those of one pipeline take turns, and each asks the log anew. Their
  * appends travel with the commands' batches.
@@ -44,9 +52,9 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
     key: command.key,
   })
 
-  async function inTurn(command: DefinePipeline, definition: PipelineDefinition): Promise<DefinePipelineResult> {
+  async function inTurn(command: DefinePipeline, sent: SentDefinition): Promise<DefinePipelineResult> {
     for (let conflicts = 0; conflicts <= limits.conflictsMax; conflicts += 1) {
-      const result = await attempt(command, definition)
+      const result = await attempt(command, sent)
       if (result !== 'again') return result
     }
     return failed(command, 'contention')
@@ -54,7 +62,7 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
 
   async function attempt(
     command: DefinePipeline,
-    definition: PipelineDefinition,
+    { definition, errors }: SentDefinition,
   ): Promise<DefinePipelineResult | 'again'> {
     const { name, key } = command
     const stream = pipelineStream(name)
@@ -71,6 +79,7 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
     if (newest !== null && sameDefinition(newest.pipeline.definition, definition)) {
       return { kind: 'unchanged', record: newest, key }
     }
+    if (errors.length > 0) return { kind: 'invalid', errors, key }
     const revision = newest?.revision ?? null
     const previousHash = revision === null ? noHash : await hashAt(stream, revision)
     const event = sealDefinition(command, requestHash, definition, newest, previousHash, options.now())
@@ -122,9 +131,9 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
     }
   }
 
-  async function guarded(command: DefinePipeline, definition: PipelineDefinition): Promise<DefinePipelineResult> {
+  async function guarded(command: DefinePipeline, sent: SentDefinition): Promise<DefinePipelineResult> {
     try {
-      return await inTurn(command, definition)
+      return await inTurn(command, sent)
     } catch (error) {
       if (!(error instanceof LogUnavailableError)) options.reportUnreadable(pipelineStream(command.name), error)
       return failed(command, failureOf(error))
@@ -137,10 +146,12 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
         return refused(command, 'invalid', 'Pipeline any is built in and cannot be defined')
       }
       const checked = normaliseDefinition(command.definition)
-      if (checked.kind === 'invalid') return { kind: 'invalid', errors: checked.errors, key: command.key }
+      const { definition } = checked
+      const errors = checked.kind === 'invalid' ? checked.errors : []
+      if (definition === null) return { kind: 'invalid', errors, key: command.key }
       if (!desk.enter()) return failed(command, 'overloaded')
       try {
-        return await turns.take(command.name, () => guarded(command, checked.definition))
+        return await turns.take(command.name, () => guarded(command, { definition, errors }))
       } finally {
         desk.leave()
       }

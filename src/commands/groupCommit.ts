@@ -11,6 +11,7 @@ import { accepted, receiptAgain } from './answers.ts'
 import { createBatches } from './batches.ts'
 import { type BatchRoom, buildChain, type Chain, type ChainTools, mustAskForPipeline } from './chain.ts'
 import { type CommandLimits, defaultCommandLimits } from './commandLimits.ts'
+import { createCommandOutcomes } from './commandOutcome.ts'
 import type { CommandService, LoadedOperation } from './commandService.ts'
 import { createPipelineDefiner } from './definePipeline.ts'
 import { encodeRequest } from './encodeRequest.ts'
@@ -89,6 +90,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const now = isoClock(clock)
   const reportUnreadable = (stream: string, error: unknown): void => unreadable.report(stream, error)
   const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, reportUnreadable })
+  const outcomeOf = createCommandOutcomes({ log, loader, load: loadFresh })
   const intervener = createIntervener({ log, now, batches, desk, limits, reportUnreadable })
   /** Lanes that had commands waiting when last looked at. */
   const busy = new Set<Lane>()
@@ -226,6 +228,8 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     },
 
     load: (operation) => slots.run(() => loadFresh(operation)),
+
+    outcome: (operation, key) => slots.run(() => outcomeOf(operation, key)),
 
     metrics: {
       inFlight: desk.open,

@@ -7,11 +7,16 @@ export interface CommandEnvelope {
   readonly operation: string
   /** Idempotency key, 1-255 visible ASCII characters, scoped to the operation. */
   readonly key: string
+  /** True when the caller sent no key and the server made this one. */
+  readonly keyGenerated?: true
   /** See `EventMetadata.requestHash`. The same key with another hash is refused: `key_reused`. */
   readonly requestHash: string
   readonly actor: string
   readonly traceparent?: string
-  /** The revision the caller saw last (`If-Match`); -1n never occurs. Undefined: any. */
+  /**
+   * The revision the caller saw last (`If-Match`); -1n never occurs. Undefined: any. Holds as well while all events since
+   * are ignored reports that filled nothing.
+   */
   readonly expectedRevision?: bigint
 }
 

@@ -1,11 +1,11 @@
 import type { Command, OpenOperation, ReportStatus } from './commands.ts'
 import { type DecideContext, type Decision, type Refusal, receiptOutcome } from './decision.ts'
-import { type Draft, fits, openedDraft, type PreparedEvent, prepared, record } from './draft.ts'
+import { type Draft, openedDraft, type PreparedEvent, prepared, record, tooLarge } from './draft.ts'
 import type { IgnoredReason, ReportedFacts } from './events.ts'
 import { emptyObject, jsonBytes } from './json.ts'
 import { judge } from './judge.ts'
-import { sequencedServicesMax } from './limits.ts'
-import { fillAbsent, mergePatch } from './mergePatch.ts'
+import { equalHeld, isMarkMemoryFull, lateness, markOf, observedMs } from './lateness.ts'
+import { changes } from './operationDocuments.ts'
 import {
   atAnotherRevision,
   documentTooLarge,
@@ -17,11 +17,19 @@ import {
   notNow,
   notYetThere,
   operationExists,
-  tooManySequences,
+  tooManyMarks,
   unknownStatus,
 } from './refusals.ts'
-import { changesDocuments, releaseHeld } from './releaseHeld.ts'
-import { dataMerged, reportedFacts, reportHeld, reportIgnored, statusChanged } from './reportEvents.ts'
+import { releaseHeld } from './releaseHeld.ts'
+import {
+  dataMerged,
+  operationDescribed,
+  reportedFacts,
+  reportHeld,
+  reportIgnored,
+  statusChanged,
+  withoutDocuments,
+} from './reportEvents.ts'
 import { type OperationState, trackOf } from './state.ts'
 
 /**
@@ -33,23 +41,43 @@ import { type OperationState, trackOf } from './state.ts'
 export function decide(command: Command, context: DecideContext): Decision {
   const { body } = command
   const { state } = context
-  if (body.type === 'OpenOperation') {
-    return state === null ? open(command, body, context) : refused(operationExists(state))
+  if (state === null) {
+    return body.type === 'OpenOperation' ? open(command, body, context) : openAndReport(command, body, context)
   }
-  if (state === null) return openAndReport(command, body, context)
-  if (command.expectedRevision !== undefined && command.expectedRevision !== state.revision) {
-    return refused(atAnotherRevision(state))
-  }
-  if (body.pipeline !== undefined && body.pipeline !== state.pipeline.name) {
-    return refused(inAnotherPipeline(state))
-  }
+  if (body.type === 'OpenOperation' && !state.undescribed) return refused(operationExists(state))
+  const { expectedRevision } = command
+  if (expectedRevision !== undefined && !stillStands(state, expectedRevision)) return refused(atAnotherRevision(state))
   const recordedAt = context.now > state.updatedAt ? context.now : state.updatedAt
-  return report(command, body, { events: [], recordedAt, limits: context.limits, state })
+  const draft: Draft = { events: [], recordedAt, limits: context.limits, state }
+  if (body.type === 'OpenOperation') return describe(command, body, draft)
+  if (isElsewhere(state, body)) return refused(inAnotherPipeline(state))
+  return report(command, body, draft)
+}
+
+/** Ignored reports that filled nothing change nothing of what was read before them. */
+function stillStands({ revision, changedRevision }: OperationState, expectedRevision: bigint): boolean {
+  return expectedRevision <= revision && expectedRevision >= changedRevision
+}
+
+function isElsewhere({ pipeline }: OperationState, named: Pick<ReportStatus, 'pipeline' | 'pipelineVersion'>): boolean {
+  return (
+    (named.pipeline !== undefined && named.pipeline !== pipeline.name) ||
+    (named.pipelineVersion !== undefined && named.pipelineVersion !== pipeline.version)
+  )
 }
 
 function open(command: Command, body: OpenOperation, context: DecideContext): Decision {
   const draft = opening(command, context, body)
   return 'refusal' in draft ? draft : accepted(command, draft)
+}
+
+/** An open that comes after the report that opened the operation is taken once: it fills in what is absent. */
+function describe(command: Command, body: OpenOperation, draft: Draft): Decision {
+  const { state, limits } = draft
+  if (isElsewhere(state, body)) return refused(inAnotherPipeline(state))
+  const event = prepared(operationDescribed(body))
+  const large = tooLarge(draft, body, event.dataBytes, 'describe')
+  return large === null ? recorded(command, draft, event) : refused(documentTooLarge(large, limits))
 }
 
 function openAndReport(command: Command, body: ReportStatus, context: DecideContext): Decision {
@@ -74,10 +102,11 @@ function opening(
   const { theme = null, data = emptyObject, metadata = emptyObject } = first
   const reference = { name: pipeline.name, version: pipeline.version }
   const event = prepared({ type: 'OperationOpened', data: { pipeline: reference, theme, data, metadata } })
-  const tooLarge =
-    (event.dataBytes > limits.dataBytesMax && jsonBytes(data) > limits.dataBytesMax) ||
-    (event.dataBytes > limits.metadataBytesMax && jsonBytes(metadata) > limits.metadataBytesMax)
-  if (tooLarge) return refused(documentTooLarge)
+  const { dataBytesMax, metadataBytesMax } = limits
+  if (event.dataBytes > dataBytesMax && jsonBytes(data) > dataBytesMax) return refused(documentTooLarge('data', limits))
+  if (event.dataBytes > metadataBytesMax && jsonBytes(metadata) > metadataBytesMax) {
+    return refused(documentTooLarge('metadata', limits))
+  }
   return openedDraft(command.operation, pipeline, context.now, limits, command, event)
 }
 
@@ -91,10 +120,16 @@ function report(command: Command, body: ReportStatus, draft: Draft): Decision {
   }
   if (body.final !== undefined && !pipeline.any) return refused(finalElsewhere)
   const facts = reportedFacts(body, track.name)
-  const late = sequenceVerdict(state, facts)
+  const standing = trackOf(state, track.name)
+  const mark = markOf(pipeline, facts, draft.recordedAt)
+  const late = lateness(standing, facts.service, mark)
   if (late !== null) return ignore(command, body, draft, facts, late)
-  if (remembersTooMany(state, facts)) return refused(tooManySequences)
-  const verdict = judge(state, track, body.status)
+  if (mark !== null && isMarkMemoryFull(standing, facts.service, mark)) return refused(tooManyMarks(mark))
+  if (pipeline.any && state.state !== 'active') return ignore(command, body, draft, facts, 'operation_ended')
+  if (state.held.length > 0 && equalHeld(state, body.status, facts) !== undefined) {
+    return ignore(command, body, draft, facts, 'duplicate', 'keep')
+  }
+  const verdict = judge(state, track, body.status, observedMs(pipeline, facts, draft.recordedAt))
   switch (verdict.kind) {
     case 'refuse':
       return refused(notNow(state, track, body.status, verdict.code))
@@ -108,40 +143,52 @@ function report(command: Command, body: ReportStatus, draft: Draft): Decision {
       }
       return recorded(command, draft, event)
     }
-    case 'stay': {
-      if (!changesDocuments(state, facts)) return ignore(command, body, draft, facts, 'duplicate')
-      const event = prepared(dataMerged(facts, body.status))
-      return fits(draft, facts, event.dataBytes, mergePatch)
-        ? recorded(command, draft, event)
-        : refused(documentTooLarge)
-    }
-    case 'move': {
-      const event = prepared(statusChanged(facts, trackOf(state, track.name).status, body.status, body.final))
-      if (!fits(draft, facts, event.dataBytes, mergePatch)) return refused(documentTooLarge)
-      record(draft, event, command, draft.events.length)
-      if (draft.state.held.length > 0) releaseHeld(draft)
-      return accepted(command, draft)
-    }
+    case 'stay':
+      return stay(command, body, draft, facts)
+    case 'move':
+      return applied(command, draft, facts, prepared(statusChanged(facts, standing.status, body.status, body.final)))
   }
 }
 
-/** `duplicate` alone leaves no trace: what it said is on record already. */
+/** A report of the status in which its track stands. */
+function stay(command: Command, body: ReportStatus, draft: Draft, facts: ReportedFacts): Decision {
+  const { state } = draft
+  const opens = draft.events.length > 0
+  if (!opens) {
+    if (!changes(state, facts)) return ignore(command, body, draft, withoutDocuments(facts), 'duplicate')
+    if (state.state !== 'active') return ignore(command, body, draft, facts, 'operation_ended')
+  }
+  return applied(command, draft, facts, prepared(dataMerged(facts, body.status)))
+}
+
+function applied(command: Command, draft: Draft, facts: ReportedFacts, event: PreparedEvent): Decision {
+  const large = tooLarge(draft, facts, event.dataBytes, 'merge')
+  if (large !== null) return refused(documentTooLarge(large, draft.limits))
+  record(draft, event, command, draft.events.length)
+  if (draft.state.held.length > 0) releaseHeld(draft)
+  return accepted(command, draft)
+}
+
+/**
+ * On record, for its receipt, its mark and the auditors; spared only where the pipeline says so and nobody could miss it:
+ * nothing tells its retry from a new report.
+ */
 function ignore(
   command: Command,
   body: ReportStatus,
   draft: Draft,
   facts: ReportedFacts,
   reason: IgnoredReason,
+  use: 'fill' | 'keep' = 'fill',
 ): Decision {
-  const { definition } = draft.state.pipeline
-  if (reason === 'duplicate' || !definition.recordIgnored) {
-    if (draft.events.length > 0) return accepted(command, draft)
-    return { kind: 'accepted', outcome: 'ignored', reason, opened: false, events: [], state: draft.state }
+  const { state, limits } = draft
+  const isMarked = markOf(state.pipeline, facts, draft.recordedAt) !== null
+  if (!state.pipeline.definition.recordIgnored && command.keyGenerated === true && !isMarked) {
+    return { kind: 'accepted', outcome: 'ignored', reason, opened: false, events: [], state }
   }
   const event = prepared(reportIgnored(facts, body.status, reason))
-  const fills = definition.lateData === 'fill'
-  if (fills && !fits(draft, facts, event.dataBytes, fillAbsent)) return refused(documentTooLarge)
-  return recorded(command, draft, event)
+  const large = tooLarge(draft, facts, event.dataBytes, use)
+  return large === null ? recorded(command, draft, event) : refused(documentTooLarge(large, limits))
 }
 
 function recorded(command: Command, draft: Draft, event: PreparedEvent): Decision {
@@ -156,20 +203,4 @@ function accepted(command: Command, draft: Draft): Decision {
 
 function refused(refusal: Refusal): Extract<Decision, { kind: 'refused' }> {
   return { kind: 'refused', refusal }
-}
-
-/** A track's memory of sequences is bounded: a service it does not know yet may find it full. */
-function remembersTooMany(state: OperationState, facts: ReportedFacts): boolean {
-  if (facts.sequence === undefined) return false
-  const { sequences } = trackOf(state, facts.track)
-  return !Object.hasOwn(sequences, facts.service) && Object.keys(sequences).length >= sequencedServicesMax
-}
-
-/** Below that of the service's report on this track last applied with a sequence, or equal to it; else null. */
-function sequenceVerdict(state: OperationState, facts: ReportedFacts): 'older_sequence' | 'duplicate' | null {
-  if (facts.sequence === undefined) return null
-  const { sequences } = trackOf(state, facts.track)
-  const last = Object.hasOwn(sequences, facts.service) ? sequences[facts.service] : undefined
-  if (last === undefined || facts.sequence > last) return null
-  return facts.sequence === last ? 'duplicate' : 'older_sequence'
 }

@@ -28,6 +28,7 @@ export type RefusalCode =
   | 'unknown_status'
   | 'transition_not_allowed'
   | 'requirement_unmet'
+  | 'unreachable'
   | 'held_full'
   | 'revision_mismatch'
   | 'key_reused'
@@ -52,7 +53,7 @@ export interface AcceptedDecision {
   readonly reason?: IgnoredReason | HeldReason
   /** True when this command opened the operation (201). */
   readonly opened: boolean
-  /** Empty when nothing is to be appended (`duplicate`, or ignored with `recordIgnored: false`). */
+  /** Empty when nothing is to be appended (ignored, with `recordIgnored: false`). */
   readonly events: readonly DecidedEvent[]
   /** The state after the events, not yet with their hash: `encode` gives the state to keep. */
   readonly state: OperationState
@@ -92,6 +93,8 @@ export function receiptOutcome(events: readonly OperationEvent[]): ReceiptOutcom
       return { outcome: 'held', reason: report.data.reason, opened }
     case 'ReportIgnored':
       return { outcome: 'ignored', reason: report.data.reason, opened }
+    case 'OperationDescribed':
+      return { outcome: 'opened', opened }
     default:
       if (!opened) throw new Error('no event of the command')
       return { outcome: 'opened', opened }

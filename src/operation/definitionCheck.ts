@@ -20,7 +20,8 @@ export interface CheckedTrack {
 export function checkDefinition(definition: PipelineDefinition): readonly DefinitionError[] {
   const tracks = Object.entries(definition.tracks).map(([name, track]) => checkedTrack(name, track))
   const errors = tracks.flatMap((track) => checkTrack(track, definition.outOfOrder === 'advance'))
-  errors.push(...checkConditions(new Map(tracks.map((track) => [track.name, track])), errors.length === 0))
+  const byName = new Map(tracks.map((track) => [track.name, track]))
+  errors.push(...checkConditions(byName, definition, errors.length === 0))
   return errors.slice(0, definitionBounds.errorsMax)
 }
 

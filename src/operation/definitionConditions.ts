@@ -1,7 +1,8 @@
 import type { CheckedTrack } from './definitionCheck.ts'
 import { type DefinitionError, pointer } from './definitionParse.ts'
+import { enterable, type TrackStanding, type TrackStandings } from './enterable.ts'
 import { canReach } from './graph.ts'
-import type { TrackCondition } from './pipeline.ts'
+import { type CompiledPipeline, compilePipeline, type PipelineDefinition, type TrackCondition } from './pipeline.ts'
 
 type Tracks = ReadonlyMap<string, CheckedTrack>
 
@@ -9,12 +10,12 @@ type Tracks = ReadonlyMap<string, CheckedTrack>
  * Starts and joins: names they use, circles of starts, and whether they can ever be met. The last is only asked of a
  * definition whose tracks are sound (`sound`) and whose names are known: its answers would mislead otherwise.
  */
-export function checkConditions(tracks: Tracks, sound: boolean): DefinitionError[] {
+export function checkConditions(tracks: Tracks, definition: PipelineDefinition, sound: boolean): DefinitionError[] {
   const names = [...tracks.values()].flatMap((track) => checkNames(tracks, track))
   if (names.length > 0) return names
   const circles = checkCircles(tracks)
   if (circles.length > 0 || !sound) return circles
-  return checkAttainable(tracks)
+  return checkAttainable(tracks, definition)
 }
 
 function checkNames(tracks: Tracks, track: CheckedTrack): DefinitionError[] {
@@ -65,28 +66,35 @@ function checkCircles(tracks: Tracks): DefinitionError[] {
 }
 
 /**
- * Grows the set of statuses that some order of reports can reach, taking every other track at its best, until it grows
- * no more. What is left out can never be reached. Two conditions that exclude each other on one track are found after;
- * those that exclude each other only through further tracks' branches are not (that question is as hard as SAT).
+ * What a new operation can never enter, by the same growth that says what a running one still can (enterable.ts). Two
+ * conditions that exclude each other on one track are found after; those that exclude each other only through further
+ * tracks' branches are not (that question is as hard as SAT).
  */
-function checkAttainable(tracks: Tracks): DefinitionError[] {
-  const attained = attainable(tracks)
+function checkAttainable(tracks: Tracks, definition: PipelineDefinition): DefinitionError[] {
+  const pipeline = compilePipeline('', 1, definition)
+  const standings = initialStandings(pipeline)
+  const canEnter = enterable(pipeline, standings)
+  const attained = (track: string, status: string): boolean =>
+    canEnter.has(track, status) || standings[track]?.status === status
   const errors: DefinitionError[] = []
   for (const track of tracks.values()) {
-    const reached = attained.get(track.name) ?? new Set()
     const { startsWhen, requires = {} } = track.definition
     if (startsWhen !== undefined && !isAttained(attained, startsWhen)) {
       errors.push({ pointer: pointer('tracks', track.name, 'startsWhen'), detail: 'can never be met' })
       continue
     }
     for (const [status, join] of Object.entries(requires)) {
-      const entered = track.graph.statuses.some(
-        (from) => reached.has(from) && track.transitions.get(from)?.includes(status),
-      )
       const place = (index: number): string => pointer('tracks', track.name, 'requires', status, index)
-      const blocking = join.findIndex((condition) => !isAttained(attained, condition))
-      const excluded = blocking === -1 ? firstExcluded(tracks, track, status, join) : -1
-      if (entered && blocking !== -1) errors.push({ pointer: place(blocking), detail: 'can never be met' })
+      const blocking = join.findIndex((condition) => condition.orSkipped !== true && !isAttained(attained, condition))
+      if (blocking !== -1) {
+        // Where nothing leads to it, what blocks the way there is told instead.
+        const isLedTo = track.graph.statuses.some(
+          (from) => attained(track.name, from) && track.transitions.get(from)?.includes(status),
+        )
+        if (isLedTo) errors.push({ pointer: place(blocking), detail: 'can never be met' })
+        continue
+      }
+      const excluded = firstExcluded(tracks, track, status, join)
       if (excluded !== -1) {
         errors.push({
           pointer: place(excluded),
@@ -95,52 +103,45 @@ function checkAttainable(tracks: Tracks): DefinitionError[] {
       }
     }
   }
-  return errors
+  return errors.length > 0 ? errors : dead(tracks, attained)
 }
 
-type Attained = ReadonlyMap<string, ReadonlySet<string>>
-
-function attainable(tracks: Tracks): Attained {
-  const attained = new Map([...tracks.keys()].map((name) => [name, new Set<string>()]))
-  for (let grown = true; grown; ) {
-    grown = false
-    for (const track of tracks.values()) {
-      const reached = attained.get(track.name) ?? new Set()
-      const { startsWhen } = track.definition
-      if (startsWhen !== undefined && !isAttained(attained, startsWhen)) continue
-      const before = reached.size
-      reached.add(track.initial)
-      // A set's iteration meets what is added while it runs.
-      for (const from of reached) {
-        for (const status of track.transitions.get(from) ?? []) {
-          if (reached.has(status)) continue
-          const join = joinOf(track, status)
-          if (join.every((condition) => isAttained(attained, condition))) reached.add(status)
-        }
-      }
-      if (reached.size > before) grown = true
-    }
-  }
-  return attained
+/** A status may be dead though each join by itself could be met: when all ways to it lead through joins on itself. */
+function dead(tracks: Tracks, attained: (track: string, status: string) => boolean): DefinitionError[] {
+  return [...tracks.values()].flatMap(({ name, transitions, graph }) =>
+    graph.statuses
+      .filter((status) => !attained(name, status))
+      .map((status) => ({
+        pointer: pointer('tracks', name, transitions.has(status) ? 'transitions' : 'final', status),
+        detail: 'can never be entered: every way to it leads through a join that can never be met',
+      })),
+  )
 }
 
-function joinOf(track: CheckedTrack, status: string): readonly TrackCondition[] {
-  const { requires = {} } = track.definition
-  return Object.hasOwn(requires, status) ? (requires[status] ?? []) : []
+function initialStandings(pipeline: CompiledPipeline): TrackStandings {
+  const standings = [...pipeline.tracks.values()].map(({ name, initial, startsWhen }) => {
+    const standing: TrackStanding =
+      startsWhen === null && initial !== null
+        ? { phase: 'active', status: initial, reached: [initial] }
+        : { phase: 'waiting', status: null, reached: [] }
+    return [name, standing] as const
+  })
+  return Object.fromEntries(standings)
 }
 
-function isAttained(attained: Attained, condition: TrackCondition): boolean {
-  return condition.in.some((status) => attained.get(condition.track)?.has(status))
+function isAttained(attained: (track: string, status: string) => boolean, condition: TrackCondition): boolean {
+  return condition.in.some((status) => attained(condition.track, status))
 }
 
 /** The first condition of a join that no single walk through its track can meet along with those before it; -1: none. */
 function firstExcluded(tracks: Tracks, own: CheckedTrack, status: string, join: readonly TrackCondition[]): number {
   for (const name of new Set(join.map((condition) => condition.track))) {
     const track = tracks.get(name)
-    const conditions = join.filter((condition) => condition.track === name)
+    // One that a skipped track meets as well excludes nothing.
+    const conditions = join.filter((condition) => condition.track === name && condition.orSkipped !== true)
     const end = track === own ? status : null
     // One condition on another track is met by a walk: its statuses were found attainable.
-    if (track === undefined || (conditions.length === 1 && end === null)) continue
+    if (track === undefined || conditions.length === 0 || (conditions.length === 1 && end === null)) continue
     if (isWalkable(track, conditions, end)) continue
     const excluded = conditions.find((_, index) => !isWalkable(track, conditions.slice(0, index + 1), end))
     if (excluded !== undefined) return join.indexOf(excluded)

@@ -1,7 +1,7 @@
 import type { FinalOutcome } from './events.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 import { namePattern, printablePattern } from './names.ts'
-import type { OutOfOrder, PipelineDefinition, TrackCondition, TrackDefinition } from './pipeline.ts'
+import type { OrderBy, OutOfOrder, PipelineDefinition, TrackCondition, TrackDefinition } from './pipeline.ts'
 
 export interface DefinitionError {
   /** JSON pointer (RFC 6901) into the definition as it was sent. */
@@ -52,7 +52,7 @@ type Path = readonly (string | number)[]
 type Note = (path: Path, detail: string) => null
 
 function readDefinition(note: Note, input: unknown): PipelineDefinition | null {
-  const members = ['statuses', 'tracks', 'outOfOrder', 'lateData', 'recordIgnored']
+  const members = ['statuses', 'tracks', 'outOfOrder', 'lateData', 'recordIgnored', 'orderBy']
   const object = readObject(note, input, [], members)
   if (object === null) return null
   const outOfOrder = readOneOf<OutOfOrder>(note, object.outOfOrder, ['outOfOrder'], ['reject', 'advance', 'hold'])
@@ -63,14 +63,23 @@ function readDefinition(note: Note, input: unknown): PipelineDefinition | null {
   const recordIgnored = readBoolean(note, object.recordIgnored === undefined ? true : object.recordIgnored, [
     'recordIgnored',
   ])
+  const orderBy = readOneOf<OrderBy>(
+    note,
+    object.orderBy === undefined ? 'sequence' : object.orderBy,
+    ['orderBy'],
+    ['sequence', 'observedAt'],
+  )
   const short = Object.hasOwn(object, 'statuses')
   if (short === Object.hasOwn(object, 'tracks')) {
     note([], 'needs either `statuses` (one linear track) or `tracks`')
     return null
   }
   const tracks = short ? readLinear(note, object.statuses) : readTracks(note, object.tracks)
-  if (outOfOrder === null || lateData === null || recordIgnored === null || tracks === null) return null
-  return { outOfOrder, lateData, recordIgnored, tracks }
+  if (outOfOrder === null || lateData === null || recordIgnored === null || orderBy === null || tracks === null) {
+    return null
+  }
+  // A default that came later is not written: a definition recorded before it stays the same one.
+  return { outOfOrder, lateData, recordIgnored, ...(orderBy === 'sequence' ? null : { orderBy }), tracks }
 }
 
 function readLinear(note: Note, value: unknown): Record<string, TrackDefinition> | null {
@@ -112,7 +121,7 @@ function readTrack(note: Note, value: unknown, path: Path): TrackDefinition | nu
     readOneOf<FinalOutcome>(note, outcome, at, ['succeeded', 'failed']),
   )
   const startsWhen = Object.hasOwn(object, 'startsWhen')
-    ? readCondition(note, object.startsWhen, [...path, 'startsWhen'])
+    ? readCondition(note, object.startsWhen, [...path, 'startsWhen'], ['track', 'in'])
     : undefined
   const requires = Object.hasOwn(object, 'requires')
     ? readRecord(note, object.requires, [...path, 'requires'], (join, at) => readJoin(note, join, at))
@@ -141,16 +150,21 @@ function readTransitions(note: Note, value: unknown, path: Path): Record<string,
 
 function readJoin(note: Note, value: unknown, path: Path): readonly TrackCondition[] | null {
   const conditions = readArray(note, value, path, definitionBounds.conditionsPerJoinMax)
-  return conditions === null ? null : readAll(conditions, (item, index) => readCondition(note, item, [...path, index]))
+  const members = ['track', 'in', 'orSkipped']
+  return conditions === null
+    ? null
+    : readAll(conditions, (item, index) => readCondition(note, item, [...path, index], members))
 }
 
-function readCondition(note: Note, value: unknown, path: Path): TrackCondition | null {
-  const object = readObject(note, value, path, ['track', 'in'])
+function readCondition(note: Note, value: unknown, path: Path, members: readonly string[]): TrackCondition | null {
+  const object = readObject(note, value, path, members)
   if (object === null) return null
   const track = typeof object.track === 'string' ? object.track : null
   if (track === null) note([...path, 'track'], 'names a track')
   const statuses = readStatuses(note, object.in, [...path, 'in'], definitionBounds.statusesPerTrackMax)
-  return track === null || statuses === null ? null : { track, in: statuses }
+  const orSkipped = object.orSkipped === undefined ? false : readBoolean(note, object.orSkipped, [...path, 'orSkipped'])
+  if (track === null || statuses === null || orSkipped === null) return null
+  return { track, in: statuses, ...(orSkipped ? { orSkipped } : null) }
 }
 
 /** An object whose members are statuses. */

@@ -1,9 +1,10 @@
 import type { DecidedEvent } from './decision.ts'
-import type { Document } from './document.ts'
-import type { OperationEvent, ReportedFacts } from './events.ts'
-import { type DocumentTexts, evolve, type FoldMeta } from './evolve.ts'
+import type { OmittedDocument, OperationEvent, ReportedFacts } from './events.ts'
+import { schemaVersion } from './eventVersion.ts'
+import { evolve, type FoldMeta } from './evolve.ts'
 import { type JsonObject, jsonBytes } from './json.ts'
 import type { OperationLimits } from './limits.ts'
+import { type DocumentPatches, type DocumentTexts, filled, merged } from './operationDocuments.ts'
 import type { CompiledPipeline } from './pipeline.ts'
 import type { OperationState } from './state.ts'
 
@@ -41,7 +42,9 @@ const dataMember = ',"data":'
 const metadataMember = ',"metadata":'
 
 /** The texts of the event's documents, which are its last members: data, then metadata. */
-function documentTexts({ data: { data, metadata } }: OperationEvent, text: string): DocumentTexts {
+function documentTexts({ type, data: { data, metadata } }: OperationEvent, text: string): DocumentTexts {
+  // It fills only: its documents are never taken as they stand.
+  if (type === 'OperationDescribed') return noTexts
   // A quote within a string is escaped, and what comes before holds no member of this name: the first is the one.
   const after = (member: string): number => text.indexOf(member) + member.length
   const end = text.length - 1
@@ -103,22 +106,64 @@ function foldMeta(
 ): FoldMeta {
   const { key: command, requestHash, actor, traceparent } = recorder
   if (traceparent === undefined)
-    return { operation, revision, recordedAt, command, requestHash, actor, hash, dataBytes, texts }
-  return { operation, revision, recordedAt, command, requestHash, actor, traceparent, hash, dataBytes, texts }
+    return { operation, revision, recordedAt, command, requestHash, actor, hash, schemaVersion, dataBytes, texts }
+  return {
+    operation,
+    revision,
+    recordedAt,
+    command,
+    requestHash,
+    actor,
+    traceparent,
+    hash,
+    schemaVersion,
+    dataBytes,
+    texts,
+  }
 }
 
-/** Whether data and metadata stay within the limits when `facts`, carried by an event of `eventBytes`, are patched in. */
-export function fits(
+/**
+ * What becomes of the documents that come: merged, filled in where absent (`fill`: as the pipeline's `lateData` says), or kept
+ * on record only.
+ */
+export type DocumentUse = 'merge' | 'fill' | 'describe' | 'keep'
+
+/** The document that would be too large when an event of `eventBytes` with these patches is recorded; null when none would. */
+export function tooLarge(
+  draft: Draft,
+  patches: DocumentPatches,
+  eventBytes: number,
+  use: DocumentUse,
+): OmittedDocument | null {
+  const { state, limits } = draft
+  const { data, metadata } = patches
+  if (use === 'keep' || (use === 'fill' && state.pipeline.definition.lateData !== 'fill')) return null
+  const mayBe = (patch: JsonObject | undefined, bytesMax: number, limit: number): boolean =>
+    patch !== undefined && bytesMax + eventBytes > limit
+  const dataMayBe = mayBe(data, state.dataBytesMax, limits.dataBytesMax)
+  const metadataMayBe = mayBe(metadata, state.metadataBytesMax, limits.metadataBytesMax)
+  if (!dataMayBe && !metadataMayBe) return null
+  const after = use === 'merge' ? merged(state, patches) : filled(state, patches)
+  if (dataMayBe && after.data !== state.data && jsonBytes(after.data.value) > limits.dataBytesMax) return 'data'
+  if (!metadataMayBe || after.metadata === state.metadata) return null
+  return jsonBytes(after.metadata.value) > limits.metadataBytesMax ? 'metadata' : null
+}
+
+/** The event of a report that was held: without those of its documents that would break a limit by now, which it says. */
+export function fitting(
   draft: Draft,
   facts: ReportedFacts,
-  eventBytes: number,
-  patch: (target: JsonObject, patch: JsonObject) => JsonObject,
-): boolean {
-  const { state, limits } = draft
-  const within = (document: Document, change: JsonObject | undefined, bytesMax: number, limit: number): boolean =>
-    change === undefined || bytesMax + eventBytes <= limit || jsonBytes(patch(document.value, change)) <= limit
-  return (
-    within(state.data, facts.data, state.dataBytesMax, limits.dataBytesMax) &&
-    within(state.metadata, facts.metadata, state.metadataBytesMax, limits.metadataBytesMax)
-  )
+  use: DocumentUse,
+  eventOf: (facts: ReportedFacts, omitted: readonly OmittedDocument[] | undefined) => OperationEvent,
+): PreparedEvent {
+  const omitted: OmittedDocument[] = []
+  let fitted = facts
+  for (;;) {
+    const event = prepared(eventOf(fitted, omitted.length === 0 ? undefined : omitted))
+    const large = tooLarge(draft, fitted, event.dataBytes, use)
+    if (large === null) return event
+    omitted.push(large)
+    const { [large]: _, ...rest } = fitted
+    fitted = rest
+  }
 }

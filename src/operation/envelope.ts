@@ -3,6 +3,7 @@ import type { DecidedEvent } from './decision.ts'
 import { eventId } from './eventId.ts'
 import { type CatalogueEvent, parseEventData, parseMetadata } from './eventSchemas.ts'
 import type { EventMetadata } from './events.ts'
+import { schemaVersion } from './eventVersion.ts'
 import type { FoldMeta } from './evolve.ts'
 import type { OperationState } from './state.ts'
 import { operationStream, streamSubject } from './streamName.ts'
@@ -84,7 +85,7 @@ export interface Unsealed {
   readonly correlation: string
   readonly causation: string
   readonly recordedAt: string
-  /** Default 1 (eventSchemas.ts says why not the newest). */
+  /** Default: the newest. Projections' events keep an older one (eventVersion.ts says why). */
   readonly schemaVersion?: number
 }
 
@@ -96,7 +97,7 @@ export function seal(unsealed: Unsealed): { readonly event: SealedEvent; readonl
   const metadata =
     `{"command":${key},"requestHash":"${recorder.requestHash}","actor":${JSON.stringify(recorder.actor)},` +
     `"$correlationId":"${unsealed.correlation}","$causationId":${causation === recorder.key ? key : JSON.stringify(causation)},` +
-    `${traceparent}"schemaVersion":${unsealed.schemaVersion ?? 1},"recordedAt":"${unsealed.recordedAt}","previousHash":"${previousHash}"}`
+    `${traceparent}"schemaVersion":${unsealed.schemaVersion ?? schemaVersion},"recordedAt":"${unsealed.recordedAt}","previousHash":"${previousHash}"}`
   const digest = eventHash({ stream, revision, previousHash, type, data, dataBytes, metadata })
   const id = eventId(stream, recorder.key, unsealed.keyIndex)
   return { event: { id, type, data, metadata: withHash(metadata, digest) }, hash: digest }
@@ -166,6 +167,7 @@ export function decode(stored: StoredEvent): DecodedEvent {
     actor: metadata.actor,
     ...(traceparent === undefined ? null : { traceparent }),
     hash: metadata.hash,
+    schemaVersion: metadata.schemaVersion,
     dataBytes: Buffer.byteLength(stored.data),
   }
   return { ...event, metadata, meta }

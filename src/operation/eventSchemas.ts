@@ -4,6 +4,7 @@ import type {
   DataMerged,
   EventMetadata,
   EventSkipped,
+  OperationDescribed,
   OperationEvent,
   OperationOpened,
   PipelineDefined,
@@ -13,21 +14,9 @@ import type {
   StatusChanged,
   StreamRetried,
 } from './events.ts'
+import { schemaVersion } from './eventVersion.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 import type { PipelineDefinition } from './pipeline.ts'
-
-/**
- * Version of the whole catalogue of events: raised whenever a type is added or its data changes, with an upcaster for
- * each type that changed and recorded samples in test/operation/samples. One number for all types, so that an event of
- * a type this node does not know is told apart: of a newer catalogue (wait for the upgrade), or none at all (set aside).
- */
-export const schemaVersion = 2
-
-/**
- * What each event says of itself: the first version in which its type was as it is now, so that nodes of that version read
- * on while newer ones are brought in. 1 for all that are not named here.
- */
-export const projectionEventsVersion = 2
 
 /** Written by a newer node: nothing is wrong with it, but this node must not go past it. */
 export class NewerSchemaError extends Error {
@@ -97,14 +86,23 @@ const operationOpened: z.ZodType<OperationOpened> = z.strictObject({
   metadata: document,
 })
 
+const operationDescribed: z.ZodType<OperationDescribed> = z.strictObject({
+  theme: z.exactOptional(z.string()),
+  data: z.exactOptional(document),
+  metadata: z.exactOptional(document),
+})
+
+const omitted = z.exactOptional(z.array(z.enum(['data', 'metadata'])))
+
 const statusChanged: z.ZodType<StatusChanged> = z.strictObject({
   ...facts,
+  omitted,
   from: z.nullable(z.string()),
   to: z.string(),
   final: z.exactOptional(outcome),
 })
 
-const dataMerged: z.ZodType<DataMerged> = z.strictObject({ ...facts, status: z.string() })
+const dataMerged: z.ZodType<DataMerged> = z.strictObject({ ...facts, omitted, status: z.string() })
 
 const reportHeld: z.ZodType<ReportHeld> = z.strictObject({
   ...facts,
@@ -112,10 +110,19 @@ const reportHeld: z.ZodType<ReportHeld> = z.strictObject({
   reason: z.enum(['predecessor_missing', 'requirement_unmet']),
 })
 
-const reportIgnored: z.ZodType<ReportIgnored> = z.strictObject({ ...facts, status: z.string(), reason: ignoredReason })
+const reportIgnored: z.ZodType<ReportIgnored> = z.strictObject({
+  ...facts,
+  omitted,
+  status: z.string(),
+  reason: ignoredReason,
+})
 
 const statusList = z.array(z.string())
-const condition = z.strictObject({ track: z.string(), in: statusList })
+const condition = z.strictObject({
+  track: z.string(),
+  in: statusList,
+  orSkipped: z.exactOptional(z.literal(true)),
+})
 
 /** Members are statuses, which callers choose: checked by hand, as a schema library may drop one called `__proto__`. */
 function byStatus<T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> {
@@ -128,6 +135,7 @@ const definition: z.ZodType<PipelineDefinition> = z.strictObject({
   outOfOrder: z.enum(['reject', 'advance', 'hold']),
   lateData: z.enum(['fill', 'record']),
   recordIgnored: z.boolean(),
+  orderBy: z.exactOptional(z.literal('observedAt')),
   tracks: z.record(
     z.string(),
     z.strictObject({
@@ -208,6 +216,8 @@ export function parseEventData(stored: StoredEvent, version: number): CatalogueE
   switch (type) {
     case 'OperationOpened':
       return { type, data: checked(operationOpened, data, stored) }
+    case 'OperationDescribed':
+      return { type, data: checked(operationDescribed, data, stored) }
     case 'StatusChanged':
       return { type, data: isStatusChanged(data) ? data : checked(statusChanged, data, stored) }
     case 'DataMerged':

@@ -7,7 +7,7 @@ export interface ReportedFacts {
   readonly service: string
   /** The service's own counter for its reports on this track, 0 to 2^53-1. */
   readonly sequence?: number
-  /** RFC 3339 UTC with milliseconds: when the service saw it happen. Never used to decide. */
+  /** RFC 3339 UTC with milliseconds: when the service saw it happen. Decides only where the pipeline says `orderBy: "observedAt"`. */
   readonly observedAt?: string
   /** Merge patch (RFC 7396) onto the operation's data. */
   readonly data?: JsonObject
@@ -27,15 +27,30 @@ export interface OperationOpened {
   readonly metadata: JsonObject
 }
 
+/** The open that came after a report had opened the operation: what it says fills in what is absent. */
+export interface OperationDescribed {
+  readonly theme?: string
+  readonly data?: JsonObject
+  readonly metadata?: JsonObject
+}
+
+/** A document that a released or dropped report came with and that would have broken a size limit: left out. */
+export type OmittedDocument = 'data' | 'metadata'
+
+interface MayOmit {
+  /** Never empty. */
+  readonly omitted?: readonly OmittedDocument[]
+}
+
 /** `from` is null when the track had no status yet (pipeline `any`). `final` is only ever there in pipeline `any`. */
-export interface StatusChanged extends ReportedFacts {
+export interface StatusChanged extends ReportedFacts, MayOmit {
   readonly from: string | null
   readonly to: string
   readonly final?: FinalOutcome
 }
 
-/** A report of the current status that changed data or metadata only. */
-export interface DataMerged extends ReportedFacts {
+/** A report of the current status that changed data or metadata only, or that opened the operation in its initial status. */
+export interface DataMerged extends ReportedFacts, MayOmit {
   readonly status: string
 }
 
@@ -51,15 +66,15 @@ export type IgnoredReason =
   | 'older_sequence'
   | 'duplicate'
   | 'overtaken'
-  /** Only for a held report that is dropped: its status can no longer be reached, or its track is skipped. */
+  /** Only for a held report that is dropped: its status can no longer be reached, or its track is skipped. Fills nothing. */
   | 'unreachable'
-  /** Only for a held report that is dropped: the operation ended before its turn came. */
+  /** The operation had ended: nothing that it holds is overwritten. */
   | 'operation_ended'
-  /** Only for a held report that is dropped: its release would break a size limit. */
+  /** Only in events of schema version 2 and before: a held report was dropped because its document was too large. */
   | 'too_large'
 
 /** A report that changed no status, on record with all it carried. */
-export interface ReportIgnored extends ReportedFacts {
+export interface ReportIgnored extends ReportedFacts, MayOmit {
   readonly status: string
   readonly reason: IgnoredReason
 }
@@ -68,6 +83,7 @@ export type FinalOutcome = 'succeeded' | 'failed'
 
 export type OperationEvent =
   | { readonly type: 'OperationOpened'; readonly data: OperationOpened }
+  | { readonly type: 'OperationDescribed'; readonly data: OperationDescribed }
   | { readonly type: 'StatusChanged'; readonly data: StatusChanged }
   | { readonly type: 'DataMerged'; readonly data: DataMerged }
   | { readonly type: 'ReportHeld'; readonly data: ReportHeld }

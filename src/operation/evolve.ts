@@ -1,19 +1,25 @@
+import { nothingDeleted } from './deletedPaths.ts'
 import { Document } from './document.ts'
 import type {
+  DataMerged,
   FinalOutcome,
+  OperationDescribed,
   OperationEvent,
   OperationOpened,
   ReportedFacts,
   ReportHeld,
+  ReportIgnored,
   StatusChanged,
 } from './events.ts'
+import { markRulesVersion } from './eventVersion.ts'
 import { passedBetween, relation } from './graph.ts'
 import type { JsonObject } from './json.ts'
+import { equalHeld, markOf, observedMs, raisedMarks } from './lateness.ts'
 import { defaultLimits } from './limits.ts'
-import { fillAbsent, mergePatch } from './mergePatch.ts'
+import { type DocumentTexts, filled, filledAsThen, merged, type OperationDocuments } from './operationDocuments.ts'
 import type { CompiledPipeline, PipelineOf } from './pipeline.ts'
 import { type HeldReport, type OperationState, type TrackState, trackOf } from './state.ts'
-import { openedTracks, operationPhase, settleTracks } from './trackStarts.ts'
+import { openedTracks, operationPhase, settleTracks, settleTracksAsThen } from './trackStarts.ts'
 
 /** What the fold needs of an event's envelope and of its place in the stream. */
 export interface FoldMeta {
@@ -28,15 +34,12 @@ export interface FoldMeta {
   readonly actor: string
   readonly traceparent?: string
   readonly hash: string
+  /** Of the event (eventVersion.ts): an old event means what it meant then. */
+  readonly schemaVersion: number
   /** UTF-8 bytes of the event's data as stored. */
   readonly dataBytes: number
   /** JSON texts of the documents that the event carries, where they are at hand. */
   readonly texts?: DocumentTexts
-}
-
-export interface DocumentTexts {
-  readonly data?: string
-  readonly metadata?: string
 }
 
 /**
@@ -57,24 +60,21 @@ export function evolve(
   if (state === null) throw new Error(`${event.type} comes before OperationOpened`)
   const next = stamped(state, meta)
   switch (event.type) {
+    case 'OperationDescribed':
+      describe(next, event.data, meta)
+      return next
     case 'StatusChanged':
       move(next, event.data, meta)
-      patch(next, event.data, meta, mergePatch)
       break
-    case 'DataMerged': {
-      const track = trackOf(state, event.data.track)
-      next.tracks = { ...state.tracks, [event.data.track]: withSequence({ ...track }, event.data) }
-      patch(next, event.data, meta, mergePatch)
+    case 'DataMerged':
+      mergeData(next, event.data, meta)
       break
-    }
     case 'ReportHeld':
+      setTrack(next, event.data.track, heardTrack(next, event.data, meta))
       next.held = [...state.held, heldReport(state, event.data, meta)]
       return next
     case 'ReportIgnored':
-      // A dropped report whose data would break a limit is on record, and must not break it by filling.
-      if (state.pipeline.definition.lateData === 'fill' && event.data.reason !== 'too_large') {
-        patch(next, event.data, meta, fillAbsent)
-      }
+      ignore(next, event.data, meta, state)
       break
     default:
       return event satisfies never
@@ -92,14 +92,21 @@ type Draft<T> = { -readonly [Member in keyof T]: T[Member] }
 function stamped(state: OperationState, meta: FoldMeta): Draft<OperationState> {
   const next: Draft<OperationState> = { ...state }
   next.revision = meta.revision
+  next.changedRevision = meta.revision
   next.lastHash = meta.hash
   next.updatedAt = meta.recordedAt
+  // Whoever opened it by a report has described nothing yet.
+  if (meta.revision === 1n && meta.command === state.openedBy && isOfMarkRules(meta)) next.undescribed = true
   return next
+}
+
+function isOfMarkRules(meta: FoldMeta): boolean {
+  return meta.schemaVersion >= markRulesVersion
 }
 
 function opened(event: OperationOpened, meta: FoldMeta, pipelineOf: PipelineOf): OperationState {
   const pipeline = pipelineOf(event.pipeline.name, event.pipeline.version)
-  const tracks = openedTracks(pipeline, meta.recordedAt)
+  const tracks = settled(pipeline, openedTracks(pipeline, meta.recordedAt), meta)
   const data = documentOf(event.data, meta.texts?.data)
   const metadata = documentOf(event.metadata, meta.texts?.metadata)
   return {
@@ -111,14 +118,32 @@ function opened(event: OperationOpened, meta: FoldMeta, pipelineOf: PipelineOf):
     held: [],
     data,
     metadata,
+    deleted: nothingDeleted,
     dataBytesMax: bounded(data, 0, meta.dataBytes, defaultLimits.dataBytesMax),
     metadataBytesMax: bounded(metadata, 0, meta.dataBytes, defaultLimits.metadataBytesMax),
     revision: meta.revision,
+    changedRevision: meta.revision,
     lastHash: meta.hash,
     openedAt: meta.recordedAt,
     updatedAt: meta.recordedAt,
     openedBy: meta.command,
+    // Before marks a report of the initial status left the opening alone, and an opening does not say who made it.
+    undescribed: !isOfMarkRules(meta) && event.theme === null && isEmpty(event.data) && isEmpty(event.metadata),
   }
+}
+
+function isEmpty(document: JsonObject): boolean {
+  return Object.keys(document).length === 0
+}
+
+function settled(
+  pipeline: CompiledPipeline,
+  tracks: OperationState['tracks'],
+  meta: FoldMeta,
+): OperationState['tracks'] {
+  return isOfMarkRules(meta)
+    ? settleTracks(pipeline, tracks, meta.recordedAt)
+    : settleTracksAsThen(pipeline, tracks, meta.recordedAt)
 }
 
 function documentOf(value: JsonObject, text: string | undefined): Document {
@@ -127,15 +152,97 @@ function documentOf(value: JsonObject, text: string | undefined): Document {
 
 function move(next: Draft<OperationState>, event: StatusChanged, meta: FoldMeta): void {
   const { pipeline } = next
-  const moved = withSequence({ ...trackOf(next, event.track) }, event)
+  const moved = markedTrack(next, event, meta)
   moved.status = event.to
   moved.since = meta.recordedAt
   moved.by = event.service
+  moved.observedAt = event.observedAt ?? null
+  moved.observedMs = observedMs(pipeline, event, meta.recordedAt)
   moved.outcome = pipeline.any ? (event.final ?? moved.outcome) : reach(pipeline, moved, event)
   moved.phase = moved.outcome === null ? 'active' : 'final'
-  next.tracks = settleTracks(pipeline, { ...next.tracks, [event.track]: moved }, meta.recordedAt)
+  setTrack(next, event.track, moved)
+  next.tracks = settled(pipeline, next.tracks, meta)
   // In pipeline `any` an operation that was once said to have ended stays so, as the last `final` said.
   next.state = pipeline.any ? (moved.outcome ?? 'active') : operationPhase(next.tracks)
+  setDocuments(next, merged(next, event, meta.texts), meta)
+}
+
+function mergeData(next: Draft<OperationState>, event: DataMerged, meta: FoldMeta): void {
+  const { pipeline } = next
+  const track = observedTrack(next, markedTrack(next, event, meta), event, meta)
+  if (isOfMarkRules(meta)) {
+    // The report that opened the operation set its initial status.
+    if (meta.revision === 1n && meta.command === next.openedBy) {
+      track.by = event.service
+      track.observedAt = event.observedAt ?? null
+    }
+    setTrack(next, event.track, track)
+    const { tracks } = next
+    next.tracks = settled(pipeline, tracks, meta)
+    if (next.tracks !== tracks) next.state = operationPhase(next.tracks)
+  } else setTrack(next, event.track, track)
+  setDocuments(next, merged(next, event, meta.texts), meta)
+}
+
+/** What it changes is never seen by whoever read before, unless it fills something in. */
+function ignore(
+  next: Draft<OperationState>,
+  event: ReportIgnored,
+  meta: FoldMeta,
+  { changedRevision }: OperationState,
+): void {
+  const isOwnDrop = next.held.some((report) => report.key === meta.command)
+  const repeatsHeld = !isOwnDrop && event.reason === 'duplicate' && equalHeld(next, event.status, event) !== undefined
+  const isMarked = !repeatsHeld && event.reason !== 'unreachable'
+  const track = isMarked
+    ? observedTrack(next, markedTrack(next, event, meta), event, meta)
+    : heardTrack(next, event, meta)
+  setTrack(next, event.track, track)
+  const { data, metadata } = next
+  if (next.pipeline.definition.lateData === 'fill') {
+    if (!isOfMarkRules(meta)) {
+      // A report whose data would break a limit was dropped for that, and must not break it by filling.
+      if (event.reason !== 'too_large') setDocuments(next, filledAsThen(next, event, meta.texts), meta)
+    } else if (isMarked) setDocuments(next, filled(next, event, meta.texts), meta)
+  }
+  if (next.data === data && next.metadata === metadata) next.changedRevision = changedRevision
+}
+
+function describe(next: Draft<OperationState>, event: OperationDescribed, meta: FoldMeta): void {
+  if (event.theme !== undefined) next.theme = event.theme
+  next.undescribed = false
+  setDocuments(next, filled(next, event, meta.texts), meta)
+}
+
+function setTrack(next: Draft<OperationState>, name: string, track: TrackState): void {
+  next.tracks = { ...next.tracks, [name]: track }
+}
+
+/** A copy of the report's track that has heard of it. */
+function heardTrack(next: OperationState, facts: ReportedFacts, meta: FoldMeta): Draft<TrackState> {
+  const track: Draft<TrackState> = { ...trackOf(next, facts.track) }
+  track.heardAt = meta.recordedAt
+  return track
+}
+
+/** The same, with the report's mark. */
+function markedTrack(next: OperationState, facts: ReportedFacts, meta: FoldMeta): Draft<TrackState> {
+  const track = heardTrack(next, facts, meta)
+  const mark = markOf(next.pipeline, facts, meta.recordedAt)
+  const raised = mark === null ? null : raisedMarks(track, facts.service, mark)
+  return raised === null ? track : Object.assign(track, raised)
+}
+
+/** The same, where the report is of the status in which the track stands. */
+function observedTrack(
+  next: OperationState,
+  track: Draft<TrackState>,
+  facts: ReportedFacts & { readonly status: string },
+  meta: FoldMeta,
+): Draft<TrackState> {
+  const observed = facts.status === track.status ? observedMs(next.pipeline, facts, meta.recordedAt) : null
+  if (observed !== null && (track.observedMs === null || observed > track.observedMs)) track.observedMs = observed
+  return track
 }
 
 /** Adds what the track reaches with this change, and gives how it ends there; null when it does not. */
@@ -149,12 +256,6 @@ function reach(pipeline: CompiledPipeline, track: Draft<TrackState>, event: Stat
   const newly = [...passed, event.to].filter((status) => !track.reached.includes(status))
   if (newly.length > 0) track.reached = [...track.reached, ...newly]
   return compiled.final.get(event.to) ?? null
-}
-
-function withSequence(track: Draft<TrackState>, facts: ReportedFacts): Draft<TrackState> {
-  // A computed member defines an own one, whatever the service calls itself.
-  if (facts.sequence !== undefined) track.sequences = { ...track.sequences, [facts.service]: facts.sequence }
-  return track
 }
 
 function heldReport(state: OperationState, event: ReportHeld, meta: FoldMeta): HeldReport {
@@ -178,15 +279,12 @@ function withoutHeld(held: readonly HeldReport[], key: string): readonly HeldRep
   return held.some((report) => report.key === key) ? held.filter((report) => report.key !== key) : held
 }
 
-function patch(
-  next: Draft<OperationState>,
-  facts: ReportedFacts,
-  meta: FoldMeta,
-  apply: (target: JsonObject, patch: JsonObject) => JsonObject,
-): void {
+function setDocuments(next: Draft<OperationState>, after: OperationDocuments, meta: FoldMeta): void {
+  if (after === next) return
   const { data, metadata } = next
-  if (facts.data !== undefined) next.data = data.patched(facts.data, apply, meta.texts?.data)
-  if (facts.metadata !== undefined) next.metadata = metadata.patched(facts.metadata, apply, meta.texts?.metadata)
+  next.data = after.data
+  next.metadata = after.metadata
+  next.deleted = after.deleted
   const { dataBytesMax, metadataBytesMax } = defaultLimits
   if (next.data !== data) next.dataBytesMax = bounded(next.data, next.dataBytesMax, meta.dataBytes, dataBytesMax)
   if (next.metadata !== metadata) {

@@ -17,5 +17,11 @@ export const defaultLimits: OperationLimits = {
   heldBytesMax: 128 * 1024,
 }
 
-/** Services whose `sequence` one track remembers. Not configured: what is remembered is part of every node's fold. */
-export const sequencedServicesMax = 1_000
+// What is remembered is part of every node's fold: these are not configured.
+
+/** Services whose mark one track remembers, of sequences and of observed times each. */
+export const markedServicesMax = 1_000
+
+/** Deleted paths that one operation remembers, and the UTF-8 bytes of them together, as JSON pointers. */
+export const deletedPathsMax = 1_000
+export const deletedPathBytesMax = 32 * 1024

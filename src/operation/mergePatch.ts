@@ -40,7 +40,7 @@ function merged(target: JsonObject, patch: JsonObject, members: readonly string[
   let result: Record<string, Json> | null = null
   for (const member of members) {
     const value = patch[member] ?? null
-    const current = Object.hasOwn(target, member) ? (target[member] ?? null) : undefined
+    const current = ownMember(target, member)
     if (value === null) {
       if (current === undefined) continue
       result ??= { ...target }
@@ -62,15 +62,17 @@ function mergedMember(current: Json | undefined, value: Json): Json {
 
 /**
  * Like `mergePatch`, but only adds members that are absent, at any depth: it never overwrites and never deletes one.
- * A member that is there with the value null is there.
+ * A member that is there with the value null is there. One that `deleted` names (a tree whose leaves are null) stays away.
  */
-export function fillAbsent(target: JsonObject, patch: JsonObject): JsonObject {
+export function fillAbsent(target: JsonObject, patch: JsonObject, deleted: JsonObject = emptyObject): JsonObject {
   let result: Record<string, Json> | null = null
   for (const member of Object.keys(patch)) {
     const value = patch[member] ?? null
     if (value === null) continue
-    const current = Object.hasOwn(target, member) ? (target[member] ?? null) : undefined
-    const filled = filledMember(current, value)
+    const gone = deleted === emptyObject ? undefined : ownMember(deleted, member)
+    if (gone === null) continue
+    const current = ownMember(target, member)
+    const filled = filledMember(current, value, isJsonObject(gone) ? gone : emptyObject)
     if (filled === current) continue
     result ??= { ...target }
     setMember(result, member, filled)
@@ -78,9 +80,9 @@ export function fillAbsent(target: JsonObject, patch: JsonObject): JsonObject {
   return result ?? target
 }
 
-function filledMember(current: Json | undefined, value: Json): Json {
+function filledMember(current: Json | undefined, value: Json, deleted: JsonObject): Json {
   if (current === undefined) return isJsonObject(value) ? withoutNulls(value) : value
-  return isJsonObject(current) && isJsonObject(value) ? fillAbsent(current, value) : current
+  return isJsonObject(current) && isJsonObject(value) ? fillAbsent(current, value, deleted) : current
 }
 
 /** What a patch leaves where nothing was: RFC 7396 drops nulls in objects at any depth, and keeps those in arrays. */
@@ -88,7 +90,7 @@ function withoutNulls(patch: JsonObject): JsonObject {
   return hasNulls(patch) ? mergePatch(emptyObject, patch) : patch
 }
 
-function hasNulls(patch: JsonObject): boolean {
+export function hasNulls(patch: JsonObject): boolean {
   for (const member of Object.keys(patch)) {
     const value = patch[member]
     if (value === null || (isJsonObject(value) && hasNulls(value))) return true
@@ -96,8 +98,12 @@ function hasNulls(patch: JsonObject): boolean {
   return false
 }
 
+export function ownMember(object: JsonObject, member: string): Json | undefined {
+  return Object.hasOwn(object, member) ? (object[member] ?? null) : undefined
+}
+
 /** Assignment to `__proto__` would set the prototype and lose the member. */
-function setMember(object: Record<string, Json>, member: string, value: Json): void {
+export function setMember(object: Record<string, Json>, member: string, value: Json): void {
   if (member === '__proto__') {
     Object.defineProperty(object, member, { value, writable: true, enumerable: true, configurable: true })
     return

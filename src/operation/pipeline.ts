@@ -1,17 +1,17 @@
-import { canonicalJson } from './canonicalJson.ts'
-import { checkDefinition } from './definitionCheck.ts'
-import { type DefinitionError, parseDefinition } from './definitionParse.ts'
+import { type EnterableTables, enterableTables } from './enterable.ts'
 import type { FinalOutcome } from './events.ts'
 import { type StatusGraph, statusGraph } from './graph.ts'
-import { isJsonObject } from './json.ts'
 
 export type OutOfOrder = 'reject' | 'advance' | 'hold'
+export type OrderBy = 'sequence' | 'observedAt'
 
 // Type aliases, not interfaces: a definition is a JsonObject too, and is stored as one.
 export type TrackCondition = {
   readonly track: string
   /** Holds once one of them was reached. */
   readonly in: readonly string[]
+  /** Only in a join, and only ever true: holds as well once the track is skipped. */
+  readonly orSkipped?: true
 }
 
 export type TrackDefinition = {
@@ -30,6 +30,8 @@ export type PipelineDefinition = {
   readonly outOfOrder: OutOfOrder
   readonly lateData: 'fill' | 'record'
   readonly recordIgnored: boolean
+  /** What tells which of two reports is the newer one. Absent: by `sequence`. */
+  readonly orderBy?: 'observedAt'
   readonly tracks: Readonly<Record<string, TrackDefinition>>
 }
 
@@ -54,33 +56,13 @@ export interface CompiledPipeline {
   readonly defaultTrack: string | null
   /** The tracks that start later, in the definition's order. */
   readonly laterTracks: readonly CompiledTrack[]
+  /** Whether reports without a sequence are ordered by their observed times. */
+  readonly ordersByTime: boolean
+  readonly enterableTables: EnterableTables | null
 }
 
 /** How a pipeline is found while folding: throws, or never returns, when there is none of that name and version. */
 export type PipelineOf = (name: string, version: number) => CompiledPipeline
-
-export type NormaliseResult =
-  | { readonly kind: 'valid'; readonly definition: PipelineDefinition }
-  | { readonly kind: 'invalid'; readonly errors: readonly DefinitionError[] }
-
-/**
- * Checks a definition as a caller sent it, short form or long, and brings it into the long form with all defaults.
- * Errors point into the caller's definition; at most 100 are given. Names' and numbers' bounds: `definitionBounds`.
- */
-export function normaliseDefinition(input: unknown): NormaliseResult {
-  const parsed = parseDefinition(input)
-  if (parsed.kind === 'invalid') return parsed
-  const errors = checkDefinition(parsed.definition)
-  if (errors.length > 0) return { kind: 'invalid', errors }
-  const tracks = Object.entries(parsed.definition.tracks).map(([name, track]) => [name, withoutEmpty(track)])
-  return { kind: 'valid', definition: { ...parsed.definition, tracks: Object.fromEntries(tracks) } }
-}
-
-/** A final status may be written with an empty list of transitions, or without: the long form has none. */
-function withoutEmpty(track: TrackDefinition): TrackDefinition {
-  const transitions = Object.entries(track.transitions).filter(([, targets]) => targets.length > 0)
-  return { ...track, transitions: Object.fromEntries(transitions) }
-}
 
 /** Works out what the decider asks of a definition. Takes a normalised definition; a recorded one is not checked again. */
 export function compilePipeline(name: string, version: number, definition: PipelineDefinition): CompiledPipeline {
@@ -94,6 +76,8 @@ export function compilePipeline(name: string, version: number, definition: Pipel
     tracks: new Map(tracks.map((track) => [track.name, track])),
     defaultTrack: names.length === 1 ? (names[0] ?? null) : names.includes('main') ? 'main' : null,
     laterTracks: tracks.filter((track) => track.startsWhen !== null),
+    ordersByTime: definition.orderBy === 'observedAt',
+    enterableTables: enterableTables(tracks),
   }
 }
 
@@ -114,18 +98,6 @@ function compileTrack(name: string, track: TrackDefinition): CompiledTrack {
     startsWhen: track.startsWhen ?? null,
     requires: new Map(Object.entries(track.requires ?? {})),
   }
-}
-
-/** True when both say the same: the order of members, of a status's transitions and of a condition's statuses is no matter. */
-export function sameDefinition(left: PipelineDefinition, right: PipelineDefinition): boolean {
-  return canonicalJson(unordered(left)) === canonicalJson(unordered(right))
-}
-
-/** With every array in one order: all of a definition's arrays are sets. */
-function unordered(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => canonicalJson(unordered(item))).sort()
-  if (!isJsonObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([member, item]) => [member, unordered(item)]))
 }
 
 /**

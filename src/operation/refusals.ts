@@ -1,7 +1,9 @@
 import type { ReportStatus } from './commands.ts'
 import type { Refusal } from './decision.ts'
+import type { OmittedDocument } from './events.ts'
 import { allowedStatuses } from './judge.ts'
-import { sequencedServicesMax } from './limits.ts'
+import type { Mark } from './lateness.ts'
+import { markedServicesMax, type OperationLimits } from './limits.ts'
 import type { CompiledTrack } from './pipeline.ts'
 import { type OperationState, trackOf } from './state.ts'
 
@@ -17,14 +19,18 @@ export const noPipeline: Refusal = {
 
 export const notYetThere: Refusal = { code: 'revision_mismatch', detail: 'The operation does not exist yet.' }
 
-export const documentTooLarge: Refusal = {
-  code: 'too_large',
-  detail: "The operation's data or metadata would grow beyond their limit.",
+export function documentTooLarge(document: OmittedDocument, limits: OperationLimits): Refusal {
+  const bytesMax = document === 'data' ? limits.dataBytesMax : limits.metadataBytesMax
+  return { code: 'too_large', detail: `The operation's ${document} would grow beyond ${bytesMax} bytes of JSON.` }
 }
 
-export const tooManySequences: Refusal = {
-  code: 'too_large',
-  detail: `The track remembers the sequences of ${sequencedServicesMax} services already: send this report without one.`,
+export function tooManyMarks(mark: Mark): Refusal {
+  const [what, member] =
+    mark.by === 'sequence' ? ['sequences', 'a sequence'] : ['observed times', 'a sequence or an observed time']
+  return {
+    code: 'too_large',
+    detail: `The track remembers the ${what} of ${markedServicesMax} services already: send this report without ${member}.`,
+  }
 }
 
 export const finalElsewhere: Refusal = {
@@ -45,9 +51,10 @@ export function atAnotherRevision(state: OperationState): Refusal {
 }
 
 export function inAnotherPipeline(state: OperationState): Refusal {
+  const { name, version } = state.pipeline
   return {
     code: 'pipeline_mismatch',
-    detail: `The operation is in pipeline ${JSON.stringify(state.pipeline.name)}.`,
+    detail: `The operation is in version ${version} of pipeline ${JSON.stringify(name)}.`,
     revision: state.revision,
   }
 }
@@ -64,23 +71,21 @@ export function unknownStatus(state: OperationState, body: ReportStatus, track: 
   return { code: 'unknown_status', detail: `${named}; the pipeline has ${tracks}.`, revision: state.revision }
 }
 
-export function notNow(
-  state: OperationState,
-  track: CompiledTrack,
-  status: string,
-  code: 'transition_not_allowed' | 'requirement_unmet',
-): Refusal {
+type NotNowCode = 'transition_not_allowed' | 'requirement_unmet' | 'unreachable'
+
+export function notNow(state: OperationState, track: CompiledTrack, status: string, code: NotNowCode): Refusal {
+  const why = whyNot(state, track, status, code)
+  return { code, detail: `Track ${JSON.stringify(track.name)} ${why}.`, ...standing(state, track) }
+}
+
+function whyNot(state: OperationState, track: CompiledTrack, status: string, code: NotNowCode): string {
   const { phase, status: current } = trackOf(state, track.name)
-  const [name, to] = [JSON.stringify(track.name), JSON.stringify(status)]
-  const why =
-    phase === 'waiting'
-      ? 'has not started'
-      : phase === 'skipped'
-        ? 'is skipped'
-        : code === 'requirement_unmet'
-          ? `may not enter ${to} before other tracks are as far as that requires`
-          : `cannot go from ${JSON.stringify(current)} to ${to}`
-  return { code, detail: `Track ${name} ${why}.`, ...standing(state, track) }
+  const to = JSON.stringify(status)
+  if (phase === 'skipped') return 'is skipped: what it waited for can no longer happen'
+  if (code === 'unreachable') return `can no longer enter ${to}: what that requires can no longer happen`
+  if (phase === 'waiting') return 'has not started'
+  if (code === 'requirement_unmet') return `may not enter ${to} before other tracks are as far as that requires`
+  return `cannot go from ${JSON.stringify(current)} to ${to}`
 }
 
 export function heldFull(state: OperationState, track: CompiledTrack): Refusal {

@@ -1,3 +1,4 @@
+import type { DeletedPaths } from './deletedPaths.ts'
 import type { Document } from './document.ts'
 import type { FinalOutcome, HeldReason, ReportedFacts } from './events.ts'
 import type { CompiledPipeline } from './pipeline.ts'
@@ -11,12 +12,23 @@ export interface TrackState {
   readonly status: string | null
   /** `recordedAt` of the event that set the status; null while there is none. */
   readonly since: string | null
-  /** The service whose report set the status; null for an initial status. */
+  /** The service whose report set the status; null for an initial status that no report named. */
   readonly by: string | null
+  /** `observedAt` of the report that set the status; null where it named none. */
+  readonly observedAt: string | null
+  /** `recordedAt` of the last report on this track that was recorded, whatever became of it; null before the first. */
+  readonly heardAt: string | null
   /** Every status this track has reached (`passedBetween` says what a jump reaches). Empty in pipeline `any`, which never asks. */
   readonly reached: readonly string[]
-  /** Per service: the sequence of its report on this track that was last applied with one. Ask with `Object.hasOwn`: services name themselves. */
-  readonly sequences: Readonly<Record<string, number>>
+  /**
+   * Per service its mark: the highest `sequence` of its reports on this track that were applied, merged or ignored. Ask with
+   * `Object.hasOwn`: services name themselves.
+   */
+  readonly marks: Readonly<Record<string, number>>
+  /** The same for the reports without a sequence, in milliseconds since 1970; empty unless the pipeline says `orderBy: "observedAt"`. */
+  readonly observedMarks: Readonly<Record<string, number>>
+  /** The latest observed time of a report of the current status, in ms; null for none, and unless `orderBy: "observedAt"`. */
+  readonly observedMs: number | null
   /** How the track ended; null unless `phase` is `final`. */
   readonly outcome: FinalOutcome | null
 }
@@ -48,16 +60,22 @@ export interface OperationState {
   readonly held: readonly HeldReport[]
   readonly data: Document
   readonly metadata: Document
+  /** What patches said is gone, which late data must not bring back; null once there were too many paths to remember. */
+  readonly deleted: DeletedPaths | null
   /** Upper bounds of the UTF-8 bytes of the JSON text of `data` and `metadata`, so that most reports need no measuring. */
   readonly dataBytesMax: number
   readonly metadataBytesMax: number
   /** Of the stream's last event. */
   readonly revision: bigint
+  /** Of the last event that was more than a `ReportIgnored` that filled nothing: what was read since then still stands. */
+  readonly changedRevision: bigint
   readonly lastHash: string
   readonly openedAt: string
   readonly updatedAt: string
   /** The key of the command that opened the operation. */
   readonly openedBy: string
+  /** True while a report opened the operation and no open has described it yet. */
+  readonly undescribed: boolean
 }
 
 /** A track of the operation's own pipeline. Throws for another name: callers have checked it against the pipeline. */

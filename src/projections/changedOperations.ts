@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../operation/json.ts'
 import { anyPipeline, type PipelineOf } from '../operation/pipeline.ts'
-import { restoreState } from '../operation/stateJson.ts'
+import { restoreForReading } from '../operation/stateJson.ts'
 import type { StateColumns } from './operationState.ts'
 import type { OperationQuery, OperationRow } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
@@ -44,7 +44,7 @@ export function changedOperation(
   row: OperationRow,
   columns: StateColumns & { readonly parked_at: bigint | null; readonly revisited_at: bigint | null },
 ): ChangedOperation {
-  const restored = restoreState(columns.state, namedPipeline)
+  const restored = restoreForReading(columns.state, namedPipeline)
   if (restored === null) throw new Error('the row was written by another version of the fold')
   const { pipeline, state, theme, tracks } = restored
   const metadata: unknown = JSON.parse(columns.metadata)
@@ -70,8 +70,9 @@ const namedPipeline: PipelineOf = (name, version) => ({ ...anyPipeline, name, ve
 
 /** The same answer as the list's (listQuery.ts); a test holds one against the other. */
 export function matchesFilter(filter: OperationFilter, traits: OperationTraits): boolean {
-  const { track, status, state, metadata, updatedAfter, updatedBefore } = filter
+  const { track, status, state, theme, metadata, updatedAfter, updatedBefore } = filter
   if (!mayEverMatch(filter, traits)) return false
+  if (theme !== undefined && traits.theme !== theme) return false
   if (state !== undefined && traits.state !== state) return false
   if (track !== undefined) {
     if (!traits.tracks.has(track)) return false
@@ -88,7 +89,8 @@ export function matchesFilter(filter: OperationFilter, traits: OperationTraits):
 /** False when what an operation is born with keeps it out for good: then it never matched either. */
 export function mayEverMatch({ pipeline, idPrefix, theme }: OperationFilter, traits: OperationTraits): boolean {
   if (pipeline !== undefined && traits.pipeline !== pipeline) return false
-  if (theme !== undefined && traits.theme !== theme) return false
+  // An operation that a report opened may get its theme later, once.
+  if (theme !== undefined && traits.theme !== null && traits.theme !== theme) return false
   return idPrefix === undefined || traits.id.startsWith(idPrefix)
 }
 

@@ -324,6 +324,7 @@ function operationWrite(
 ): OperationWrite {
   const { stream, before, state, position, shape } = operation
   const sameMetadata = before !== null && before.state.metadata === state.metadata
+  const sameFacets = sameMetadata && before.state.theme === state.theme
   const sameData = before !== null && before.state.data === state.data
   return {
     kind: 'operation',
@@ -338,7 +339,7 @@ function operationWrite(
     state: stateColumn(state),
     data: sameData ? null : state.data.text,
     metadata: sameMetadata ? null : state.metadata.text,
-    facets: sameMetadata ? null : facetsOf(state.theme, state.metadata.value),
+    facets: sameFacets ? null : facetsOf(state.theme, state.metadata.value),
   }
 }
 

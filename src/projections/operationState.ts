@@ -1,7 +1,7 @@
 import { Document } from '../operation/document.ts'
-import { anyPipeline, type PipelineOf } from '../operation/pipeline.ts'
+import type { PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
-import { restoreState, serialiseWithoutDocuments } from '../operation/stateJson.ts'
+import { restoreForReading, restoreState, serialiseWithoutDocuments } from '../operation/stateJson.ts'
 import { operationBody } from '../operation/view.ts'
 
 /**
@@ -27,15 +27,12 @@ export function stateOf(columns: StateColumns, pipelineOf: PipelineOf): Operatio
   return withDocuments(state, columns)
 }
 
-/** The row's answer (operation/view.ts) as JSON text. */
-export function bodyOf(columns: StateColumns): string {
-  const state = restoreState(columns.state, pipelineByName)
+/** The row's answer (operation/view.ts) as JSON text. Throws what `pipelineOf` throws. */
+export function bodyOf(columns: StateColumns, pipelineOf: PipelineOf): string {
+  const state = restoreForReading(columns.state, pipelineOf)
   if (state === null) throw new Error('the row was written by another version of the fold')
   return operationBody(withDocuments(state, columns))
 }
-
-/** The answer shows a pipeline's name and version and no more of it. */
-const pipelineByName: PipelineOf = (name, version) => ({ ...anyPipeline, name, version })
 
 function withDocuments(state: OperationState, { data, metadata }: StateColumns): OperationState {
   return { ...state, data: Document.ofText(data), metadata: Document.ofText(metadata) }

@@ -1,9 +1,11 @@
 import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
+import type { PipelineDefinition, PipelineOf } from '../operation/pipeline.ts'
 import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
+import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
 import { wayTo } from './listWay.ts'
 import { bodyOf, type StateColumns } from './operationState.ts'
@@ -51,6 +53,13 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     return row !== undefined && ofThisLog(row, settings.logId) ? row.checkpoint : null
   })
   let closing: Promise<void> | null = null
+  const definitions = new DefinitionCache(async (name, version) => {
+    const [row] = await query<{ readonly definition: PipelineDefinition }>({
+      ...definitionStatement,
+      values: [name, version],
+    })
+    return row?.definition ?? null
+  })
 
   async function query<Row extends pg.QueryResultRow>(
     statement: Statement & { readonly name?: string },
@@ -61,6 +70,17 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new ReadModelUnavailableError(`The read model cannot be read now: ${reason}`, { cause: error })
+    }
+  }
+
+  async function shown<T>(show: (pipelineOf: PipelineOf) => T): Promise<T> {
+    try {
+      return await definitions.with(show)
+    } catch (error) {
+      if (error instanceof ReadModelUnavailableError) throw error
+      // Of a newer or an older node, while the rows are between two versions.
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new ReadModelUnavailableError(`The read model is not one this node can read: ${reason}`, { cause: error })
     }
   }
 
@@ -82,7 +102,8 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const position = seen(rows)
       const [row] = rows
       if (row === undefined) return { position, value: null, parked: null }
-      return { position, value: isOperation(row) ? operationRow(row) : null, parked: parkedOf(row) }
+      const value = isOperation(row) ? await shown((of) => operationRow(row, of)) : null
+      return { position, value, parked: parkedOf(row) }
     },
 
     async operationsById(ids) {
@@ -93,12 +114,17 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
         values: [ids],
       })
       const position = seen(rows)
-      return { position, value: rows.filter(isOperation).map((row) => changedOperation(operationRow(row), row)) }
+      const value = await shown((of) =>
+        rows.filter(isOperation).map((row) => changedOperation(operationRow(row, of), row)),
+      )
+      return { position, value }
     },
 
     async operations(asked) {
       const rows = await query<CheckpointRow & Maybe<OperationColumns>>(pageStatement(asked, await wayTo(asked, query)))
-      return { position: seen(rows), value: rows.filter(isOperation).map(operationRow) }
+      const position = seen(rows)
+      const value = await shown((of) => rows.filter(isOperation).map((row) => operationRow(row, of)))
+      return { position, value }
     },
 
     async stats() {
@@ -180,10 +206,10 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
   return row.id !== null
 }
 
-function operationRow(row: OperationColumns): OperationRow {
+function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationRow {
   return {
     id: row.id,
-    body: readableBody(row),
+    body: bodyOf(row, pipelineOf),
     revision: row.revision,
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),
@@ -197,14 +223,9 @@ function parkedOf(row: Pick<Maybe<OperationColumns>, 'parked_revision' | 'parked
   return revision === null || reason === null ? null : { revision, reason }
 }
 
-function readableBody(row: OperationColumns): string {
-  try {
-    return bodyOf(row)
-  } catch (error) {
-    // Of a newer or an older node, while the rows are between two versions.
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new ReadModelUnavailableError(`The read model is not one this node can read: ${reason}`, { cause: error })
-  }
+const definitionStatement = {
+  name: 'definition',
+  text: `SELECT definition FROM ${schemaName}.pipelines WHERE name = $1 AND version = $2::integer`,
 }
 
 interface ShapeColumns {

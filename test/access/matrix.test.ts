@@ -4,13 +4,14 @@ import type { Caller, Role } from '../../src/access/access.ts'
 import { type ApiHarness, linear, startApi } from '../api/apiHarness.ts'
 
 /** Who may call what, said once more and by hand: a route that is not here fails the test. */
-const expected: Readonly<Record<string, 'open' | Role>> = {
+const expected: Readonly<Record<string, 'open' | Role | readonly Role[]>> = {
   'POST /v1/operations': 'service',
   'POST /v1/operations/:id/reports': 'service',
   'POST /v1/commands': 'service',
   'PUT /v1/pipelines/:name': 'service',
   'GET /v1/operations': 'viewer',
   'GET /v1/operations/:id': 'viewer',
+  'GET /v1/operations/:id/commands/:key': ['service', 'viewer'],
   'GET /v1/operations/stream': 'viewer',
   'GET /v1/pipelines': 'viewer',
   'GET /v1/pipelines/:name': 'viewer',
@@ -63,7 +64,11 @@ async function make(name: string, given: readonly Role[], by: Caller | null): Pr
 /** Asks a route, with nothing more than its path: what comes after the guard is refused or not found, but never 401 or 403. */
 async function ask(route: string, authorization?: string) {
   const [method = '', path = ''] = route.split(' ')
-  const url = path.replace(':id', 'nobody-1').replace(':name', 'nothing').replace(':version', '1')
+  const url = path
+    .replace(':id', 'nobody-1')
+    .replace(':name', 'nothing')
+    .replace(':version', '1')
+    .replace(':key', 'none')
   const headers: Record<string, string> = authorization === undefined ? {} : { authorization }
   // Streams would stay open: a position nobody can have ends them with a problem.
   const query = url.endsWith('/stream') ? '?after=void' : ''
@@ -84,7 +89,7 @@ describe('every route', () => {
       const needed = expected[route.replace(/^HEAD/, 'GET')]
       for (const role of roles) {
         const answer = await ask(route, `Bearer ${keys.get(role)}`)
-        const allowed = needed === 'open' || needed === role || role === 'operator'
+        const allowed = needed === 'open' || [needed].flat().includes(role) || role === 'operator'
         if (allowed) expect([401, 403], `${route} as ${role}: ${answer.text}`).not.toContain(answer.status)
         else expect(answer.status, `${route} as ${role}`).toBe(403)
         if (!allowed && !route.startsWith('HEAD')) expect(answer.body.code).toBe('forbidden')

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, InjectOptions, LightMyRequestResponse } from 'fastify'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
@@ -112,6 +112,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     const answer = await app.inject({ method: method ?? 'GET', url, ...payload, headers: { ...type, ...headers } })
     const isJson = String(answer.headers['content-type'] ?? '').includes('json') && method !== 'HEAD'
     const isLines = String(answer.headers['content-type'] ?? '').includes('ndjson')
+    checkEnd(answer)
     return {
       status: answer.statusCode,
       headers: answer.headers,
@@ -174,6 +175,15 @@ function fits(schema: z.ZodType, value: Body): Body {
   if (!result.success)
     throw new Error(`${JSON.stringify(value)} is not as documented: ${z.prettifyError(result.error)}`)
   return value
+}
+
+/** A terminal's prompt follows on a line of its own, and who reads by the length that is declared reads that newline too. */
+function checkEnd({ headers, body, raw }: LightMyRequestResponse): void {
+  const type = String(headers['content-type'] ?? '')
+  if (body === '' || raw.req.method === 'HEAD' || !/json|yaml|text\/plain/.test(type)) return
+  if (!body.endsWith('\n')) throw new Error(`the answer does not end in a newline: ${body.slice(-200)}`)
+  const length = headers['content-length']
+  if (length !== undefined) expect(Number(length)).toBe(Buffer.byteLength(body))
 }
 
 type Documented = Readonly<

@@ -86,7 +86,26 @@ describe('bulk', () => {
       payload: spoiled,
       headers: { 'content-type': 'application/x-ndjson' },
     })
-    expect(linesOf(answer.body).map((line) => line.httpStatus)).toEqual([201, 400, 200])
+    const results = linesOf(answer.body)
+    expect(results.map((line) => line.httpStatus)).toEqual([201, 400, 200])
+    expect(results[1].problem.detail).toBe(`The line is not valid UTF-8: see offset ${lines[1]?.indexOf('ä')}.`)
+  })
+
+  test('what strict JSON refuses is pointed at, relative to the line', async () => {
+    const line = (data: string) => `{"type":"ReportStatus","operation":"b-8","service":"s","status":"a","data":${data}}`
+    const results = await api.bulk([
+      line('{"items":[{"n":12345678901234567890}]}'),
+      line('{"a":{"b/c":1,"b/c":2}}'),
+      line('{"a":["\\ud800"]}'),
+      line('{"a":}'),
+    ])
+    expect(results.map(({ problem }) => problem.errors?.map((one: { pointer: string }) => one.pointer))).toEqual([
+      ['/data/items/0/n'],
+      ['/data/a/b~1c'],
+      ['/data/a/0'],
+      undefined,
+    ])
+    expect(results[3].problem.detail).toBe(`The document is not valid JSON: see offset ${line('{"a":').length - 1}.`)
   })
 
   test('blank lines are passed over, and the last needs no newline', async () => {

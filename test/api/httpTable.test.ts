@@ -42,21 +42,28 @@ test('a sound request over a socket is answered', async () => {
 describe('bodies that JSON.parse would alter, or that harm, are 400', () => {
   const within = (data: string) => `{"service":"s","status":"a","pipeline":"any","data":${data}}`
   test.each([
-    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`)],
-    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`)],
-    ['1e400', within('{"a":1e400}')],
-    ['an integer beyond 2^53-1', within('{"a":9007199254740993}')],
-    ['a sequence beyond 2^53-1', '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}'],
-    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}'],
-    ['a lone surrogate', within('{"a":"\\ud800"}')],
-    ['NUL', within('{"a":"\\u0000"}')],
-    ['NUL in a name', within('{"\\u0000":1}')],
-    ['__proto__', within('{"__proto__":{"polluted":1}}')],
-    ['not JSON', '{"service":'],
-    ['nothing', ''],
-  ])('%s', async (_what, body) => {
+    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), `/data${'/a'.repeat(31)}`],
+    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`), `/data${'/a'.repeat(31)}`],
+    ['1e400', within('{"a":1e400}'), '/data/a'],
+    ['an integer that a double alters', within('{"a":9007199254740993}'), '/data/a'],
+    ['a decimal that a double alters', within('{"a":[0.123456789012345678]}'), '/data/a/0'],
+    [
+      'a sequence beyond 2^53-1',
+      '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}',
+      '/sequence',
+    ],
+    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}', '/status'],
+    ['a lone surrogate', within('{"a":"\\ud800"}'), '/data/a'],
+    ['NUL', within('{"a":"\\u0000"}'), '/data/a'],
+    ['NUL in a name', within('{"\\u0000":1}'), '/data'],
+    ['__proto__', within('{"__proto__":{"polluted":1}}'), '/data/__proto__'],
+    ['not JSON', '{"service":', null],
+    ['nothing', '', null],
+  ])('%s', async (_what, body, pointer) => {
     const answer = await api.send('POST', path, body)
     expect(answer.body).toMatchObject({ code: 'invalid', status: 400 })
+    if (pointer === null) expect(answer.body.detail).toMatch(/ at offset \d+\.$/)
+    else expect(answer.body.errors).toMatchObject([{ in: 'body', pointer }])
     expect(answer.headers['content-type']).toContain('application/problem+json')
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
   })
@@ -195,6 +202,22 @@ describe('what is not sound HTTP', () => {
     const { status, text } = await raw(bytes)
     expect(status).toBe(400)
     expect(text).toMatch(/^content-type: application\/problem\+json/im)
+  })
+
+  test.each([
+    ['of the parser', 'hello\r\n\r\n'],
+    ['of an expectation', 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
+    ['of a route', 'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+    ['that is no problem', 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+  ])('an answer %s ends in a newline, within its length', async (_what, bytes) => {
+    const connection = await rawConnection(port)
+    connection.write(bytes)
+    const [head = '', body = ''] = (await connection.closed()).split('\r\n\r\n')
+    const [, length] = /^content-length: (\d+)/im.exec(head) ?? []
+    const chunks = /^transfer-encoding: chunked/im.test(head)
+    const sent = chunks ? body.replace(/^[0-9a-f]+\r\n/, '').replace(/\r\n0(?:\r\n)?$/, '') : body
+    expect(sent).toMatch(/^\{.*\}\n$/)
+    if (!chunks) expect(Number(length)).toBe(Buffer.byteLength(sent))
   })
 
   test('HTTP/1.0 needs no Host header', async () => {

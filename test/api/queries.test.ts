@@ -47,6 +47,25 @@ describe('one operation', () => {
     expect((await api.send('GET', '/v1/operations/one-3', undefined, { 'if-none-match': '"0"' })).status).toBe(200)
   })
 
+  test.each([
+    ['*', 304],
+    ['W/"1"', 304],
+    ['"0", "1"', 304],
+    [' , W/"7" ,W/"1"', 304],
+    ['"a,b", "1"', 304],
+    ['"0", "2"', 200],
+    ['"1-gzip"', 200],
+    ['1', 200],
+    ['"1', 200],
+    ['"a" "1"', 200],
+    ['"*"', 200],
+  ])('If-None-Match %s is compared weakly: %i', async (tags, status) => {
+    const id = `one-5-${Buffer.from(tags).toString('hex')}`
+    await report(id, 'status1')
+    const answer = await api.send('GET', `/v1/operations/${id}`, undefined, { 'if-none-match': tags })
+    expect([answer.status, answer.headers.etag]).toEqual([status, '"1"'])
+  })
+
   test('HEAD answers as GET does, without the body', async () => {
     await report('one-4', 'status1')
     const head = await api.send('HEAD', '/v1/operations/one-4')

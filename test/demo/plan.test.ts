@@ -13,9 +13,10 @@ import { type LoggedEvent, readEventPage } from '../../src/demo/proof/loggedEven
 import { createRandom } from '../../src/demo/random.ts'
 import type { CommandBody } from '../../src/operation/commands.ts'
 import { decide } from '../../src/operation/decide.ts'
+import { normaliseDefinition } from '../../src/operation/definition.ts'
 import { encode } from '../../src/operation/envelope.ts'
 import { defaultLimits } from '../../src/operation/limits.ts'
-import { type CompiledPipeline, compilePipeline, normaliseDefinition } from '../../src/operation/pipeline.ts'
+import { type CompiledPipeline, compilePipeline } from '../../src/operation/pipeline.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 import { operationBody } from '../../src/operation/view.ts'
 

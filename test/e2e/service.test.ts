@@ -111,7 +111,7 @@ describe('with its own PostgreSQL', () => {
     expect((await service.ended).code).toBe(1)
     expect(performance.now() - began).toBeLessThan(3_000)
     expect(['no answer', 503]).toContain(await answer)
-    expect(service.output()).toMatch(/Waybill stopped: The embedded PostgreSQL has ended\n$/)
+    expect(service.output()).toMatch(/^Waybill stopped: The embedded PostgreSQL has ended$/m)
     await Promise.allSettled([holder.end(), observer.end()])
 
     const again = startService(program, { WAYBILL_DATA_DIR: dataDir })

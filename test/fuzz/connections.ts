@@ -85,7 +85,8 @@ export class Pipeline<Request extends Pipelined> {
   readonly #port: number
   readonly #depth: number
   readonly #next: () => Request | null
-  readonly #onAnswer: (request: Request, answer: Answer) => void
+  readonly #now: () => number
+  readonly #onAnswer: (request: Request, answer: Answer, ms: number) => void
   /** The connection ended, or said what is no answer, with these on it; the first was to be answered. */
   readonly #onUnanswered: (requests: readonly Request[], reason: string) => void
 
@@ -93,12 +94,16 @@ export class Pipeline<Request extends Pipelined> {
     readonly port: number
     readonly depth: number
     readonly next: () => Request | null
-    readonly onAnswer: (request: Request, answer: Answer) => void
+    /** Milliseconds of a clock that does not jump. */
+    readonly now: () => number
+    /** `ms`: since it was sent, and so with what those before it on the connection took. */
+    readonly onAnswer: (request: Request, answer: Answer, ms: number) => void
     readonly onUnanswered: (requests: readonly Request[], reason: string) => void
   }) {
     this.#port = options.port
     this.#depth = options.depth
     this.#next = options.next
+    this.#now = options.now
     this.#onAnswer = options.onAnswer
     this.#onUnanswered = options.onUnanswered
   }
@@ -113,7 +118,7 @@ export class Pipeline<Request extends Pipelined> {
     return new Promise((resolve) => {
       const socket: Socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true })
       const reader = new AnswerReader()
-      const open: Request[] = []
+      const open: { readonly request: Request; readonly sentMs: number }[] = []
       let done = false
       let reason = 'the connection was closed without an answer'
       const fillUp = () => {
@@ -122,7 +127,7 @@ export class Pipeline<Request extends Pipelined> {
           const request = this.#next()
           done = request === null
           if (request === null) break
-          open.push(request)
+          open.push({ request, sentMs: this.#now() })
           text += request.bytes
         }
         if (text !== '') socket.write(Buffer.from(text, 'latin1'))
@@ -136,10 +141,10 @@ export class Pipeline<Request extends Pipelined> {
         reader.push(chunk)
         try {
           for (let first = open[0]; first !== undefined; first = open[0]) {
-            const answer = reader.next(first.method)
+            const answer = reader.next(first.request.method)
             if (answer === null) break
             open.shift()
-            this.#onAnswer(first, answer)
+            this.#onAnswer(first.request, answer, this.#now() - first.sentMs)
           }
           if (open.length === 0 && !reader.isEmpty) throw new MalformedAnswerError('more came than was asked for')
         } catch (error) {
@@ -152,7 +157,11 @@ export class Pipeline<Request extends Pipelined> {
       })
       socket.on('error', () => undefined)
       socket.on('close', () => {
-        if (open.length > 0) this.#onUnanswered(open, reason)
+        if (open.length > 0)
+          this.#onUnanswered(
+            open.map(({ request }) => request),
+            reason,
+          )
         resolve(done)
       })
       fillUp()

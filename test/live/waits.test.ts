@@ -68,6 +68,14 @@ describe('GET /v1/operations/{id}?until=', () => {
     expect(performance.now() - begun).toBeGreaterThan(900)
   })
 
+  test('changed since the newest of several revisions, weakened or not', async () => {
+    await live.report('w6', 'one')
+    await live.report('w6', 'two')
+    const known = (tags: string) => ask('w6', 'until=changed', { 'if-none-match': tags, prefer: 'wait=0' })
+    expect((await known('"0", W/"1"')).body.revision).toBe(2)
+    expect((await known('"2", W/"1"')).status).toBe(304)
+  })
+
   test('done: passes over other changes; at once when it is over; as it is when the time is up', async () => {
     await live.report('w3', 'one')
     const answer = ask('w3', 'until=done', { prefer: 'wait=10' })

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { anyPipeline, compilePipeline, normaliseDefinition, sameDefinition } from '../../src/operation/pipeline.ts'
+import { normaliseDefinition, sameDefinition } from '../../src/operation/definition.ts'
+import { anyPipeline, compilePipeline } from '../../src/operation/pipeline.ts'
 import { pipeline } from './support/ledger.ts'
 
 const chain = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { normaliseDefinition } from '../../src/operation/pipeline.ts'
+import { normaliseDefinition } from '../../src/operation/definition.ts'
 
 const track = { initial: 'a', transitions: { a: ['b'] }, final: { b: 'succeeded' } }
 const tracks = (main: object, others: object = {}) => ({ outOfOrder: 'reject', tracks: { main, ...others } })

@@ -12,13 +12,8 @@ import {
   withoutHash,
 } from '../../src/operation/envelope.ts'
 import { eventId, generatedOperationId } from '../../src/operation/eventId.ts'
-import {
-  MalformedEventError,
-  NewerSchemaError,
-  schemaVersion,
-  type Upcaster,
-  upcast,
-} from '../../src/operation/eventSchemas.ts'
+import { MalformedEventError, NewerSchemaError, type Upcaster, upcast } from '../../src/operation/eventSchemas.ts'
+import { schemaVersion } from '../../src/operation/eventVersion.ts'
 import { verifyStream } from '../../src/operation/verifyStream.ts'
 import { given, linear, when } from './support/ledger.ts'
 import { samples } from './support/samples.ts'
@@ -36,6 +31,15 @@ function streams(version: number): StoredEvent[][] {
 const typesOf: readonly (readonly string[])[] = [
   ['DataMerged', 'OperationOpened', 'PipelineDefined', 'ReportHeld', 'ReportIgnored', 'StatusChanged'],
   ['EventSkipped', 'StreamRetried'],
+  [
+    'DataMerged',
+    'OperationDescribed',
+    'OperationOpened',
+    'PipelineDefined',
+    'ReportHeld',
+    'ReportIgnored',
+    'StatusChanged',
+  ],
 ]
 
 describe.each(versions)('the recorded events of schema version %i', (version) => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { OperationEvent } from '../../src/operation/events.ts'
+import { schemaVersion } from '../../src/operation/eventVersion.ts'
 import { evolve, type FoldMeta } from '../../src/operation/evolve.ts'
 import { anyPipeline } from '../../src/operation/pipeline.ts'
 import type { OperationState } from '../../src/operation/state.ts'
@@ -8,7 +9,7 @@ import { given, linear, when } from './support/ledger.ts'
 const definition = linear('hold')
 
 function meta(change: Partial<FoldMeta> = {}): FoldMeta {
-  const at = { revision: 0n, recordedAt: '2026-01-01T00:00:00.000Z', hash: 'h', dataBytes: 10 }
+  const at = { revision: 0n, recordedAt: '2026-01-01T00:00:00.000Z', hash: 'h', schemaVersion, dataBytes: 10 }
   return { operation: 'op-1', command: 'k', requestHash: 'r', actor: 'tester', ...at, ...change }
 }
 

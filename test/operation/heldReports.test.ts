@@ -40,9 +40,9 @@ describe('a held report', () => {
   test('of several for one status the earliest is released, and the next is merged or dropped as duplicate', () => {
     const ledger = given(
       linear('hold', chain),
-      { status: 'b', data: { first: true } },
-      { status: 'b', data: { second: true } },
-      { status: 'b', data: { first: true } },
+      { status: 'b', service: 's1', data: { first: true } },
+      { status: 'b', service: 's2', data: { second: true } },
+      { status: 'b', service: 's3', data: { first: true } },
     )
     expect(when(ledger, 'a')).toBe(
       'applied | main new>a by k5 | main a>b by k2+ | main =b by k3+ | duplicate main:b by k4+',
@@ -67,9 +67,13 @@ describe('a held report', () => {
         },
       },
     })
-    const ledger = given(definition, { status: 'b', data: { kept: 1 } })
-    expect(when(ledger, 'x')).toBe('applied | main new>x by k3 | unreachable main:b by k2+')
-    expect(ledger.current.data.value).toEqual({ kept: 1 })
+    const ledger = given(definition, { status: 'b', sequence: 7, data: { gone: 1 } })
+    expect(when(ledger, { status: 'x', service: 'other' })).toBe(
+      'applied | main new>x by k3 | unreachable main:b by k2+',
+    )
+    // It fills nothing and moves no mark: what was sent for nothing is as if never sent.
+    expect(ledger.current.data.value).toEqual({})
+    expect(ledger.current.tracks.main?.marks).toEqual({})
   })
 
   test('is dropped as overtaken when a shorter way led past it', () => {
@@ -83,7 +87,7 @@ describe('a held report', () => {
         },
       },
     })
-    const two = given(definition, 'c', 'c', 'done')
+    const two = given(definition, 'c', { status: 'c', service: 'other' }, 'done')
     expect(when(two, 'a')).toMatch(/ \| overtaken main:c by k2\+ \| overtaken main:c by k3\+$/)
     const ledger = given(definition, 'c', 'done')
     // `done` was several ahead when it came; it is one ahead of `a`, and comes before `b` does.
@@ -91,10 +95,51 @@ describe('a held report', () => {
     expect(ledger.current.held).toEqual([])
   })
 
-  test('is not looked at again by its sequence: one that is lower still moves', () => {
-    const ledger = given(linear('hold', chain), { status: 'b', sequence: 1 })
-    expect(when(ledger, { status: 'a', sequence: 2 })).toMatch(/main a>b by k2\+$/)
-    expect(ledger.current.tracks.main?.sequences).toEqual({ svc: 1 })
+  test('is looked at again by its mark: a newer one of its service overtook it', () => {
+    const ledger = given(linear('hold', chain), { status: 'b', sequence: 1, data: { x: 1 } })
+    expect(when(ledger, { status: 'a', sequence: 2 })).toBe('applied | main new>a by k3 | older_sequence main:b by k2+')
+    expect(ledger.current.tracks.main?.marks).toEqual({ svc: 2 })
+    expect(ledger.current.data.value).toEqual({ x: 1 })
+    expect(ledger.current.held).toEqual([])
+  })
+
+  test('of one service and track is released in the order of sequences, whatever the order of arrival', () => {
+    const loop = pipeline({
+      outOfOrder: 'hold',
+      tracks: {
+        main: {
+          initial: 'draft',
+          transitions: { draft: ['review'], review: ['fix', 'done'], fix: ['review'] },
+          final: { done: 'succeeded' },
+        },
+      },
+    })
+    const ledger = given(loop, { status: 'done', sequence: 4 }, { status: 'fix', sequence: 2 })
+    expect(when(ledger, { status: 'review', sequence: 1 })).toBe(
+      'applied | main draft>review by k4 | main review>fix by k3+',
+    )
+    expect(when(ledger, { status: 'review', sequence: 3 })).toBe(
+      'applied | main fix>review by k5 | main review>done by k2+',
+    )
+  })
+
+  test('is looked at again when data is merged: that moves a mark too', () => {
+    const ledger = given(linear('hold', chain), 'a', { status: 'c', sequence: 3 })
+    expect(when(ledger, { status: 'a', sequence: 5, data: { x: 1 } })).toBe(
+      'applied | main =a by k4 | older_sequence main:c by k3+',
+    )
+  })
+
+  test('that comes again, of the same service, status and sequence, is a duplicate: it moves no mark and fills nothing', () => {
+    const ledger = given(linear('hold', chain), { status: 'b', sequence: 4, data: { x: 1 } })
+    expect(when(ledger, { status: 'b', sequence: 4, data: { y: 1 } })).toBe(
+      'ignored duplicate | duplicate main:b by k3',
+    )
+    expect(ledger.current.data.value).toEqual({})
+    expect(ledger.current.tracks.main?.marks).toEqual({})
+    expect(heldNames(ledger)).toEqual(['main:b'])
+    expect(when(ledger, { status: 'b', sequence: 4, service: 'other' })).toMatch(/^held/)
+    expect(when(ledger, { status: 'b', sequence: 5 })).toMatch(/^held/)
   })
 
   test('stays held while data is merged and others are ignored', () => {
@@ -116,7 +161,9 @@ describe('a held report', () => {
 describe('held reports are bounded', () => {
   test('in number', () => {
     const ledger = given(linear('hold', chain))
-    for (let index = 0; index < 100; index += 1) expect(when(ledger, 'b')).toMatch(/^held/)
+    for (let sequence = 0; sequence < 100; sequence += 1) {
+      expect(when(ledger, { status: 'b', sequence })).toMatch(/^held/)
+    }
     expect(when(ledger, 'b')).toBe('refused held_full')
     // One that need not wait is still taken, and makes room.
     expect(when(ledger, 'a')).toMatch(/^applied/)
@@ -128,8 +175,8 @@ describe('held reports are bounded', () => {
     const data = { text: 'x'.repeat(65_000) }
     expect(when(ledger, { status: 'b', data })).toMatch(/^held/)
     expect(when(ledger, { status: 'c', data })).toMatch(/^held/)
-    expect(when(ledger, { status: 'c', data: { text: 'x'.repeat(1_500) } })).toBe('refused held_full')
-    expect(when(ledger, { status: 'c', data: { text: 'x' } })).toMatch(/^held/)
+    expect(when(ledger, { status: 'done', data: { text: 'x'.repeat(1_500) } })).toBe('refused held_full')
+    expect(when(ledger, { status: 'done', data: { text: 'x' } })).toMatch(/^held/)
   })
 
   test('counting bytes, not characters', () => {
@@ -261,7 +308,7 @@ describe('joins', () => {
     expect(when(ledger, 'review')).toBe('applied | main fix>review by k5 | main review>done by k3+')
   })
 
-  test('that a skipped track can never meet keep a report held: joins do not count for `unreachable`', () => {
+  test('that can never be met any more let go of what waited for them', () => {
     const stuck = pipeline({
       outOfOrder: 'hold',
       tracks: {
@@ -280,8 +327,8 @@ describe('joins', () => {
       },
     })
     const ledger = given(stuck, 'done')
-    expect(when(ledger, 'easy')).toBe('applied | main new>easy by k3')
+    expect(when(ledger, 'easy')).toBe('applied | main new>easy by k3 | unreachable main:done by k2+')
     expect(ledger.statuses()).toEqual({ main: 'easy', extra: 'skipped' })
-    expect(heldNames(ledger)).toEqual(['main:done'])
+    expect(when(ledger, 'done')).toBe('refused unreachable')
   })
 })

@@ -52,11 +52,14 @@ describe('a report to an operation that is not there', () => {
     })
   })
 
-  test('of its initial status opens it and says so, as there is nothing else to record', () => {
+  test('of its initial status opens it and is on record: its service and its mark count', () => {
     const ledger = new Ledger(definition)
-    const decision = ledger.report({ status: 'new', pipeline: 'invoice' })
-    expect(told(decision)).toBe('opened | opened by k1')
+    const observedAt = '2026-01-01T00:00:00.000Z'
+    const decision = ledger.report({ status: 'new', pipeline: 'invoice', sequence: 5, observedAt })
+    expect(told(decision)).toBe('applied | opened by k1 | main =new by k1+')
     expect(decision).toMatchObject({ opened: true })
+    expect(ledger.current.tracks.main).toMatchObject({ status: 'new', by: 'svc', observedAt, marks: { svc: 5 } })
+    expect(when(ledger, { status: 'a', sequence: 3 })).toMatch(/^ignored older_sequence/)
     expect(told(new Ledger(definition).report({ status: 'new', pipeline: 'invoice', data: { x: 1 } }))).toBe(
       'applied | opened by k1 | main =new by k1+',
     )
@@ -80,8 +83,12 @@ describe('a report to an operation that is not there', () => {
 })
 
 describe('a report to an operation that is there', () => {
-  test('may name its pipeline, in any version', () => {
-    expect(when(given(definition), { status: 'a', pipeline: 'invoice', pipelineVersion: 7 })).toMatch(/^applied/)
+  test('may name its pipeline and its version, and is refused when it names another version', () => {
+    const ledger = given(definition)
+    const refused = ledger.report({ status: 'a', pipeline: 'invoice', pipelineVersion: 7 })
+    expect(refusal(refused)).toMatchObject({ code: 'pipeline_mismatch', detail: expect.stringContaining('version 1') })
+    expect(when(ledger, { status: 'a', pipelineVersion: 7 })).toBe('refused pipeline_mismatch')
+    expect(when(ledger, { status: 'a', pipeline: 'invoice', pipelineVersion: 1 })).toMatch(/^applied/)
   })
 
   test('is refused when it names another', () => {
@@ -113,7 +120,17 @@ describe('an expected revision', () => {
     expect(told(none.submit(opening, { expectedRevision: 0n }))).toBe('refused revision_mismatch')
   })
 
-  test('holds for ignored reports as well', () => {
+  test('holds while all events since were ignored and filled nothing', () => {
+    const ledger = given(definition, 'a', 'a', 'new')
+    expect(ledger.current).toMatchObject({ revision: 3n, changedRevision: 1n })
+    expect(told(ledger.report({ status: 'a' }, { expectedRevision: 0n }))).toBe('refused revision_mismatch')
+    expect(told(ledger.report({ status: 'b' }, { expectedRevision: 1n }))).toMatch(/^applied/)
+    when(ledger, { status: 'a', data: { late: 1 } })
+    expect(told(ledger.report({ status: 'done' }, { expectedRevision: 4n }))).toBe('refused revision_mismatch')
+    expect(told(ledger.report({ status: 'done' }, { expectedRevision: 5n }))).toMatch(/^applied/)
+  })
+
+  test('is asked of ignored reports as well', () => {
     const ledger = given(definition, 'a')
     expect(told(ledger.report({ status: 'a' }, { expectedRevision: 0n }))).toBe('refused revision_mismatch')
   })
@@ -144,19 +161,21 @@ describe('in pipeline any', () => {
     )
   })
 
-  test('a report may end the operation, and later ones still apply', () => {
-    const ledger = started({ status: 'x', final: 'failed' })
-    expect(ledger.current).toMatchObject({ state: 'failed', tracks: { main: { phase: 'final', status: 'x' } } })
-    expect(when(ledger, 'y')).toBe('applied | main x>y by k3')
-    expect(ledger.current).toMatchObject({ state: 'failed', tracks: { main: { phase: 'final', status: 'y' } } })
-    when(ledger, { status: 'z', final: 'succeeded' })
-    expect(ledger.current).toMatchObject({ state: 'succeeded' })
+  test('a report may end the operation, and later ones change it no more', () => {
+    const ledger = started({ status: 'x', final: 'failed', data: { x: 1 } })
+    const ended = { state: 'failed', tracks: { main: { phase: 'final', status: 'x' } } }
+    expect(ledger.current).toMatchObject(ended)
+    const late = { status: 'y', data: { x: 2, y: 2 } }
+    expect(when(ledger, late)).toBe('ignored operation_ended | operation_ended main:y by k3')
+    expect(when(ledger, { status: 'z', final: 'succeeded' })).toMatch(/^ignored operation_ended/)
+    expect(ledger.current).toMatchObject(ended)
+    expect(ledger.current.data.value).toEqual({ x: 1, y: 2 })
   })
 
   test('sequences are kept as anywhere', () => {
     const ledger = started({ status: 'x', sequence: 2 })
     expect(when(ledger, { status: 'y', sequence: 1, data: { late: true } })).toMatch(/^ignored older_sequence \|/)
-    expect(when(ledger, { status: 'y', sequence: 2 })).toBe('ignored duplicate')
+    expect(when(ledger, { status: 'y', sequence: 2 })).toMatch(/^ignored duplicate/)
     expect(ledger.current.data.value).toEqual({ late: true })
   })
 

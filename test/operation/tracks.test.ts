@@ -172,11 +172,15 @@ describe('an operation', () => {
     expect(ledger.current.state).toBe('failed')
   })
 
-  test('that has ended still merges data of its last status, and ignores what came too late', () => {
-    const ledger = given(linear('advance'), 'done')
-    expect(when(ledger, { status: 'done', data: { x: 1 } })).toBe('applied | main =done by k3')
+  test('that has ended is not overwritten: what comes fills in what is absent', () => {
+    const ledger = given(linear('advance'), { status: 'done', data: { x: 1 } })
+    expect(when(ledger, { status: 'done', service: 'other', data: { x: 9, z: 1 } })).toBe(
+      'ignored operation_ended | operation_ended main:done by k3',
+    )
     expect(when(ledger, { status: 'a', data: { x: 2, y: 2 } })).toBe('ignored overtaken | overtaken main:a by k4')
-    expect(plainState(ledger.current)).toMatchObject({ state: 'succeeded', data: { x: 1, y: 2 } })
+    expect(when(ledger, { status: 'done', data: { x: 1 } })).toMatch(/^ignored duplicate/)
+    expect(plainState(ledger.current)).toMatchObject({ state: 'succeeded', data: { x: 1, y: 2, z: 1 } })
+    expect(ledger.current.tracks.main?.by).toBe('svc')
   })
 
   test('that ends lets nothing held behind', () => {

@@ -22,12 +22,16 @@ describe('the body of an operation', () => {
       pipeline: { name: 'invoice', version: 1 },
       theme: 'dark',
       state: 'active',
+      blocked: false,
       tracks: {
         main: {
           phase: 'active',
           status: 'a',
           since: '2026-01-01T00:00:02.000Z',
           by: 'ocr',
+          observedAt: null,
+          heardAt: '2026-01-01T00:00:03.000Z',
+          next: [{ status: 'b', ready: true }],
           held: [
             {
               command: 'k3',
@@ -62,7 +66,13 @@ describe('the body of an operation', () => {
         done: side,
       },
     })
-    const ledger = given(definition, 'later:closed', 'end', 'later:closed', 'done:closed')
+    const ledger = given(
+      definition,
+      'later:closed',
+      'end',
+      { track: 'later', status: 'closed', service: 's2' },
+      'done:closed',
+    )
     const shown = () => {
       const { tracks } = JSON.parse(operationBody(ledger.current))
       return Object.fromEntries(
@@ -96,12 +106,12 @@ describe('a serialised state', () => {
   const { current, pipeline: definition } = given(linear('hold'), 'b', { status: 'new', data: { x: 1 } })
 
   test('of another version is not restored, but to be folded again', () => {
-    const text = serialiseState(current).replace('"stateVersion":1', '"stateVersion":0')
+    const text = serialiseState(current).replace('"stateVersion":2', '"stateVersion":1')
     expect(restoreState(text, () => definition)).toBeNull()
   })
 
   test('that is none of ours throws', () => {
-    for (const text of ['', '[]', '{"stateVersion":1}', serialiseState(current).replace('"held":', '"hold":')]) {
+    for (const text of ['', '[]', '{"stateVersion":2}', serialiseState(current).replace('"held":', '"hold":')]) {
       expect(() => restoreState(text, () => definition)).toThrow()
     }
   })

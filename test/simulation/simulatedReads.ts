@@ -1,8 +1,10 @@
+import { anyPipeline, compilePipeline, type PipelineDefinition, type PipelineOf } from '../../src/operation/pipeline.ts'
 import type { AuditRows } from '../../src/projections/auditRows.ts'
 import { pollCheckpoint } from '../../src/projections/checkpointPoll.ts'
 import type { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
 import type { OrderBook } from '../../src/projections/control/controlStore.ts'
 import { bodyOf } from '../../src/projections/operationState.ts'
+import { UnknownPipelineError } from '../../src/projections/pipelineCatalogue.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { type OperationRow, type ReadModel, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
 import type { RowSet, StoredOperation, Tables } from './tables.ts'
@@ -53,17 +55,26 @@ function notSimulated(): never {
   throw new Error('no client of the simulation asks for this')
 }
 
+function definitionsOf(pipelines: RowSet['pipelines']): PipelineOf {
+  return (name, version) => {
+    if (name === anyPipeline.name) return anyPipeline
+    const stored = pipelines.get(`${name} ${version}`)
+    if (stored === undefined) throw new UnknownPipelineError(`pipeline ${name} has no version ${version}`)
+    return compilePipeline(name, version, stored.definition as PipelineDefinition)
+  }
+}
+
 /** Null before the first projector: nothing is folded. */
 function isOf({ logId }: RowSet, ours: string): boolean {
   return logId === null || logId === ours
 }
 
-function rowOf({ parked }: RowSet, row: StoredOperation | undefined): OperationRow | null {
+function rowOf({ parked, pipelines }: RowSet, row: StoredOperation | undefined): OperationRow | null {
   if (row === undefined) return null
   const park = parked.get(`operation-${row.id}`)
   return {
     id: row.id,
-    body: bodyOf(row),
+    body: bodyOf(row, definitionsOf(pipelines)),
     revision: row.revision,
     position: row.position,
     updatedAt: new Date(Number(row.updatedAt)).toISOString(),

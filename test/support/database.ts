@@ -36,7 +36,7 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
 
 /** Nobody may be connected to `template`. */
 export function copyStatement(template: string, copy: string): string {
-  return `CREATE DATABASE ${copy} TEMPLATE ${template} STRATEGY ${inject('copyStrategy')}`
+  return `CREATE DATABASE ${copy} TEMPLATE ${template} ${inject('copyStrategy')}`
 }
 
 async function createDatabase(template: string): Promise<TestDatabase> {

@@ -7,10 +7,10 @@ import { migrateSnapshots } from '../../src/snapshots/postgresSnapshots.ts'
 export const migratedTemplate = 'waybill_template'
 
 /** Migrated once, copied for each test: a quarter of the time. */
-export async function makeMigratedTemplate(postgresConnectionString: string): Promise<void> {
+export async function makeMigratedTemplate(postgresConnectionString: string, strategy: string): Promise<void> {
   const client = new pg.Client({ connectionString: postgresConnectionString })
   await client.connect()
-  await client.query(`CREATE DATABASE ${migratedTemplate} STRATEGY wal_log`)
+  await client.query(`CREATE DATABASE ${migratedTemplate} ${strategy}`)
   await client.end()
   const url = new URL(postgresConnectionString)
   url.pathname = `/${migratedTemplate}`

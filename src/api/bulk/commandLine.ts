@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import type { Command } from '../../operation/commands.ts'
 import { isJsonObject, type JsonObject } from '../../operation/json.ts'
 import { isOperationId, keyPattern } from '../../operation/names.ts'
-import type { CommandHeaders } from '../commandHeaders.ts'
+import { type CommandHeaders, commandEnvelope } from '../commandHeaders.ts'
 import { openOperationLine, reportLine } from '../contract/commands.ts'
 import type { Problem } from '../problem.ts'
 import { isSoundReportLine } from '../quickReport.ts'
@@ -34,10 +33,10 @@ export function parseCommandLine(line: Line, limits: LineLimits, sender: LineSen
   if ('fault' in line) {
     return line.fault === 'too_long'
       ? failed({ code: 'too_large', detail: `The line is longer than ${limits.bodyBytesMax} bytes.` })
-      : failed({ code: 'invalid', detail: 'The line is not valid UTF-8.' })
+      : failed({ code: 'invalid', detail: `The line is not valid UTF-8: see offset ${line.offset}.` })
   }
   const json = parseStrictJsonText(line.text, limits.jsonDepthMax)
-  if (!json.ok) return failed({ code: 'invalid', detail: json.detail })
+  if (!json.ok) return failed(json.problem)
   if (!isJsonObject(json.value)) return failed({ code: 'invalid', detail: 'The line is not a JSON object.' })
   return toCommand(json.value, sender)
 }
@@ -81,11 +80,7 @@ function envelope(
   expectedRevision: number | undefined,
   { traceparent }: LineSender,
 ): CommandHeaders {
-  return {
-    key: command ?? randomUUID(),
-    ...(expectedRevision === undefined ? {} : { expectedRevision: BigInt(expectedRevision) }),
-    ...(traceparent === undefined ? {} : { traceparent }),
-  }
+  return commandEnvelope(command, expectedRevision === undefined ? undefined : BigInt(expectedRevision), traceparent)
 }
 
 function refused(value: JsonObject, issues: Parameters<typeof invalidInput>[1]): ParsedLine {

@@ -12,49 +12,86 @@ import {
   timestampInput,
   trackName,
 } from './names.ts'
-import { pageSize, pageToken, streamStart, visibility } from './paging.ts'
+import { nextPageToken, pageSize, pageToken, streamStart, visibility } from './paging.ts'
 
 export const operationParams = z.strictObject({ id: operationId })
 
+const waitingFor = z
+  .array(
+    z.strictObject({
+      track: trackName,
+      in: z.array(z.string()).meta({ description: 'The statuses of which it must have reached one.' }),
+      is: z.string().nullable().meta({ description: 'Where that track stands; null when it has not started.' }),
+    }),
+  )
+  .exactOptional()
+  .meta({ description: 'The conditions that are not met yet: track `track` must have reached one of `in`.' })
+
+const nextStatus = z.strictObject({
+  status: z.string().meta({ description: 'The status.' }),
+  ready: z.boolean().meta({ description: 'Whether a report would bring the track there now.' }),
+  unreachable: z.literal(true).exactOptional().meta({ description: 'The status can never be entered any more.' }),
+  waitingFor,
+})
+
 const heldReport = z.strictObject({
-  command: z.string(),
-  service: z.string(),
-  status: z.string(),
-  reason: z.enum(['predecessor_missing', 'requirement_unmet']),
-  heldAt: timestamp,
+  command: z.string().meta({ description: 'Its idempotency key.' }),
+  service: z.string().meta({ description: 'Who reported.' }),
+  status: z.string().meta({ description: 'The status it reported.' }),
+  reason: z
+    .enum(['predecessor_missing', 'requirement_unmet'])
+    .meta({ description: 'Why it waits now; its receipt says why it had to when it came.' }),
+  waitingFor,
+  heldAt: timestamp.meta({ description: 'When it was recorded.' }),
   sequence: sequence.exactOptional(),
-  observedAt: timestamp.exactOptional(),
-  data: jsonObject.exactOptional(),
-  metadata: jsonObject.exactOptional(),
+  observedAt: timestamp.exactOptional().meta({ description: 'When its service saw it happen.' }),
+  data: jsonObject.exactOptional().meta({ description: 'The merge patch that it carries for the data.' }),
+  metadata: jsonObject.exactOptional().meta({ description: 'The merge patch that it carries for the metadata.' }),
 })
 
 const track = z.strictObject({
-  phase: z.enum(['waiting', 'active', 'final', 'skipped']),
-  status: z.string().nullable(),
-  since: timestamp.nullable(),
+  phase: z.enum(['waiting', 'active', 'final', 'skipped']).meta({
+    description: '`waiting`: it has not started. `final`: it has ended. `skipped`: it can no longer start.',
+  }),
+  status: z.string().nullable().meta({ description: 'Where the track stands; null while it waits or is skipped.' }),
+  since: timestamp.nullable().meta({ description: 'When the status was recorded.' }),
   by: z.string().nullable().meta({ description: 'The service whose report set the status.' }),
+  observedAt: timestamp.nullable().meta({ description: 'When that report was observed, if it said so.' }),
+  heardAt: timestamp
+    .nullable()
+    .meta({ description: 'When the last report of the track was recorded, whatever became of it.' }),
+  next: z
+    .array(nextStatus)
+    .meta({ description: 'The statuses one transition ahead. Empty where the track has no status, or has ended.' }),
   held: z.array(heldReport).meta({ description: 'Reports that wait for their turn, as they came.' }),
 })
 
 export const operation = z
   .strictObject({
     id: operationId,
-    pipeline: z.strictObject({ name: pipelineName, version: pipelineVersion }),
-    theme: z.string().nullable(),
-    state: z.enum(['active', 'succeeded', 'failed']),
-    tracks: z.record(trackName, track),
-    data: jsonObject,
-    metadata: jsonObject,
+    pipeline: z
+      .strictObject({ name: pipelineName, version: pipelineVersion })
+      .meta({ description: 'The definition that it was opened with.' }),
+    theme: z.string().nullable().meta({ description: 'What it is about; null when nobody said.' }),
+    state: z.enum(['active', 'succeeded', 'failed']).meta({
+      description: '`active` until every started track has ended; then `failed` when any ended so.',
+    }),
+    blocked: z
+      .boolean()
+      .meta({ description: 'Active, though no status of any track can be entered any more: no report can end it.' }),
+    tracks: z.record(trackName, track).meta({ description: 'By name, where each part of it stands.' }),
+    data: jsonObject.meta({ description: 'The document, as far as the services have reported it.' }),
+    metadata: jsonObject.meta({ description: 'What the services say about its passage.' }),
     revision,
     position: positionToken.meta({ description: "Of the operation's last event." }),
-    openedAt: timestamp,
-    updatedAt: timestamp,
+    openedAt: timestamp.meta({ description: 'When its first event was recorded.' }),
+    updatedAt: timestamp.meta({ description: 'When its last event was recorded.' }),
     parked: z
-      .strictObject({ revision, reason: z.string() })
+      .strictObject({ revision, reason: z.string().meta({ description: 'Why, as a code.' }) })
       .exactOptional()
       .meta({ description: 'The read model could not fold the operation from this revision on.' }),
   })
-  .meta({ id: 'Operation' })
+  .meta({ id: 'Operation', description: 'An operation as it stands.' })
 
 export const operationQuery = z.strictObject({
   ...visibility,
@@ -128,7 +165,7 @@ const filterable = (text: string) => !text.includes('\0') && !/\p{Surrogate}/u.t
 
 export const operationList = z
   .strictObject({
-    operations: z.array(operation),
-    nextPageToken: z.string().meta({ description: 'Empty on the last page.' }),
+    operations: z.array(operation).meta({ description: 'In the order asked for.' }),
+    nextPageToken,
   })
-  .meta({ id: 'OperationList' })
+  .meta({ id: 'OperationList', description: 'A page of operations.' })

@@ -24,6 +24,8 @@ export const pageToken = z
   .exactOptional()
   .meta({ description: 'The `nextPageToken` of the page before, of the same filter and order.' })
 
+export const nextPageToken = z.string().meta({ description: 'What to pass on as `pageToken`; empty on the last page.' })
+
 /** What every read of the read model takes. */
 export const visibility = {
   minPosition: positionToken

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { operationStream } from '../../operation/streamName.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -8,7 +7,7 @@ import { eventPage, logEventsQuery, operationEventsQuery } from '../contract/eve
 import { operationParams } from '../contract/operations.ts'
 import { pageSizeDefault } from '../contract/paging.ts'
 import { recordedEvent } from '../contract/recordedEvent.ts'
-import { logLines, logPage, streamPage } from '../eventPages.ts'
+import { logLines, logPage, operationEventPage } from '../eventPages.ts'
 import { ndjson, wantsNdjson } from '../mediaTypes.ts'
 import { positionOf } from '../visibility.ts'
 
@@ -22,6 +21,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listOperationEvents',
         summary: "An operation's events, from the log",
+        description: 'From the log itself, in pages, forwards or backwards.',
         tags: ['history'],
         params: operationParams,
         querystring: operationEventsQuery(pageSizeMax),
@@ -30,7 +30,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { fromRevision, direction = 'forwards', pageSize = Math.min(pageSizeDefault, pageSizeMax) } = request.query
-      const page = await streamPage(context, operationStream(request.params.id), {
+      const page = await operationEventPage(context, request.params.id, {
         direction,
         pageSize,
         ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { entityTag, sendJson } from '../answer.ts'
+import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
+import { commandOutcome, commandParams } from '../contract/commands.ts'
 import { operationRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
 import {
   operation,
@@ -11,10 +12,14 @@ import {
   operationParams,
   operationQuery,
 } from '../contract/operations.ts'
+import { noQuery } from '../contract/paging.ts'
+import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
 import type { Live } from '../live/live.ts'
 import { findOperation } from '../operationAnswer.ts'
 import { listOperations } from '../operationPage.ts'
 import { awaitOperation } from '../operationWait.ts'
+import { ProblemError } from '../problem.ts'
+import { outcomeText } from '../receiptText.ts'
 import { readVisible } from '../visibility.ts'
 
 export function operationRoutes(app: ApiServer, context: ApiContext, live: Live): void {
@@ -32,7 +37,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
         querystring: operationQuery,
         response: {
           200: jsonAnswer('The operation.', operation),
-          304: z.null().meta({ description: 'Still at the revision of `If-None-Match`.' }),
+          304: z.null().meta({ description: 'Still at a revision of `If-None-Match`.' }),
           ...problemAnswers(404, 410),
         },
       },
@@ -44,10 +49,39 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
         until === undefined
           ? await findOperation(context, id, question, request.headers)
           : await awaitOperation(context, live, { id, until, question, request, reply })
-      const tag = entityTag(found.revision)
-      reply.header('waybill-position', context.tokens.encode(found.position)).header('etag', tag)
-      if (request.headers['if-none-match'] === tag && found.isParked !== true) return reply.code(304).send()
+      const { position, revision } = found
+      reply.header('waybill-position', context.tokens.encode(position)).header('etag', entityTag(revision))
+      if (found.isParked !== true && isKnown(knownRevisions(request.headers), revision)) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
+    },
+  )
+
+  app.get(
+    '/v1/operations/:id/commands/:key',
+    {
+      config: { access: ['service', 'viewer'] },
+      schema: {
+        operationId: 'getCommandOutcome',
+        summary: 'What became of a command',
+        description:
+          'The receipt of the command that was recorded under an idempotency key, at any age, and of a held report what ' +
+          'it has come to since. Asks the log. A command that was refused, or ignored without a trace, has none.',
+        tags: ['queries'],
+        headers: readRequestHeaders,
+        params: commandParams,
+        querystring: noQuery,
+        response: { 200: jsonAnswer('The receipt.', commandOutcome), ...problemAnswers(404) },
+      },
+    },
+    async (request, reply) => {
+      const { id, key } = request.params
+      const outcome = await context.commands.outcome(id, key)
+      if (outcome === null) {
+        const detail = 'No command of this operation is recorded under this key.'
+        throw new ProblemError({ code: 'not_found', detail, operation: id, command: key })
+      }
+      reply.header('waybill-position', context.tokens.encode((outcome.now ?? outcome.receipt).position))
+      return sendJson(reply, 200, outcomeText(id, key, outcome, context.tokens))
     },
   )
 

@@ -1,5 +1,6 @@
+import { sameDefinition } from '../../../src/operation/definition.ts'
 import type { PipelineDefined } from '../../../src/operation/events.ts'
-import { anyPipeline, type CompiledPipeline, compilePipeline, sameDefinition } from '../../../src/operation/pipeline.ts'
+import { anyPipeline, type CompiledPipeline, compilePipeline } from '../../../src/operation/pipeline.ts'
 import { pipelineStream } from '../../../src/operation/streamName.ts'
 import type { Faults } from './faults.ts'
 import type { LogIndex } from './logIndex.ts'

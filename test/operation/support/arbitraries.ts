@@ -1,11 +1,7 @@
 import * as fc from 'fast-check'
+import { normaliseDefinition } from '../../../src/operation/definition.ts'
 import { isJsonObject, type JsonObject } from '../../../src/operation/json.ts'
-import {
-  type CompiledPipeline,
-  compilePipeline,
-  normaliseDefinition,
-  type OutOfOrder,
-} from '../../../src/operation/pipeline.ts'
+import { type CompiledPipeline, compilePipeline, type OutOfOrder } from '../../../src/operation/pipeline.ts'
 import type { Report } from './ledger.ts'
 
 const trackNames = ['main', 'side', 'tail'] as const
@@ -22,6 +18,10 @@ const conditionsOf = trackNames.map((track) =>
     .map((statuses) => ({ track, in: statuses })),
 )
 const condition = fc.constantFrom(...trackNames.keys()).chain((index) => at(conditionsOf, index))
+/** What a join asks: now and then a skipped track will do. */
+const joinCondition = fc
+  .tuple(condition, fc.constantFrom(false, false, true))
+  .map(([asked, orSkipped]) => (orSkipped ? { ...asked, orSkipped } : asked))
 const outcomes = fc.constantFrom('succeeded', 'failed')
 
 function trackShape(track: string, branches: boolean) {
@@ -37,7 +37,10 @@ function shapeOf(statuses: readonly string[], branches: boolean) {
     selector: ([from, to]) => from * count + to,
   })
   const joins = fc.uniqueArray(
-    fc.tuple(fc.constantFrom(...statuses.slice(1)), fc.array(condition, { minLength: 1, maxLength: 2 })),
+    fc.tuple(
+      fc.constantFrom(...statuses.slice(1)),
+      fc.array(branches ? joinCondition : condition, { minLength: 1, maxLength: 2 }),
+    ),
     { maxLength: 2, selector: ([status]) => status },
   )
   return fc
@@ -71,6 +74,7 @@ export function pipelines(options: { branches: boolean; policy?: OutOfOrder }): 
     outOfOrder: options.policy === undefined ? policies : fc.constant(options.policy),
     lateData: fc.constantFrom('fill', 'record'),
     recordIgnored: fc.boolean(),
+    orderBy: fc.constantFrom('sequence', 'sequence', 'observedAt'),
     tracks: fc
       .tuple(
         trackShape('main', options.branches),
@@ -117,6 +121,7 @@ export function reports(pipeline: CompiledPipeline): fc.Arbitrary<Report> {
         ),
         service: fc.constantFrom('s', '__proto__'),
         sequence: fc.nat(6),
+        observedAt: fc.nat(6).map((ms) => new Date(Date.UTC(2026, 0, 1) + ms).toISOString()),
         data: documents,
         metadata: documents,
         pipeline: fc.oneof(

@@ -3,12 +3,13 @@ import { expect } from 'vitest'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../../../src/operation/commands.ts'
 import { decide } from '../../../src/operation/decide.ts'
 import type { Decision, Outcome, Refusal } from '../../../src/operation/decision.ts'
+import { normaliseDefinition } from '../../../src/operation/definition.ts'
 import { decode, encode, type StoredEvent } from '../../../src/operation/envelope.ts'
 import { isOperationEvent } from '../../../src/operation/eventSchemas.ts'
 import type { OperationEvent } from '../../../src/operation/events.ts'
 import { evolve } from '../../../src/operation/evolve.ts'
 import { defaultLimits, type OperationLimits } from '../../../src/operation/limits.ts'
-import { type CompiledPipeline, compilePipeline, normaliseDefinition } from '../../../src/operation/pipeline.ts'
+import { type CompiledPipeline, compilePipeline } from '../../../src/operation/pipeline.ts'
 import { requestHash } from '../../../src/operation/requestHash.ts'
 import type { OperationState } from '../../../src/operation/state.ts'
 import { restoreState, serialiseState } from '../../../src/operation/stateJson.ts'
@@ -155,6 +156,8 @@ export function eventLine(event: OperationEvent): string {
   switch (event.type) {
     case 'OperationOpened':
       return 'opened'
+    case 'OperationDescribed':
+      return 'described'
     case 'StatusChanged':
       return `${event.data.track} ${event.data.from}>${event.data.to}`
     case 'DataMerged':

@@ -1,16 +1,12 @@
 import type { AppendRequest, EventLog } from '../../../src/eventlog/eventLog.ts'
 import type { Command, CommandBody } from '../../../src/operation/commands.ts'
 import { decide } from '../../../src/operation/decide.ts'
+import { normaliseDefinition } from '../../../src/operation/definition.ts'
 import { encode, noHash, seal } from '../../../src/operation/envelope.ts'
-import { projectionEventsVersion } from '../../../src/operation/eventSchemas.ts'
 import type { ProjectionEvent } from '../../../src/operation/events.ts'
+import { projectionEventsVersion } from '../../../src/operation/eventVersion.ts'
 import { defaultLimits } from '../../../src/operation/limits.ts'
-import {
-  anyPipeline,
-  type CompiledPipeline,
-  compilePipeline,
-  normaliseDefinition,
-} from '../../../src/operation/pipeline.ts'
+import { anyPipeline, type CompiledPipeline, compilePipeline } from '../../../src/operation/pipeline.ts'
 import { requestHash } from '../../../src/operation/requestHash.ts'
 import type { OperationState } from '../../../src/operation/state.ts'
 import { operationStream, pipelineStream } from '../../../src/operation/streamName.ts'

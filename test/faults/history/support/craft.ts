@@ -2,16 +2,12 @@ import type { AppendRequest } from '../../../../src/eventlog/eventLog.ts'
 import type { CommandBody, ReportStatus } from '../../../../src/operation/commands.ts'
 import { decide } from '../../../../src/operation/decide.ts'
 import type { DecidedEvent } from '../../../../src/operation/decision.ts'
+import { normaliseDefinition } from '../../../../src/operation/definition.ts'
 import { decode, encode, type StoredEvent } from '../../../../src/operation/envelope.ts'
 import { isOperationEvent } from '../../../../src/operation/eventSchemas.ts'
 import { evolve } from '../../../../src/operation/evolve.ts'
 import { defaultLimits } from '../../../../src/operation/limits.ts'
-import {
-  anyPipeline,
-  type CompiledPipeline,
-  compilePipeline,
-  normaliseDefinition,
-} from '../../../../src/operation/pipeline.ts'
+import { anyPipeline, type CompiledPipeline, compilePipeline } from '../../../../src/operation/pipeline.ts'
 import { requestHash } from '../../../../src/operation/requestHash.ts'
 import type { OperationState } from '../../../../src/operation/state.ts'
 import { operationStream } from '../../../../src/operation/streamName.ts'
