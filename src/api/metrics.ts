@@ -129,6 +129,14 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
     },
   })
   new Gauge({
+    name: 'waybill_tampered_streams',
+    help: 'Streams set aside because their hash chain is broken; must be 0.',
+    registers,
+    collect() {
+      this.set(projector.status().tampered)
+    },
+  })
+  new Gauge({
     name: 'waybill_projection_paused',
     help: '1 while an operator has the projection paused, on any node.',
     registers,
@@ -215,6 +223,23 @@ function auditMetrics(registry: Registry, audit: NonNullable<MetricsContext['sel
     registers,
     collect() {
       this.set(audit.status().drifting)
+    },
+  })
+  new Counter({
+    name: 'waybill_audit_tampered_total',
+    help: 'Streams of the log that this process found to be tampered with.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(audit.status().tampered)
+    },
+  })
+  new Gauge({
+    name: 'waybill_audit_tampering',
+    help: 'Streams of the log that were tampered with when this process last looked; must be 0.',
+    registers,
+    collect() {
+      this.set(audit.status().tampering)
     },
   })
   new Gauge({

@@ -3,6 +3,7 @@ import type { CommandFailure } from '../commands/commandService.ts'
 import { UnreadableStreamError } from '../commands/commandService.ts'
 import { AnotherLogError, LogUnavailableError } from '../eventlog/eventLog.ts'
 import type { Refusal } from '../operation/decision.ts'
+import { TamperedError } from '../operation/verifyStream.ts'
 import { ReadModelUnavailableError } from '../projections/readModel.ts'
 
 // The one place that knows how an outcome becomes HTTP.
@@ -20,6 +21,7 @@ const kinds = {
   keys_full: [409, 'Too many keys'],
   operator_needed: [409, 'There must be a key of an operator'],
   not_parked: [409, 'The stream is not parked there'],
+  tampered: [409, 'The stream was tampered with'],
   projection_paused: [409, 'The projection is paused'],
   rebuild_under_way: [409, 'A rebuild is under way'],
   pipeline_mismatch: [409, 'The operation runs in another pipeline'],
@@ -167,6 +169,9 @@ const detailsOf = (subject: Subject): Readonly<Record<CommandFailure['code'], st
     'The connection to the event log was lost before it answered. Send the command again with the same key to find out.',
   not_tried: 'An earlier command of this request on the same operation has an open outcome, so this one was not tried.',
   unreadable: `The ${subject} holds an event that this node cannot read. Nothing was written.`,
+  tampered:
+    `The log does not hold what was appended: the hash chain of the ${subject}${subject === 'operation' ? ', or of its pipeline,' : ''} ` +
+    'is broken. Nothing was written. Keep the command, and tell an operator.',
 })
 
 const failureDetails = {
@@ -181,9 +186,11 @@ export function failureProblem(
   command: string,
   subject: Subject = 'operation',
 ): Problem {
-  const mayRetry = failure.code !== 'unreadable' && failure.code !== 'not_tried'
+  // As a problem, `tampered` is of who would pass over what the log says: 409. Who sends a command has done nothing wrong.
+  const code = failure.code === 'tampered' ? 'unreadable' : failure.code
+  const mayRetry = code !== 'unreadable' && code !== 'not_tried'
   return {
-    code: failure.code,
+    code,
     detail: failureDetails[subject][failure.code],
     ...(mayRetry ? { retryAfterS: failure.retryAfterS } : {}),
     ...(operation === undefined ? {} : { operation }),
@@ -211,8 +218,14 @@ export function expectedProblem(error: unknown): Problem | null {
       retryAfterS: 1,
     }
   }
-  if (error instanceof UnreadableStreamError) return { code: 'unreadable', detail: failureDetails.operation.unreadable }
+  if (error instanceof UnreadableStreamError) return { code: 'unreadable', detail: unreadableDetail(error) }
   return fastifyProblem(error)
+}
+
+function unreadableDetail({ cause }: UnreadableStreamError): string {
+  if (!(cause instanceof TamperedError)) return failureDetails.operation.unreadable
+  const { stream, revision } = cause
+  return `The log does not hold what was appended: the hash chain of ${stream} is broken at event ${revision}.`
 }
 
 const fastifyCodes: Readonly<Record<string, Problem>> = {

@@ -251,6 +251,7 @@ export type KnownProblemCode =
   | 'rate_limited'
   | 'headers_too_large'
   | 'internal'
+  | 'tampered'
   | 'unreadable'
   | 'contention'
   | 'log_unavailable'

@@ -101,8 +101,9 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const rows = await query<CheckpointRow & Maybe<OperationColumns>>({ ...operationStatement, values: [id] })
       const position = seen(rows)
       const [row] = rows
-      const value = row !== undefined && isOperation(row) ? await shown((of) => operationRow(row, of)) : null
-      return { position, value }
+      if (row === undefined) return { position, value: null, parked: null }
+      const value = isOperation(row) ? await shown((of) => operationRow(row, of)) : null
+      return { position, value, parked: parkedOf(row) }
     },
 
     async operationsById(ids) {
@@ -197,7 +198,7 @@ const operationStatement = {
            o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason
     FROM ${schemaName}.checkpoints c
     LEFT JOIN ${schemaName}.operations o ON o.id = $1
-    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || o.id
+    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || $1
     WHERE c.name = '${projectionName}'`,
 }
 
@@ -206,7 +207,6 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
 }
 
 function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationRow {
-  const { parked_revision: revision, parked_reason: reason } = row
   return {
     id: row.id,
     body: bodyOf(row, pipelineOf),
@@ -214,8 +214,13 @@ function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationR
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),
     openedAt: new Date(Number(row.opened_at)).toISOString(),
-    parked: revision === null || reason === null ? null : { revision, reason },
+    parked: parkedOf(row),
   }
+}
+
+function parkedOf(row: Pick<Maybe<OperationColumns>, 'parked_revision' | 'parked_reason'>): OperationRow['parked'] {
+  const { parked_revision: revision, parked_reason: reason } = row
+  return revision === null || reason === null ? null : { revision, reason }
 }
 
 const definitionStatement = {

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, linear, startApi } from './apiHarness.ts'
 
@@ -79,8 +79,7 @@ describe('one operation', () => {
     const poisoned = await startApi()
     try {
       const receipt = await poisoned.send('POST', '/v1/operations', { id: 'bad-1', pipeline: 'any' })
-      const event = { id: randomUUID(), type: 'Unheard', data: '{}', metadata: '{}' }
-      await poisoned.log.append([{ stream: 'operation-bad-1', expectedRevision: 0n, events: [event] }])
+      await poisoned.log.append([await nextInChain(poisoned.log, 'operation-bad-1')])
       const stats = await eventually(
         () => poisoned.send('GET', '/v1/stats'),
         (answer) => answer.body.parked === 1,

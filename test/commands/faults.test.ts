@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AppendRequest } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { createGate, unavailable, unknownLanded, unknownLost, wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, linear, open, report, until } from './node.ts'
 
@@ -133,13 +134,7 @@ test('a poisoned stream fails its own commands clearly and no others', async () 
   const log = createMemoryEventLog()
   const node = createNode(log)
   accepted(await node.commands.submit(open('good', 'open')))
-  await log.append([
-    {
-      stream: 'operation-bad',
-      expectedRevision: 'noStream',
-      events: [{ id: '00000000-0000-4000-8000-000000000001', type: 'Nonsense', data: '{}', metadata: '{"a":1}' }],
-    },
-  ])
+  await log.append([await nextInChain(log, 'operation-bad')])
   const results = await Promise.all([
     node.commands.submit(report('bad', 'key-1', 'read')),
     node.commands.submit(report('good', 'key-1', 'read')),

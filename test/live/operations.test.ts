@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operation } from '../../src/api/contract/operations.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { matchesFilter, type OperationFilter } from '../../src/projections/changedOperations.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { patienceMs } from '../support/patience.ts'
 import { dataOf, type LiveHarness, type Reader, startLive } from './liveHarness.ts'
 
@@ -48,8 +49,7 @@ describe('GET /v1/operations/stream', () => {
   test('tells an operation that was set aside again once it is skipped, now and to who comes back later', async () => {
     await live.report('parked', 'one')
     const stream = 'operation-parked'
-    const event = { id: crypto.randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' }
-    await log.append([{ stream, expectedRevision: 1n, events: [event] }])
+    await log.append([await nextInChain(log, stream)])
     await live.projections.readModel.waitFor(await log.head(), patienceMs)
     const reader = await open('/v1/operations/stream?idPrefix=parked')
     await reader.until((messages) => messages.length === 1)

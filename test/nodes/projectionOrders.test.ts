@@ -1,7 +1,7 @@
 // What operators ask of the projection at a node that does not project.
-import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
 import { patienceMs } from '../support/patience.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
@@ -47,10 +47,7 @@ async function report(node: NodeProcess, id: string, status: string): Promise<st
 async function poison(id: string): Promise<bigint> {
   const log = await openPostgresEventLog({ connectionString: database.connectionString })
   try {
-    const stream = `operation-${id}`
-    const [last] = await log.readStream(stream, { direction: 'backwards', maxCount: 1 })
-    const event = { id: randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' }
-    const [outcome] = await log.append([{ stream, expectedRevision: last?.revision ?? 'noStream', events: [event] }])
+    const [outcome] = await log.append([await nextInChain(log, `operation-${id}`)])
     if (outcome?.kind !== 'appended') throw new Error(`not appended: ${outcome?.kind}`)
     return outcome.revision
   } finally {

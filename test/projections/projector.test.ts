@@ -4,6 +4,7 @@ import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.t
 import { operationBody } from '../../src/operation/view.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../src/projections/projections.ts'
 import type { ProjectorPhase } from '../../src/projections/readModel.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { patienceMs } from '../support/patience.ts'
 import { eventually } from './support/eventually.ts'
 import { Journal } from './support/journal.ts'
@@ -45,6 +46,11 @@ function phase({ projector }: Projections, wanted: ProjectorPhase): Promise<true
   return eventually(`phase ${wanted}`, () => (projector.status().phase === wanted ? true : undefined))
 }
 
+/** An event that cannot be folded, at the stream's end. */
+async function spoil(journal: Journal, stream: string): Promise<void> {
+  await journal.append([await nextInChain(journal.log, stream)])
+}
+
 /** An event that no node writes, at the stream's end. */
 async function appendRaw(journal: Journal, stream: string, event: { type?: string; data?: string; metadata?: string }) {
   const last = (await journal.log.readStream(stream, { direction: 'backwards', maxCount: 1 })).at(0)
@@ -80,7 +86,7 @@ describe('what the projector folds', () => {
       })
       expect(position).toBe(journal.position)
     }
-    expect(await readModel.operation('op-3')).toEqual({ value: null, position: journal.position })
+    expect(await readModel.operation('op-3')).toEqual({ value: null, parked: null, position: journal.position })
   })
 
   it('keeps a large document as it is stored when a report leaves it alone', async () => {
@@ -161,9 +167,9 @@ describe('what the projector cannot fold', () => {
     const journal = new Journal(createMemoryEventLog())
     await journal.open('op-bad', { data: { kept: true } })
     await journal.open('op-good')
-    await appendRaw(journal, 'operation-op-bad', {})
+    await spoil(journal, 'operation-op-bad')
     await journal.report('op-good', 'seen')
-    await appendRaw(journal, 'operation-op-bad', {})
+    await spoil(journal, 'operation-op-bad')
     await appendRaw(journal, 'operation-op-first', { metadata: '[]' })
     await appendRaw(journal, 'neither-of-ours', { data: 'null' })
     const projections = start(journal.log)
@@ -184,7 +190,7 @@ describe('what the projector cannot fold', () => {
     const { value: streams } = await projections.readModel.parkedStreams(10)
     expect(streams).toMatchObject([
       { stream: 'operation-op-bad', revision: 1n, reason: 'malformed_event' },
-      { stream: 'operation-op-first', revision: 0n, reason: 'malformed_event' },
+      { stream: 'operation-op-first', revision: 0n, reason: 'tampered' },
     ])
     expect((await projections.readModel.parkedStreams(1, 'operation-op-bad')).value).toEqual(streams.slice(1))
     expect(projections.projector.status()).toMatchObject({ phase: 'live', parked: 2, error: null })
@@ -193,12 +199,12 @@ describe('what the projector cannot fold', () => {
   it('stays parked after a restart, and after a rebuild by the same fold', async () => {
     const journal = new Journal(createMemoryEventLog())
     await journal.open('op-bad')
-    await appendRaw(journal, 'operation-op-bad', {})
+    await spoil(journal, 'operation-op-bad')
     const first = start(journal.log)
     await caughtUp(first, journal.position)
     const rows = await allRows(database.admin)
     await first.close()
-    await appendRaw(journal, 'operation-op-bad', {})
+    await spoil(journal, 'operation-op-bad')
     const second = start(journal.log)
     await caughtUp(second, journal.position)
     expect(await allRows(database.admin)).toEqual(rows)
@@ -212,7 +218,7 @@ describe('what the projector cannot fold', () => {
     await journal.open('op-1', { pipeline: 'linear' })
     const events = await journal.log.readStream('operation-op-1', { maxCount: 1 })
     const other = new Journal(createMemoryEventLog())
-    await appendRaw(other, 'pipeline-linear', {})
+    await spoil(other, 'pipeline-linear')
     await other.append([{ stream: 'operation-op-1', expectedRevision: 'noStream', events }])
     const projections = start(other.log)
     await caughtUp(projections, other.position)

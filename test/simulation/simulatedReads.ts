@@ -25,7 +25,13 @@ export function createSimulatedReadModel(query: Query, signal: CheckpointSignal,
   }
 
   return {
-    operation: (id) => read((rows) => rowOf(rows, rows.operations.get(id))),
+    operation: async (id) => {
+      const { position, value } = await read((rows) => ({
+        row: rowOf(rows, rows.operations.get(id)),
+        parked: rows.parked.get(`operation-${id}`) ?? null,
+      }))
+      return { position, value: value.row, parked: value.parked }
+    },
     operations: ({ idPrefix = '', after, pageSize }) =>
       read((rows) =>
         [...rows.operations.values()]
@@ -38,7 +44,7 @@ export function createSimulatedReadModel(query: Query, signal: CheckpointSignal,
     stats: notSimulated,
     pipelines: notSimulated,
     parkedStreams: notSimulated,
-    parkedStream: notSimulated,
+    parkedStream: (stream) => read((rows) => rows.parked.get(stream) ?? null),
     position: () => signal.position,
     waitFor: (position, timeoutMs) => signal.waitFor(position, timeoutMs),
     close: async () => poll.stop(),
@@ -106,7 +112,7 @@ export function createSimulatedAuditRows(query: Query, ourLogId: string): AuditR
                     ? { pipeline: shape.pipeline, state: shape.state, tracks: JSON.parse(shape.tracks) as unknown }
                     : null,
                 },
-          parked: park === undefined ? null : { revision: park.revision, position: park.position },
+          parked: park ?? null,
         }
       }),
     countShape: (id) =>

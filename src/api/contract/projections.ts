@@ -73,6 +73,7 @@ export const projection = z
     lagEvents: count.meta({ description: 'Events between them; about, where the log is in EventStoreDB.' }),
     lagMs: z.number().min(0).meta({ description: 'Age of the oldest event not folded, as this node knows it.' }),
     parked: count.meta({ description: 'Streams set aside.' }),
+    tampered: count.meta({ description: 'Of those, the ones whose hash chain is broken: docs/events.md.' }),
     epoch: count.meta({ description: 'Raised by each take-over and each pause.' }),
     foldVersion: count.nullable().meta({ description: 'Of what made the rows; null before the first.' }),
     owner: z
@@ -109,7 +110,7 @@ export const parkedStream = z
     stream: z.string().meta({ description: 'The stream.' }),
     revision: revision.meta({ description: 'The first event that is not folded.' }),
     position: positionToken,
-    reason: z.string().meta({ description: 'Why, as a code.', examples: ['malformed_event'] }),
+    reason: z.string().meta({ description: 'Why, as a code.', examples: ['malformed_event', 'tampered'] }),
     detail: z.string().meta({ description: 'For a person.' }),
     since: timestamp.nullable().meta({ description: 'When that event was recorded; null where it does not say.' }),
   })

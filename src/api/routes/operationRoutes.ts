@@ -51,7 +51,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
           : await awaitOperation(context, live, { id, until, question, request, reply })
       const { position, revision } = found
       reply.header('waybill-position', context.tokens.encode(position)).header('etag', entityTag(revision))
-      if (isKnown(knownRevisions(request.headers), revision)) return reply.code(304).send()
+      if (found.isParked !== true && isKnown(knownRevisions(request.headers), revision)) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
     },
   )
