@@ -17,6 +17,8 @@ import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
 export interface OperationAnswer {
   readonly text: string
   readonly revision: bigint
+  /** Of its last event that was more than an ignored report that filled nothing. */
+  readonly changedRevision: bigint
   /** Up to where it is folded: nothing of the operation at or before is missing. */
   readonly position: bigint
   /** It says so: at the same revision it said something else before. */
@@ -164,11 +166,13 @@ function fromState(
   parked: OperationRow['parked'],
 ): OperationAnswer {
   const text = operationText(context, operationBody(state), position, parked)
-  return { text, revision: state.revision, position: foldedTo, isParked: parked !== null }
+  const { revision, changedRevision } = state
+  return { text, revision, changedRevision, position: foldedTo, isParked: parked !== null }
 }
 
 function fromRow(context: ReadContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
-  return { text: rowText(context, row), revision: row.revision, position: foldedTo, isParked: row.parked !== null }
+  const { revision, changedRevision, parked } = row
+  return { text: rowText(context, row), revision, changedRevision, position: foldedTo, isParked: parked !== null }
 }
 
 export function rowText(context: ReadContext, row: OperationRow): string {

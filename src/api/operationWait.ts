@@ -41,7 +41,9 @@ export function awaitOperation(
       const found = mayComeYet ? await unlessNotThere(look(seen)) : await look(seen)
       const known = newestKnown(headers) ?? found?.revision ?? beforeAnyRevision
       const enough =
-        until === 'done' ? ({ active }: SeenOperation) => !active : ({ revision }: SeenOperation) => revision > known
+        until === 'done'
+          ? ({ active }: SeenOperation) => !active
+          : ({ changedRevision }: SeenOperation) => changedRevision > known
       const active = found !== null && until === 'done' && isActive(found.text)
       if (found !== null && enough({ ...found, active })) return found
       await wait.until((seen) => enough(seen), untilMs - performance.now())

@@ -3,6 +3,7 @@ import type { PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { restoreForReading, restoreState, serialiseWithoutDocuments } from '../operation/stateJson.ts'
 import { operationBody } from '../operation/view.ts'
+import type { OperationRow } from './readModel.ts'
 
 /**
  * A folded operation as its row holds it: documents apart from the rest, so that each is stored once, and a report that
@@ -27,11 +28,11 @@ export function stateOf(columns: StateColumns, pipelineOf: PipelineOf): Operatio
   return withDocuments(state, columns)
 }
 
-/** The row's answer (operation/view.ts) as JSON text. Throws what `pipelineOf` throws. */
-export function bodyOf(columns: StateColumns, pipelineOf: PipelineOf): string {
+/** The row as it is shown. Throws what `pipelineOf` throws. */
+export function shownOf(columns: StateColumns, pipelineOf: PipelineOf): Pick<OperationRow, 'body' | 'changedRevision'> {
   const state = restoreForReading(columns.state, pipelineOf)
   if (state === null) throw new Error('the row was written by another version of the fold')
-  return operationBody(withDocuments(state, columns))
+  return { body: operationBody(withDocuments(state, columns)), changedRevision: state.changedRevision }
 }
 
 function withDocuments(state: OperationState, { data, metadata }: StateColumns): OperationState {

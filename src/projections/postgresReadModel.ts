@@ -8,7 +8,7 @@ import type { CheckpointSignal } from './checkpointSignal.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
 import { wayTo } from './listWay.ts'
-import { bodyOf, type StateColumns } from './operationState.ts'
+import { type StateColumns, shownOf } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
 import {
   type OperationRow,
@@ -209,7 +209,7 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
 function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationRow {
   return {
     id: row.id,
-    body: bodyOf(row, pipelineOf),
+    ...shownOf(row, pipelineOf),
     revision: row.revision,
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),

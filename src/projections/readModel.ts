@@ -50,6 +50,8 @@ export interface OperationRow {
   /** The answer of `GET /v1/operations/{id}` without `position`, as JSON text ready to send (operation/view.ts). */
   readonly body: string
   readonly revision: bigint
+  /** Of its last event that was more than an ignored report that filled nothing. */
+  readonly changedRevision: bigint
   /** Position of the operation's last event. */
   readonly position: bigint
   readonly updatedAt: string

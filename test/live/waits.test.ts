@@ -58,6 +58,18 @@ describe('GET /v1/operations/{id}?until=', () => {
     expect(headers['waybill-position']).toBe(body.position)
   })
 
+  test('changed: goes on waiting while all that comes is ignored and fills nothing', async () => {
+    const started = { service: 's', status: 'a', pipeline: 'waited' }
+    await live.send('PUT', '/v1/pipelines/waited', { statuses: ['new', 'a', 'b'], outOfOrder: 'advance' })
+    const report = (more: object) => live.send('POST', '/v1/operations/w9/reports', { ...started, ...more })
+    await report({})
+    const answer = ask('w9', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=30' })
+    await waiting(1)
+    for (const more of [{}, { status: 'new' }, {}]) expect((await report(more)).body.outcome).toBe('ignored')
+    await report({ status: 'new', data: { late: 1 } })
+    expect((await answer).body).toMatchObject({ revision: 5, data: { late: 1 } })
+  })
+
   test('changed since If-None-Match: at once if it has, 304 when the time runs out', async () => {
     await live.report('w2', 'one')
     expect((await ask('w2', 'until=changed', { 'if-none-match': '"0"', prefer: 'wait=60' })).body.revision).toBe(1)
@@ -111,12 +123,12 @@ describe('GET /v1/operations/{id}?until=', () => {
 
   test('changed, before the first report: answers as soon as the operation is opened', async () => {
     const answers = [
-      ask('w6', 'until=changed', { prefer: 'wait=30' }),
-      ask('w6', 'until=changed', { prefer: 'wait=30', 'if-none-match': '"0"' }),
-      ask('w6', 'until=changed&consistency=strong', { prefer: 'respond-async, wait=30' }),
+      ask('w10', 'until=changed', { prefer: 'wait=30' }),
+      ask('w10', 'until=changed', { prefer: 'wait=30', 'if-none-match': '"0"' }),
+      ask('w10', 'until=changed&consistency=strong', { prefer: 'respond-async, wait=30' }),
     ]
     await waiting(3)
-    await live.report('w6', 'one')
+    await live.report('w10', 'one')
     for (const answer of answers) {
       const { status, body, headers } = await answer
       expect([status, body.revision, headers.etag]).toEqual([200, 1, '"1"'])

@@ -3,7 +3,7 @@ import type { AuditRows } from '../../src/projections/auditRows.ts'
 import { pollCheckpoint } from '../../src/projections/checkpointPoll.ts'
 import type { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
 import type { OrderBook } from '../../src/projections/control/controlStore.ts'
-import { bodyOf } from '../../src/projections/operationState.ts'
+import { shownOf } from '../../src/projections/operationState.ts'
 import { UnknownPipelineError } from '../../src/projections/pipelineCatalogue.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { type OperationRow, type ReadModel, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
@@ -74,7 +74,7 @@ function rowOf({ parked, pipelines }: RowSet, row: StoredOperation | undefined):
   const park = parked.get(`operation-${row.id}`)
   return {
     id: row.id,
-    body: bodyOf(row, definitionsOf(pipelines)),
+    ...shownOf(row, definitionsOf(pipelines)),
     revision: row.revision,
     position: row.position,
     updatedAt: new Date(Number(row.updatedAt)).toISOString(),
