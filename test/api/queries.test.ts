@@ -187,20 +187,19 @@ describe('minPosition', () => {
   })
 
   test('that is not visible in time is 503 not_yet_visible, and says nothing against its being written', async () => {
-    const slow = await startApi({ projecting: false })
+    // Longer than a test may take: who waits is not back in time.
+    const slow = await startApi({ projecting: false, limits: { waitSMax: 3_600, waitSDefault: 3_600 } })
     try {
       const receipt = await slow.send('POST', '/v1/operations/min-2/reports', {
         service: 's',
         status: 'a',
         pipeline: 'any',
       })
-      const started = Date.now()
       const answer = await slow.send('GET', `/v1/operations?minPosition=${receipt.body.position}`, undefined, {
         prefer: 'wait=0',
       })
       expect(answer.body).toMatchObject({ code: 'not_yet_visible', status: 503 })
       expect(answer.headers['retry-after']).toBe('1')
-      expect(Date.now() - started).toBeLessThan(1_000)
       // This node's memory has the operation itself.
       const one = await slow.send('GET', `/v1/operations/min-2?minPosition=${receipt.body.position}`)
       expect(one.status).toBe(200)

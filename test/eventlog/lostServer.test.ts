@@ -71,9 +71,10 @@ describe('a log whose server is not to be had', () => {
     network.cut()
     await until(() => warnings.some((warning) => warning.startsWith('Lost the connection')), 'the loss is noticed')
     expect(await log.append([newStream()])).toEqual([{ kind: 'unavailable' }])
-    const startMs = performance.now()
-    expect(await log.append([newStream(), newStream()])).toEqual([{ kind: 'unavailable' }, { kind: 'unavailable' }])
-    expect(performance.now() - startMs).toBeLessThan(patienceMs / 2)
+    // At once is before the event loop has looked at the network again, however slow the machine is.
+    const atOnce = log.append([newStream(), newStream()])
+    const later = new Promise((resolve) => setImmediate(() => setImmediate(resolve, 'later')))
+    expect(await Promise.race([atOnce, later])).toEqual([{ kind: 'unavailable' }, { kind: 'unavailable' }])
     await expect(log.head()).rejects.toThrow(LogUnavailableError)
     await expect(log.readStream('a', { maxCount: 1 })).rejects.toThrow(LogUnavailableError)
     await expect(log.readEvent('a', newStream().events[0]!.id)).rejects.toThrow(LogUnavailableError)

@@ -2,6 +2,7 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createSseReader, type SseMessage } from '../../src/client/sse.ts'
 import { type ApiHarness, type HarnessOptions, startApi } from '../api/apiHarness.ts'
+import { patienceMs } from '../support/patience.ts'
 
 export interface LiveHarness extends ApiHarness {
   readonly port: number
@@ -109,7 +110,7 @@ function readerOf(response: IncomingMessage, firstId: string): Reader {
         }
         const timer = setTimeout(
           () => settle(new Error(`waited in vain; ${messages.length} messages: ${text.slice(-500)}`)),
-          10_000,
+          patienceMs,
         )
         watchers.add(watch)
         watch()

@@ -81,7 +81,7 @@ describe('nodes that find rows of an older fold', () => {
     paused.signal('SIGCONT')
     await until(
       'it waits for its turn',
-      20_000,
+      patienceMs,
       async () => (await projectorDetail(paused)) === 'Another node projects.',
     )
     const { status, text } = await paused.http.post('/v1/operations/op-new/reports', report('started'))

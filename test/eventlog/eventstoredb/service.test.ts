@@ -8,7 +8,7 @@ import { linear } from '../../projections/support/pipelines.ts'
 import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../logDatabase.ts'
 import { type StandIn, startStandIn } from './standIn.ts'
-import { quick } from './support.ts'
+import { patient } from './support.ts'
 
 const silent = () => undefined
 const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent, fatal: silent }
@@ -159,7 +159,7 @@ describe('a service that was without EventStoreDB before', () => {
 describe('a command whose key another node uses meanwhile', () => {
   it('defines a pipeline once', async () => {
     const standIn = await startStandIn()
-    const log = await openEventStoreLog({ connectionString: standIn.connectionString, ...quick })
+    const log = await openEventStoreLog({ connectionString: standIn.connectionString, ...patient })
     let interfere: (() => Promise<void>) | null = null
     // Just after this node has learned that the key is unused.
     const interfered = new Proxy(log, {
