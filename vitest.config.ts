@@ -8,6 +8,7 @@ const longest = [
   'test/e2e/service.test.ts',
   'test/postgres/embeddedProcesses.test.ts',
   'test/fuzz/fuzz.test.ts',
+  'test/live/clients/clients.test.ts',
   'test/faults/history/plantedBugs.test.ts',
   'test/nodes/anotherHistory.test.ts',
   'test/access/cli.test.ts',

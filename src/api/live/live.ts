@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
 import type { OperationFilter } from '../../projections/changedOperations.ts'
@@ -12,20 +11,9 @@ import { LogFollower } from './logFollower.ts'
 import { OperationFeed } from './operationFeed.ts'
 import type { OperationWait } from './operationWaits.ts'
 import { spreadRetryMs, sseBeginning, sseFarewell } from './sseText.ts'
+import type { StreamAnswer, StreamStart } from './streamAnswer.ts'
 import { TurnedAway } from './turnedAway.ts'
 import { Turns } from './turns.ts'
-
-/** Where a stream begins: after a position, or after all there is. */
-export type StreamStart = bigint | 'head'
-
-/** An answer whose head is to be written by the stream itself, once it is known from where on it tells. */
-export interface StreamAnswer {
-  readonly response: ServerResponse
-  /** Called once, at the last moment at which the request can still be refused. */
-  begin(position: bigint | null): void
-  /** Asked every second: a stream whose key was revoked is ended. */
-  isAllowed(): boolean
-}
 
 interface Source<Filter> {
   readonly feed: Feed<Filter>
