@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { isClosedPipe, whenOutputFails } from '../closedPipe.ts'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'
 import { newLogIdCommand } from './offline/newLogIdCommand.ts'
@@ -28,12 +29,21 @@ function program(): Command {
 Data goes to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+In a clone of the repository, once npm start or npm run build has built it, it is called as npx waybill.
+
 Examples
   $ waybill serve
   $ waybill keys create admin --role operator > admin.key
   $ waybill keys list --key-file admin.key --json
   $ waybill projections list --key-file admin.key`,
     )
+}
+
+/** Who reads the data has left: that is their affair. That it could not be written for another reason is a failure. */
+function onDataFailed(error: NodeJS.ErrnoException): void {
+  if (isClosedPipe(error)) process.exit(exitCodes.done)
+  process.stderr.write(`Standard output cannot be written: ${error.message}\n`)
+  process.exit(exitCodes.failed)
 }
 
 /** Commander ends the process by itself with 1 for wrong usage; here that is 2, and 1 means that it was tried. */
@@ -44,6 +54,9 @@ function throwing(command: Command): Command {
 }
 
 async function main(): Promise<number> {
+  whenOutputFails(process.stdout, onDataFailed)
+  // What is under way is done all the same: only nobody is told how it goes.
+  whenOutputFails(process.stderr, () => undefined)
   try {
     await throwing(program()).parseAsync(process.argv)
     // A service that could not start has set its own.
