@@ -95,7 +95,7 @@ test('`waybill serve` takes the arguments of the service, and fails as it does',
   expect(wrong.output()).toMatch(/^The configuration is not valid:\n {2}WAYBILL_PORT: /)
   const unknown = startService(cli, {}, ['serve', '--port', '80'])
   expect(await unknown.ended).toEqual({ code: 2, signal: null })
-  expect(unknown.output()).toContain('Unknown argument --port')
+  expect(unknown.output()).toContain("unknown option '--port'")
   const help = startService(cli, {}, ['serve', '--help'])
   expect(await help.ended).toEqual({ code: 0, signal: null })
   expect(help.output()).toContain('WAYBILL_DATA_DIR')
