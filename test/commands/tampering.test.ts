@@ -53,6 +53,28 @@ describe('a command on an operation that was tampered with', () => {
   })
 })
 
+describe('what became of a command', () => {
+  it('is not told from an event that was tampered with', async () => {
+    const log = await emptyLog()
+    const commands = createCommandService({ log, clock: Date.now })
+    const definition = { ...linear, outOfOrder: 'hold' }
+    await commands.definePipeline({ name: 'holding', definition, key: 'define', actor: 'tester' })
+    await commands.submit(open('op-1', 'open', { pipeline: 'holding' }))
+    await commands.submit(report('op-1', 'early', 'status2'))
+    await commands.submit(report('op-1', 'in-turn', 'status1'))
+    expect(await commands.outcome('op-1', 'early')).toMatchObject({
+      receipt: { outcome: 'held' },
+      now: { outcome: 'applied', revision: 3n },
+    })
+    await bench.tampering.change('operation-op-1', 3, 'data', (text) => text.replace('status2', 'status9'))
+    await expect(commands.outcome('op-1', 'early')).rejects.toMatchObject({ cause: { name: 'TamperedError' } })
+    // In the append of another command: of that, the receipt.
+    await expect(commands.outcome('op-1', 'in-turn')).rejects.toMatchObject({ cause: { name: 'TamperedError' } })
+    expect(await commands.outcome('op-1', 'open')).toMatchObject({ receipt: { outcome: 'opened' } })
+    await commands.drain()
+  })
+})
+
 describe('a pipeline that was tampered with', () => {
   it('opens no operation and decides none, in any version from there on', async () => {
     const journal = new Journal(await emptyLog())

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { openPostgresEventLog } from '../../../src/eventlog/postgres/postgresEventLog.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../../src/projections/projections.ts'
+import { patienceMs } from '../../support/patience.ts'
 import { type Tampering, tamperingWith } from '../../support/tampering.ts'
 import type { Journal } from './journal.ts'
 import { createReadModelDatabase, type ReadModelDatabase } from './readModelDatabase.ts'
@@ -74,7 +75,7 @@ export function tamperingBench(): TamperingBench {
 }
 
 export async function caughtUp({ readModel, projector }: Projections, { position }: Journal): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status()))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status()))
 }
 
 /** By stream: where it is parked, and why. */
