@@ -73,6 +73,30 @@ describe('planted faults are found, and shrunk to what brings them about', { tim
     expect(fault?.command).toMatch(/^curl .*-X PUT/)
   })
 
+  test.each([
+    ['orderBy', '"orderBy":"observedAt"', /"orderBy":"observedAt"/],
+    ['orSkipped', '"orSkipped":true', /"orSkipped":true/],
+  ])('a route that throws on a member of a definition: %s', async (_, text, shown) => {
+    // The fuzzer's own definitions are accepted.
+    const { faults } = await fuzzed(({ method, url, body }) =>
+      method === 'PUT' && !url.endsWith('/byTime') && body.includes(text)
+        ? problem('Something went wrong.', 500)
+        : null,
+    )
+    expect(faults).toMatchObject([{ kind: 'server_error', operation: 'definePipeline' }])
+    expect(faults[0]?.shrunk.body).toMatch(shown)
+  })
+
+  test('a receipt asked for by its key that says what is not documented', async () => {
+    const { faults } = await fuzzed(({ method, url }, { status, body }) =>
+      method === 'GET' && /\/commands\/[^/]+$/.test(url) && status === 200
+        ? { body: body.replace(/"outcome":"\w+"/, '"outcome":"forgotten"') }
+        : null,
+    )
+    expect(faults).toMatchObject([{ kind: 'body_not_as_documented', operation: 'getCommandOutcome' }])
+    expect(faults[0]?.shrunk.target).toMatch(/^\/v1\/operations\/[^/]+\/commands\/[^/]+$/)
+  })
+
   test('a status that is not documented', async () => {
     const { faults } = await fuzzed(({ url }, { status, headers, body }) =>
       url.includes('state=') ? { status: status === 200 ? 206 : status, headers, body } : null,
