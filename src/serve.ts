@@ -42,7 +42,7 @@ export async function serve([argument]: readonly string[]): Promise<void> {
 
   let config: Config
   try {
-    config = readConfig(process.env)
+    config = readConfig(process.env, { toServe: true })
   } catch (error) {
     if (error instanceof ConfigError) return giveUp(2, error.message)
     throw error

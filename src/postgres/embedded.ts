@@ -4,6 +4,7 @@ import pg from 'pg'
 import { clientConfig } from './connection.ts'
 import { type Binaries, findBinaries } from './embedded/binaries.ts'
 import { clusterExists, createCluster, readPassword, SUPERUSER } from './embedded/cluster.ts'
+import { clusterDirectoryOf } from './embedded/clusterDirectory.ts'
 import { lockDirectory } from './embedded/directoryLock.ts'
 import { EmbeddedPostgresError } from './embedded/errors.ts'
 import { installBinaries } from './embedded/installBinaries.ts'
@@ -83,7 +84,7 @@ async function startIn(
   release: () => Promise<void>,
 ): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => undefined)
-  const clusterDirectory = join(dataDir, 'postgres')
+  const clusterDirectory = clusterDirectoryOf(dataDir)
   const user = await chooseServerUser(clusterDirectory, dataDir)
   const binaries = await installBinaries(packaged, user, log)
   const exists = await clusterExists(clusterDirectory, binaries)

@@ -377,3 +377,35 @@ test('stats count operations by pipeline, state, track and status', async () => 
   )
   expect(calm.headers['waybill-position']).toBe(calm.body.position)
 })
+
+describe('pages of operations that change while they are read', () => {
+  const ids = Array.from({ length: 20 }, (_, index) => `moving-${String(index).padStart(2, '0')}`)
+
+  /** Reads page after page; between two of them the operation at either end changes. */
+  async function pass(sort: string): Promise<string[]> {
+    let position: unknown
+    for (const id of ids) position = (await report(id, 'status1')).body.position
+    const seen: string[] = []
+    let pageToken = ''
+    for (let page = 0; page === 0 || pageToken !== ''; page += 1) {
+      const token = pageToken === '' ? '' : `&pageToken=${pageToken}`
+      const query = `idPrefix=moving-&sort=${sort}&pageSize=4${token}&minPosition=${position}`
+      const { body } = await api.send('GET', `/v1/operations?${query}`)
+      seen.push(...body.operations.map(({ id }: { id: string }) => id))
+      pageToken = body.nextPageToken
+      if (page > 10) break
+      for (const id of [ids[page], ids[ids.length - 1 - page]]) {
+        position = (await report(id ?? '', 'status1', { data: { [sort]: page } })).body.position
+      }
+    }
+    return seen
+  }
+
+  test('by id come once each', async () => {
+    expect(await pass('id')).toEqual(ids)
+  })
+
+  test('by the time of the last change, oldest first: none is missed', async () => {
+    expect(new Set(await pass('updatedAt'))).toEqual(new Set(ids))
+  })
+})

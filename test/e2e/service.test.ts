@@ -201,6 +201,35 @@ describe('what is foreseen to go wrong is said in a line', () => {
     expect(output).not.toContain('    at ')
   })
 
+  test('nothing is made for a service that could not serve', async () => {
+    const dataDir = join(folder, 'never-made')
+    const open = { WAYBILL_HOST: '0.0.0.0', WAYBILL_DATA_DIR: dataDir }
+    const result = await failing({ ...open, WAYBILL_PORT: 'x', EVENTSTORE_URL: 'esdb://?' })
+    expect(result).toMatchObject({ code: 2, output: expect.stringContaining('there is no access key') })
+    for (const name of ['WAYBILL_PORT', 'EVENTSTORE_URL', 'WAYBILL_HOST']) expect(result.output).toContain(name)
+    expect(result.output.split('\n')).toHaveLength(4)
+
+    const squatter = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => squatter.once('listening', resolve))
+    const { port } = squatter.address() as AddressInfo
+    const taken = await failing({ WAYBILL_DATA_DIR: dataDir, WAYBILL_PORT: String(port) })
+    expect(taken).toMatchObject({ code: 1, output: expect.stringMatching(/^Port \d+ .* in use/) })
+    squatter.close()
+    const elsewhere = await failing({ ...open, WAYBILL_HOST: '192.0.2.1', WAYBILL_ALLOW_UNAUTHENTICATED: 'true' })
+    expect(elsewhere).toMatchObject({ code: 1, output: expect.stringContaining('no address of this machine') })
+    expect(existsSync(dataDir)).toBe(false)
+
+    const database = await createTestDatabase()
+    const inDatabase = await failing({ WAYBILL_HOST: '0.0.0.0', DATABASE_URL: database.connectionString })
+    expect(inDatabase).toMatchObject({ code: 2, output: expect.stringContaining('there is no access key') })
+    const client = new pg.Client({ connectionString: database.connectionString })
+    await client.connect()
+    const { rows } = await client.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'waybill%'")
+    await client.end()
+    expect(rows).toEqual([])
+    await database.drop()
+  })
+
   test('an unknown argument is exit code 2; --help and --version are 0', async () => {
     expect(await failing({}, ['--nonsense'])).toMatchObject({ code: 2, output: expect.stringContaining('--help') })
     expect(await failing({}, ['--help'])).toMatchObject({ code: 0, output: expect.stringContaining('DATABASE_URL') })

@@ -109,6 +109,10 @@ export const operationQuery = z.strictObject({
 
 export const sortOrders = ['-updatedAt', 'updatedAt', 'id', '-openedAt'] as const
 
+const sortDescription =
+  'Default `-updatedAt`. Orders by something that changes move while pages are read: an operation that changes may be ' +
+  'missed (`-updatedAt`) or come twice (`updatedAt`). Use `id` for a complete pass: nothing moves in it.'
+
 const metadataFiltersMax = 10
 
 /** What lists and live streams alike can ask for, beside `metadata.KEY`. */
@@ -130,7 +134,7 @@ export function operationListQuery(pageSizeMax: number) {
   return withMetadataFilters(
     z.object({
       ...operationFilters,
-      sort: z.enum(sortOrders).exactOptional().meta({ description: 'Default `-updatedAt`.' }),
+      sort: z.enum(sortOrders).exactOptional().meta({ description: sortDescription }),
       pageSize: pageSize(pageSizeMax),
       pageToken,
       ...visibility,
