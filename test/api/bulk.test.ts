@@ -225,7 +225,7 @@ describe('over a real connection', () => {
   let streaming: ApiHarness
   let port: number
   beforeAll(async () => {
-    streaming = await startApi({ limits: { bulkIdleMsMax: 400, bulkCommandsMax: 50 } })
+    streaming = await startApi({ limits: { bulkCommandsMax: 50 } })
     await streaming.app.listen({ port: 0, host: '127.0.0.1' })
     port = (streaming.app.server.address() as AddressInfo).port
   })
@@ -248,27 +248,39 @@ describe('over a real connection', () => {
     connection.socket.destroy()
   })
 
-  test('an upload that stands still is ended, and what was sent of it is answered', async () => {
-    const connection = await rawConnection(port)
-    connection.write(`${head}${chunk(`${JSON.stringify(report('still-1', 'a', { pipeline: 'any' }))}\n{"type":`)}`)
-    const text = await connection.closed()
-    expect(text).toContain('"httpStatus":201')
-  })
+  describe('that stands still', () => {
+    let idle: ApiHarness
+    let port: number
+    beforeAll(async () => {
+      idle = await startApi({ limits: { bulkIdleMsMax: 400, bulkCommandsMax: 50 } })
+      await idle.app.listen({ port: 0, host: '127.0.0.1' })
+      port = (idle.app.server.address() as AddressInfo).port
+    })
+    afterAll(() => idle.close())
 
-  test('a reader that does not read stops the upload, in bounded memory, and is let go', async () => {
-    const connection = await rawConnection(port)
-    connection.write(head)
-    connection.socket.pause()
-    // Short lines with long answers, so that what the kernel holds between the two is soon full.
-    const lines = chunk('x\n'.repeat(1_000))
-    let sent = 0
-    while (!connection.socket.closed && sent < 5_000) {
-      sent += 1
-      if (connection.socket.write(lines)) await new Promise(setImmediate)
-      else await new Promise<void>((resolve) => connection.socket.once('drain', resolve).once('close', () => resolve()))
-    }
-    await connection.closed()
-    expect(sent).toBeLessThan(5_000)
+    test('an upload is ended, and what was sent of it is answered', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${head}${chunk(`${JSON.stringify(report('still-1', 'a', { pipeline: 'any' }))}\n{"type":`)}`)
+      const text = await connection.closed()
+      expect(text).toContain('"httpStatus":201')
+    })
+
+    test('a reader that does not read stops the upload, in bounded memory, and is let go', async () => {
+      const connection = await rawConnection(port)
+      connection.write(head)
+      connection.socket.pause()
+      // Short lines with long answers, so that what the kernel holds between the two is soon full.
+      const lines = chunk('x\n'.repeat(1_000))
+      let sent = 0
+      while (!connection.socket.closed && sent < 5_000) {
+        sent += 1
+        if (connection.socket.write(lines)) await new Promise(setImmediate)
+        else
+          await new Promise<void>((resolve) => connection.socket.once('drain', resolve).once('close', () => resolve()))
+      }
+      await connection.closed()
+      expect(sent).toBeLessThan(5_000)
+    })
   })
 
   test('a client that goes away in the middle leaves nothing behind', async () => {
