@@ -279,7 +279,7 @@ describe('over a real connection', () => {
   let streaming: ApiHarness
   let port: number
   beforeAll(async () => {
-    streaming = await startApi({ limits: { bulkIdleMsMax: 400, bulkCommandsMax: 50 } })
+    streaming = await startApi({ limits: { bulkCommandsMax: 50 } })
     await streaming.app.listen({ port: 0, host: '127.0.0.1' })
     port = (streaming.app.server.address() as AddressInfo).port
   })
@@ -302,14 +302,6 @@ describe('over a real connection', () => {
     connection.socket.destroy()
   })
 
-  test('an upload that stands still is ended, and what was sent of it is answered', async () => {
-    const connection = await rawConnection(port)
-    connection.write(`${head}${chunk(`${JSON.stringify(report('still-1', 'a', { pipeline: 'any' }))}\n{"type":`)}`)
-    const text = await connection.closed()
-    expect(text).toContain('"httpStatus":201')
-    expect(text).toContain('{"httpStatus":408,"readUpTo":1,"problem":{"type":"urn:waybill:problem:timeout"')
-  })
-
   test('with results=failures the answer begins with the first result, which is not written', async () => {
     const connection = await rawConnection(port)
     connection.write(head.replace('/commands', '/commands?results=failures'))
@@ -322,10 +314,29 @@ describe('over a real connection', () => {
     connection.socket.destroy()
   })
 
-  test('one that stood still from its beginning is 408', async () => {
-    const connection = await rawConnection(port)
-    connection.write(`${head}${chunk('{"type":')}`)
-    expect(await connection.closed()).toMatch(/^HTTP\/1\.1 408 /)
+  describe('that stands still', () => {
+    let idle: ApiHarness
+    let port: number
+    beforeAll(async () => {
+      idle = await startApi({ limits: { bulkIdleMsMax: 400, bulkCommandsMax: 50 } })
+      await idle.app.listen({ port: 0, host: '127.0.0.1' })
+      port = (idle.app.server.address() as AddressInfo).port
+    })
+    afterAll(() => idle.close())
+
+    test('an upload is ended, and what was sent of it is answered', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${head}${chunk(`${JSON.stringify(report('still-1', 'a', { pipeline: 'any' }))}\n{"type":`)}`)
+      const text = await connection.closed()
+      expect(text).toContain('"httpStatus":201')
+      expect(text).toContain('{"httpStatus":408,"readUpTo":1,"problem":{"type":"urn:waybill:problem:timeout"')
+    })
+
+    test('one that stood still from its beginning is 408', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${head}${chunk('{"type":')}`)
+      expect(await connection.closed()).toMatch(/^HTTP\/1\.1 408 /)
+    })
   })
 
   test('a client that goes away in the middle leaves nothing behind', async () => {

@@ -8,7 +8,7 @@ import { rawConnection } from './rawHttp.ts'
 let api: ApiHarness
 let port: number
 beforeAll(async () => {
-  api = await startApi({ limits: { bodyArrivalMsMax: 300, headersArrivalMsMax: 300 } })
+  api = await startApi()
   await api.app.listen({ port: 0, host: '127.0.0.1' })
   port = (api.app.server.address() as AddressInfo).port
 })
@@ -239,34 +239,45 @@ describe('what is not sound HTTP', () => {
     expect(path.status).toBe(431)
   })
 
-  test('a body that trickles in is 408, and the connection is closed', async () => {
-    const connection = await rawConnection(port)
-    connection.write(`${plain}Content-Length: 100\r\n\r\n{`)
-    const trickle = setInterval(() => connection.write(' '), 50)
-    const text = await connection.closed()
-    clearInterval(trickle)
-    expect(text).toMatch(/^HTTP\/1\.1 408 /)
-    expect(text).toContain('"code":"timeout"')
-  })
+  describe('that does not arrive in time', () => {
+    let hurried: ApiHarness
+    let port: number
+    beforeAll(async () => {
+      hurried = await startApi({ limits: { bodyArrivalMsMax: 300, headersArrivalMsMax: 300 } })
+      await hurried.app.listen({ port: 0, host: '127.0.0.1' })
+      port = (hurried.app.server.address() as AddressInfo).port
+    })
+    afterAll(() => hurried.close())
 
-  test('headers that trickle in are 408, and the connection is closed', async () => {
-    const connection = await rawConnection(port)
-    connection.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
-    const trickle = setInterval(() => connection.write('X-A: b\r\n'), 50)
-    const text = await connection.closed()
-    clearInterval(trickle)
-    expect(text).toMatch(/^HTTP\/1\.1 408 /)
-  })
+    test('a body that trickles in is 408, and the connection is closed', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${plain}Content-Length: 100\r\n\r\n{`)
+      const trickle = setInterval(() => connection.write(' '), 50)
+      const text = await connection.closed()
+      clearInterval(trickle)
+      expect(text).toMatch(/^HTTP\/1\.1 408 /)
+      expect(text).toContain('"code":"timeout"')
+    })
 
-  test('a request that was told 408 is not carried out, should the rest of it come', async () => {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-    const body = '{"service":"s","status":"a","pipeline":"any"}'
-    socket.write('POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
-    const [answer] = await once(socket, 'data')
-    expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /)
-    socket.end(`Content-Length: ${body.length}\r\n\r\n${body}`)
-    await once(socket, 'close')
-    expect((await api.send('GET', '/v1/operations/too-late')).status).toBe(404)
+    test('headers that trickle in are 408, and the connection is closed', async () => {
+      const connection = await rawConnection(port)
+      connection.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
+      const trickle = setInterval(() => connection.write('X-A: b\r\n'), 50)
+      const text = await connection.closed()
+      clearInterval(trickle)
+      expect(text).toMatch(/^HTTP\/1\.1 408 /)
+    })
+
+    test('a request that was told 408 is not carried out, should the rest of it come', async () => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      const body = '{"service":"s","status":"a","pipeline":"any"}'
+      socket.write('POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
+      const [answer] = await once(socket, 'data')
+      expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /)
+      socket.end(`Content-Length: ${body.length}\r\n\r\n${body}`)
+      await once(socket, 'close')
+      expect((await hurried.send('GET', '/v1/operations/too-late')).status).toBe(404)
+    })
   })
 
   test('bytes that are no request do not answer the sound ones before them', async () => {

@@ -96,9 +96,9 @@ describe('a log whose server is not to be had', () => {
   it('gives up on the head lock in time, keeps its session, and leaves nothing behind', async () => {
     const impatient = await openPostgresEventLog({
       connectionString: database.connectionString,
-      lockTimeoutMs: 200,
-      statementTimeoutMs: 400,
-      deadlineMs: 2_000,
+      lockTimeoutMs: 400,
+      statementTimeoutMs: 20_000,
+      deadlineMs: 30_000,
     })
     const pids = await database.writerPids()
     const head = await database.holdHead()

@@ -11,15 +11,21 @@ export interface Exchange {
   readonly closed: boolean
 }
 
-const silenceMs = 15_000
 /** Bytes that may be no whole request: after this the end of them is told. */
 const rawSilenceMs = 300
-const endMs = 10_000
 /** Streams and long answers are looked at no further. */
 const lookedAtMax = 256 * 1024
 
-/** Sends bytes; settles with the first whole answer, or with what there is when nothing more comes. */
-export async function exchange(port: number, bytes: string, method: string, isRaw: boolean): Promise<Exchange> {
+/**
+ * Sends bytes; settles with the first whole answer, or with what there is when nothing more comes for `silenceMs`, and for as
+ * long again after the end of the bytes was told. `isRaw`: the bytes need be no whole request.
+ */
+export async function exchange(
+  port: number,
+  bytes: string,
+  method: string,
+  { isRaw, silenceMs }: { readonly isRaw: boolean; readonly silenceMs: number },
+): Promise<Exchange> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   const reader = new AnswerReader()
   const answers: Answer[] = []
@@ -57,7 +63,7 @@ export async function exchange(port: number, bytes: string, method: string, isRa
   await within(settled, isRaw ? rawSilenceMs : silenceMs)
   if (answers.length === 0 && !streamed && malformed === null && !closed) {
     socket.end()
-    await within(settled, endMs)
+    await within(settled, silenceMs)
   }
   const rest = malformed === null && answers.length === 0 ? reader.partial(method, closed) : null
   if (rest !== null) answers.push(rest)
@@ -84,6 +90,7 @@ export interface Pipelined {
 export class Pipeline<Request extends Pipelined> {
   readonly #port: number
   readonly #depth: number
+  readonly #silenceMs: number
   readonly #next: () => Request | null
   readonly #now: () => number
   readonly #onAnswer: (request: Request, answer: Answer, ms: number) => void
@@ -93,6 +100,7 @@ export class Pipeline<Request extends Pipelined> {
   constructor(options: {
     readonly port: number
     readonly depth: number
+    readonly silenceMs: number
     readonly next: () => Request | null
     /** Milliseconds of a clock that does not jump. */
     readonly now: () => number
@@ -102,6 +110,7 @@ export class Pipeline<Request extends Pipelined> {
   }) {
     this.#port = options.port
     this.#depth = options.depth
+    this.#silenceMs = options.silenceMs
     this.#next = options.next
     this.#now = options.now
     this.#onAnswer = options.onAnswer
@@ -133,8 +142,8 @@ export class Pipeline<Request extends Pipelined> {
         if (text !== '') socket.write(Buffer.from(text, 'latin1'))
         if (done && open.length === 0) socket.destroy()
       }
-      socket.setTimeout(silenceMs, () => {
-        reason = `no answer within ${silenceMs} ms`
+      socket.setTimeout(this.#silenceMs, () => {
+        reason = `no answer within ${this.#silenceMs} ms`
         socket.destroy()
       })
       socket.on('data', (chunk: Buffer) => {

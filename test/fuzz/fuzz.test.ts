@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ApiHarness, startApi } from '../api/apiHarness.ts'
+import { patienceMs } from '../support/patience.ts'
 import { fuzz } from './fuzz.ts'
 import type { FuzzReport } from './fuzzReport.ts'
 import { type Seen, startPlantingProxy, type Told } from './plantingProxy.ts'
@@ -13,7 +14,7 @@ const seed = 11
 const shrinkTriesMax = 200
 /** A clock that moves when a test moves it: how long a request takes has nothing to do with the machine. */
 let nowMs = 0
-const pace = { requestMsMax: 1_000, waitMsMax: 100, now: () => nowMs }
+const pace = { requestMsMax: 1_000, waitMsMax: 100, now: () => nowMs, silenceMs: patienceMs }
 let api: ApiHarness
 
 async function start(): Promise<number> {

@@ -44,6 +44,7 @@ class Fuzzer {
   #sent = 0
   #alone: Case[] = []
   readonly #pace: Pace
+  readonly #silenceMs: number
   /** Answered late: the reason, or among those that had to wait for it. */
   #late: Case[] = []
 
@@ -54,6 +55,7 @@ class Fuzzer {
     this.#arbitrary = requestArbitrary(document)
     this.#number = options.from ?? 0
     const { now = () => performance.now(), requestMsMax, waitMsMax } = options
+    this.#silenceMs = options.silenceMs ?? 15_000
     this.#pace = { now, requestMsMax, waitMsMax }
   }
 
@@ -128,6 +130,7 @@ class Fuzzer {
       new Pipeline<Case>({
         port: this.#options.port,
         depth: pipelinedMax,
+        silenceMs: this.#silenceMs,
         next,
         now: this.#pace.now,
         onAnswer: (one, answer, ms) => {
@@ -183,7 +186,10 @@ class Fuzzer {
   async #exchanged({ request, bytes, method, ...one }: Case): Promise<readonly Finding[]> {
     const isRaw = request.raw !== null || method === 'CONNECT'
     const sentMs = this.#pace.now()
-    const { answers, malformed, closed } = await exchange(this.#options.port, bytes, method, isRaw)
+    const { answers, malformed, closed } = await exchange(this.#options.port, bytes, method, {
+      isRaw,
+      silenceMs: this.#silenceMs,
+    })
     const ms = this.#pace.now() - sentMs
     const operation = `${method} ${request.target.split('?', 1)[0]}`
     if (malformed !== null)
@@ -214,7 +220,10 @@ class Fuzzer {
     let leastMs = Number.POSITIVE_INFINITY
     for (let times = 0; times < slowTimesNeeded; times += 1) {
       const sentMs = this.#pace.now()
-      const { answers } = await exchange(this.#options.port, bytes, method, false)
+      const { answers } = await exchange(this.#options.port, bytes, method, {
+        isRaw: false,
+        silenceMs: this.#silenceMs,
+      })
       const ms = this.#pace.now() - sentMs
       for (const answer of answers) this.#state.learn(request, answer)
       const [answer] = answers

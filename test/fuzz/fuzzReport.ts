@@ -19,6 +19,8 @@ export interface FuzzOptions {
   readonly shrinkMsMax?: number
   /** The same in simpler requests that are tried, which comes out the same on each machine. Default: any number. */
   readonly shrinkTriesMax?: number
+  /** What is not answered for so long will not be; default 15,000. */
+  readonly silenceMs?: number
   /** What takes longer, each time that it is sent alone, is a fault. */
   readonly requestMsMax: number
   /** The longest wait that a request can ask the service for. */

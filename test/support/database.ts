@@ -5,7 +5,6 @@ import { inject } from 'vitest'
 // Also for the types of what it provides.
 import { migratedTemplate } from './migratedTemplate.ts'
 import './postgresServer.ts'
-import { patienceMs } from './patience.ts'
 
 export interface TestDatabase {
   /** Of the superuser, on the database. */
@@ -18,7 +17,8 @@ export interface TestDatabase {
   drop(options?: { readonly allowOpen?: boolean }): Promise<void>
 }
 
-/** A connection that was ended takes the server some milliseconds to forget. */
+/** A connection that was ended takes the server some milliseconds to forget, and more on a busy machine. */
+const CLOSING_TIMEOUT_MS = 5_000
 
 /** An empty database on the run's server. */
 export function createTestDatabase(): Promise<TestDatabase> {
@@ -57,7 +57,7 @@ async function createDatabase(template: string): Promise<TestDatabase> {
 }
 
 async function findOpen(client: pg.Client, database: string): Promise<string[]> {
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + CLOSING_TIMEOUT_MS
   for (;;) {
     const { rows } = await client.query<{ session: string }>(
       `SELECT format('%s (%s): %s', application_name, state, left(query, 200)) AS session

@@ -48,7 +48,8 @@ async function history(count: number, systemEvents: number): Promise<bigint[]> {
   const positions: bigint[] = []
   for (let index = 0; index < count; index += 1) {
     const [outcome] = await log.append([newStream()])
-    if (outcome?.kind === 'appended') positions.push(outcome.position)
+    if (outcome?.kind !== 'appended') throw new Error(`an event of the history is ${outcome?.kind}`)
+    positions.push(outcome.position)
     standIn.store.writeSystemEvents(systemEvents)
   }
   return positions
