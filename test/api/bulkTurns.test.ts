@@ -47,6 +47,26 @@ describe('turns of bulk uploads', () => {
     expect(new Set(came.map(([, , turn]) => turn)).size).toBe(3)
   })
 
+  it('leave no room taken when a client has left before its answer was begun', async () => {
+    const unread = createUnreadResults({ bulkUnreadBytesMax: 1 })
+    const room = {
+      share: createBulkShare({ bulkCommandsMax: 1_000, bulkCommandsTotalMax: 1_000 }),
+      pace: { appended: () => undefined, isAhead: () => false },
+      turns: createBulkTurns(),
+      unread,
+    }
+    const request = uploadOf(1_000)
+    const response = new ServerResponse(request)
+    const form = allResults(createPositionTokens(randomUUID()))
+    const run = new BulkRun(context, room, { request, response, unpacked: null, sender, form })
+    const running = run.run()
+    await run.begun
+    expect(unread.bytes()).toBeGreaterThan(0)
+    response.emit('close')
+    expect(unread.bytes()).toBe(0)
+    await running
+  })
+
   it('leave the loop to others while thousands of lines are refused', async () => {
     const room = {
       share: createBulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),

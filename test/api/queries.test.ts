@@ -383,7 +383,7 @@ describe('pages of operations that change while they are read', () => {
 
   /** Reads page after page; between two of them the operation at either end changes. */
   async function pass(sort: string): Promise<string[]> {
-    let position: unknown
+    let position = ''
     for (const id of ids) position = (await report(id, 'status1')).body.position
     const seen: string[] = []
     let pageToken = ''

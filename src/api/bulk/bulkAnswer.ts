@@ -26,7 +26,7 @@ export function createUnreadResults({ bulkUnreadBytesMax }: { readonly bulkUnrea
   const open = new Map<Readable, () => void>()
   const bytes = () => {
     let sum = 0
-    for (const { readableLength } of open.keys()) sum += readableLength
+    for (const { destroyed, readableLength } of open.keys()) sum += destroyed ? 0 : readableLength
     return sum
   }
   return {

@@ -81,6 +81,8 @@ export class BulkRun {
     this.#room = room
     this.#bulk = bulk
     this.#answer = room.unread.open(() => this.#wake())
+    // Nobody reads what is left of it: its room is for others.
+    bulk.response.once('close', () => this.#answer.stream.destroy())
     this.#results = new ResultQueue(bulk.form)
     this.#splitter = createLineSplitter(context.limits.bodyBytesMax)
     this.begun = new Promise((resolve) => {
