@@ -48,7 +48,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('changed: answers with the next change, at least up to it', async () => {
     await live.report('w1', 'one')
     // Counted before it has looked at the operation: the revision it knows is said, so that the report is no race.
-    const answer = ask('w1', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=10' })
+    const answer = ask('w1', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=60' })
     await waiting(1)
     await live.report('w1', 'two')
     const { status, body, headers } = await answer
@@ -91,7 +91,7 @@ describe('GET /v1/operations/{id}?until=', () => {
 
   test('done: passes over other changes; at once when it is over; as it is when the time is up', async () => {
     await live.report('w3', 'one')
-    const answer = ask('w3', 'until=done', { prefer: 'wait=10' })
+    const answer = ask('w3', 'until=done', { prefer: 'wait=60' })
     await waiting(1)
     await live.report('w3', 'two')
     await live.report('w3', 'three', { final: 'failed' })
@@ -104,7 +104,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('tells of events that another node wrote, of which this one knows only by the log', async () => {
     await live.report('w5', 'one')
     const other = createCommandService({ log: live.log, clock: Date.now })
-    const answer = ask('w5', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=10' })
+    const answer = ask('w5', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=60' })
     await waiting(1)
     const body = { type: 'ReportStatus', service: 'elsewhere', status: 'two' } as const
     const hash = requestHash('w5', undefined, body)
