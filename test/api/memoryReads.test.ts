@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
 import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
@@ -81,5 +81,18 @@ describe('on the node that projects, an operation in memory', () => {
     )
     const answer = await api.send('GET', '/v1/operations/near-4')
     expect(answer.body).toMatchObject({ revision: 2, parked: { revision: 2 } })
+  })
+})
+
+describe('on a node whose read model never answers', () => {
+  it('an operation in memory is answered all the same, as far as memory goes', async () => {
+    const silent = await startApi({ projecting: false })
+    onTestFinished(() => silent.close())
+    const body = { service: 's', status: 'a', pipeline: 'any' }
+    const { position } = (await silent.send('POST', '/v1/operations/silent-1/reports', body)).body
+    vi.spyOn(silent.projections.readModel, 'operation').mockReturnValue(new Promise(() => undefined))
+    const answer = await silent.send('GET', '/v1/operations/silent-1')
+    expect(answer.body).toMatchObject({ revision: 1, position })
+    expect(answer.headers['waybill-position']).toBe(position)
   })
 })

@@ -7,7 +7,6 @@ import { bundledService } from './support/bundledService.ts'
 import { projectingNode } from './support/projectingNode.ts'
 import { startedForTest } from './support/startedForTest.ts'
 import { until } from './support/until.ts'
-import { WaybillHttp } from './support/waybillHttp.ts'
 
 const body = { service: 'a', status: 'b', pipeline: 'any' }
 
@@ -38,20 +37,17 @@ describe('a node whose database has fallen silent', () => {
     network.refuse()
     network.stall()
 
-    // From memory, so before what only the database can say, and it says nothing.
-    const order: string[] = []
-    const other = new WaybillHttp(node.url)
-    const asked = other.get('/v1/operations/op-3').finally(() => order.push('database'))
-    const read = await http.get('/v1/operations/op-1').finally(() => order.push('memory'))
+    const began = performance.now()
+    const read = await http.get('/v1/operations/op-1')
     expect([read.status, read.body.revision], read.text).toEqual([200, 1])
     expect(read.headers['waybill-position']).toBe(positionOf(first))
-    expect(order).toEqual(['memory'])
+    // A second or so on an idle machine; a statement of a silent database would be waited for longer than this.
+    expect(performance.now() - began).toBeLessThan(20_000)
     const own = await http.get(`/v1/operations/op-1?minPosition=${positionOf(first)}`)
     expect([own.status, own.body.revision], own.text).toEqual([200, 1])
     const beyond = await http.get(`/v1/operations/op-1?minPosition=${positionOf(second)}`)
     expect([beyond.status, beyond.body.code], beyond.text).toEqual([503, 'read_model_unavailable'])
-    const unheard = await asked
-    other.close()
+    const unheard = await http.get('/v1/operations/op-3')
     expect(unheard.status, unheard.text).toBe(503)
     const strong = await http.get('/v1/operations/op-1?consistency=strong')
     expect([strong.status, strong.body.code], strong.text).toEqual([503, 'log_unavailable'])
