@@ -109,14 +109,6 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
     },
   })
   new Gauge({
-    name: 'waybill_parked_streams',
-    help: 'Streams that could not be folded.',
-    registers,
-    collect() {
-      this.set(projector.status().parked)
-    },
-  })
-  new Gauge({
     name: 'waybill_projection_paused',
     help: '1 while an operator has the projection paused, on any node.',
     registers,

@@ -55,6 +55,17 @@ export function operationMetrics(
       this.set(answers.includes(null) ? 0 : 1)
     },
   })
+  new Gauge({
+    name: 'waybill_parked_streams',
+    help: 'Streams that could not be folded and were set aside. From the read model.',
+    registers: [registry],
+    async collect() {
+      // Not what the projector remembers: on a node that projects no longer, that is how it was then.
+      const parked = (await stats.get())?.value.parked
+      if (parked === undefined) this.remove()
+      else this.set(parked)
+    },
+  })
   gauge(
     'waybill_operations',
     'Operations with a track in a status; one with several tracks counts once for each. From the read model.',

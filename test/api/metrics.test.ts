@@ -115,7 +115,8 @@ test('a database that is away fails no scrape: it is told, and nothing is shown 
   now.ms += 60_000
   expect(await samples()).toEqual(['waybill_read_model_up 0'])
   answer.up = true
-  expect(await samples()).toContain('waybill_read_model_up 1')
+  answer.stats = { pipelines: {}, parked: 3 }
+  expect(await samples()).toEqual(expect.arrayContaining(['waybill_read_model_up 1', 'waybill_parked_streams 3']))
 })
 
 test('of more statuses than a scraper should keep, the largest are named and the others counted together', () => {
