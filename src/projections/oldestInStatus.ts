@@ -9,7 +9,7 @@ export interface OldestInStatus {
   readonly updatedAtMs: number
 }
 
-/** Each costs a look at the index (shape, updated_at). */
+/** Each costs a look at the index (shape, updated_at): 10,000 of them, of 20,000 shapes and 600,000 operations, took 150 to 330 ms. */
 const shapesMax = 10_000
 
 export interface OldestColumns {
