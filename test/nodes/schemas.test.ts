@@ -37,7 +37,7 @@ function asThen({ blocked: _blocked, tracks, ...operation }: Record<string, unkn
           name,
           {
             ...track,
-            held: held.map(({ waitingFor: _, ...report }: Record<string, unknown>) => report),
+            held: held.map(({ waitingFor: _waitingFor, ...report }: Record<string, unknown>) => report),
           },
         ],
       ),
