@@ -109,7 +109,7 @@ test.each([
   [['new-log-id'], 2, /--log/],
   [['new-log-id', '--log', 'nowhere', '--yes'], 2, /neither a URL/],
   [['new-log-id', '--log', 'esdb://127.0.0.1:1', '--yes'], 2, /EventStoreDB keeps the id/],
-  [['new-log-id', '--log', 'postgres://x/y'], 2, /say --yes/],
+  [['new-log-id', '--log', 'postgres://x/y'], 2, /pass --yes/],
   [['new-log-id', '--log', 'EMPTY', '--yes'], 1, /holds no log/],
 ])('%j ends with %i and says why', async (args, code, words) => {
   const database = await createTestDatabase()
