@@ -44,12 +44,12 @@ export const environmentSchema = z.object({
     .default('127.0.0.1')
     .meta({
       description:
-        'Address to listen on. Another than a loopback one is refused as long as there is no access key (docs/access.md).',
+        'Address to listen on. Without an access key the service starts on a loopback address only (docs/access.md).',
       range: 'an address or a name',
     }),
-  WAYBILL_PORT: integer(8080, 0, 65_535, 'Port to listen on; 0: any free one.'),
+  WAYBILL_PORT: integer(8080, 0, 65_535, 'Port to listen on. 0 takes any free port.'),
   WAYBILL_ALLOW_UNAUTHENTICATED: flag(
-    'Listen beyond this machine although there is no access key: until there is one, everybody may do everything.',
+    'Allows listening on other addresses without an access key. Until the first key is made, everybody may do everything.',
   ),
   WAYBILL_OPERATOR_KEY: z
     .string()
@@ -57,12 +57,12 @@ export const environmentSchema = z.object({
     .optional()
     .meta({
       description:
-        "An operator's access key that needs no database, for the start and for when all others are lost: " +
-        '`openssl rand -hex 32` makes one. Or the name of a file that holds it, in WAYBILL_OPERATOR_KEY_FILE.',
+        "An operator's access key that is not in the database, for the first start and for when all other keys are lost. " +
+        '`openssl rand -hex 32` makes one. WAYBILL_OPERATOR_KEY_FILE may name a file that holds it instead.',
       range: '32 to 200 characters',
     }),
   WAYBILL_DATA_DIR: z.string().default('.waybill').meta({
-    description: 'Folder of the embedded PostgreSQL. Neither used nor locked with DATABASE_URL.',
+    description: 'Folder of the embedded PostgreSQL. It is not used when DATABASE_URL is set.',
     range: 'a folder',
   }),
   DATABASE_URL: z
@@ -72,8 +72,8 @@ export const environmentSchema = z.object({
     .optional()
     .meta({
       description:
-        'A PostgreSQL database to use in place of the embedded one: as its owner, on a direct connection. Or the name ' +
-        'of a file that holds it, in DATABASE_URL_FILE.',
+        'A PostgreSQL database to use instead of the embedded one. Connect as its owner, and directly, not through a ' +
+        'pooler (docs/operations.md). DATABASE_URL_FILE may name a file that holds the URL instead.',
       range: '`postgres://user:password@host:port/database`',
     }),
   EVENTSTORE_URL: z
@@ -83,154 +83,204 @@ export const environmentSchema = z.object({
     .optional()
     .meta({
       description:
-        'An EventStoreDB cluster that keeps the log; the read model and the access keys stay in PostgreSQL ' +
-        '(docs/eventstoredb.md). Or the name of a file that holds it, in EVENTSTORE_URL_FILE.',
+        'An EventStoreDB cluster that keeps the log. The read model and the access keys stay in PostgreSQL ' +
+        '(docs/eventstoredb.md). EVENTSTORE_URL_FILE may name a file that holds the URL instead.',
       range: '`esdb://user:password@host:port?tls=true`',
     }),
   WAYBILL_ALLOW_UNSAFE_DURABILITY: flag(
-    'Serve although fsync, full_page_writes or synchronous_commit is off: what was accepted may be lost.',
+    'Starts the service although fsync, full_page_writes or synchronous_commit is off. Accepted reports may then be lost.',
   ),
   WAYBILL_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info').meta({
-    description: 'Least severe log line to write.',
+    description: 'The least severe level of log lines to write.',
     range: '`fatal`, `error`, `warn`, `info`, `debug`, `silent`',
   }),
-  WAYBILL_LOG_REQUESTS: flag('A log line for each request. Halves what the service can take.'),
-  WAYBILL_SHUTDOWN_S_MAX: integer(25, 1, 600, 'Longest orderly shutdown; then what is left is cut off.'),
+  WAYBILL_LOG_REQUESTS: flag('Writes a log line for each request. This halves the rate that the service can take.'),
+  WAYBILL_SHUTDOWN_S_MAX: integer(
+    25,
+    1,
+    600,
+    'How long an orderly shutdown may take. After that, open requests are cut off.',
+  ),
   WAYBILL_FAILED_WRITES_S_MAX: integer(
     0,
     0,
     86_400,
-    'When writes have failed for so long, and none has succeeded, the node finishes what it has and exits with code 1, ' +
-      'to be started anew by its supervisor. 0: never.',
+    'When every write has failed for this long, the node finishes open requests and exits with code 1, so that its ' +
+      'supervisor restarts it. 0: the node stays.',
   ),
-  WAYBILL_BODY_BYTES_MAX: integer(api.bodyBytesMax, kibibyte, 900_000, 'A JSON body, and each line of a bulk request.'),
+  WAYBILL_BODY_BYTES_MAX: integer(
+    api.bodyBytesMax,
+    kibibyte,
+    900_000,
+    'Largest JSON body, and largest line of a bulk request.',
+  ),
   WAYBILL_ARRIVING_BYTES_MAX: integer(
     api.arrivingBytesMax,
     mebibyte,
     16 * 1024 * mebibyte,
-    'Bodies still arriving, together; beyond it 503.',
+    'Largest sum of all request bodies that are still arriving. Beyond it, requests are answered 503.',
   ),
   WAYBILL_ANSWERS_BYTES_MAX: integer(
     api.answersBytesMax,
     mebibyte,
     16 * 1024 * mebibyte,
-    'Large answers that their readers have not taken yet, together; beyond it reads are answered 503.',
+    'Largest sum of all large answers that clients have not read yet. Beyond it, reads are answered 503.',
   ),
-  WAYBILL_DATA_BYTES_MAX: integer(operation.dataBytesMax, kibibyte, 900_000, "An operation's data."),
-  WAYBILL_METADATA_BYTES_MAX: integer(operation.metadataBytesMax, 256, 256 * kibibyte, "An operation's metadata."),
-  WAYBILL_HELD_COUNT_MAX: integer(operation.heldCountMax, 0, 1_000, 'Held reports of one operation.'),
-  WAYBILL_HELD_BYTES_MAX: integer(operation.heldBytesMax, 0, 512 * kibibyte, 'The same, together.'),
-  WAYBILL_JSON_DEPTH_MAX: integer(api.jsonDepthMax, 4, 100, 'How deep JSON may be nested.'),
-  WAYBILL_PAGE_SIZE_MAX: integer(api.pageSizeMax, 1, 1_000, 'Entries of a page.'),
-  WAYBILL_PAGE_BYTES_MAX: integer(api.pageBytesMax, 64 * kibibyte, 256 * mebibyte, 'A page ends early at this size.'),
-  WAYBILL_WAIT_S_MAX: integer(api.waitSMax, 1, 600, 'Longest wait for `minPosition` or `until`.'),
-  WAYBILL_HEADERS_MS_MAX: integer(api.headersArrivalMsMax, 100, 60_000, 'How long headers may take to arrive.'),
+  WAYBILL_DATA_BYTES_MAX: integer(operation.dataBytesMax, kibibyte, 900_000, 'Largest data of an operation.'),
+  WAYBILL_METADATA_BYTES_MAX: integer(
+    operation.metadataBytesMax,
+    256,
+    256 * kibibyte,
+    'Largest metadata of an operation.',
+  ),
+  WAYBILL_HELD_COUNT_MAX: integer(operation.heldCountMax, 0, 1_000, 'Most held reports of one operation.'),
+  WAYBILL_HELD_BYTES_MAX: integer(
+    operation.heldBytesMax,
+    0,
+    512 * kibibyte,
+    'Largest sum of the held reports of one operation.',
+  ),
+  WAYBILL_JSON_DEPTH_MAX: integer(
+    api.jsonDepthMax,
+    4,
+    100,
+    'How deep objects and arrays of a JSON document may be nested.',
+  ),
+  WAYBILL_PAGE_SIZE_MAX: integer(api.pageSizeMax, 1, 1_000, 'Most entries of a page.'),
+  WAYBILL_PAGE_BYTES_MAX: integer(
+    api.pageBytesMax,
+    64 * kibibyte,
+    256 * mebibyte,
+    'A page that reaches this size ends early.',
+  ),
+  WAYBILL_WAIT_S_MAX: integer(
+    api.waitSMax,
+    1,
+    600,
+    'Longest time that a request may wait for `minPosition` or `until`.',
+  ),
+  WAYBILL_HEADERS_MS_MAX: integer(
+    api.headersArrivalMsMax,
+    100,
+    60_000,
+    'How long the headers of a request may take to arrive.',
+  ),
   WAYBILL_BODY_MS_MAX: integer(api.bodyArrivalMsMax, 100, 600_000, 'How long a JSON body may take to arrive.'),
   WAYBILL_BULK_IDLE_MS_MAX: integer(
     api.bulkIdleMsMax,
     100,
     600_000,
-    'How long a bulk upload may stand still, and an answer be left unread.',
+    'How long a client may send nothing of a bulk upload, or read nothing of an answer, before the request is ended.',
   ),
-  WAYBILL_BULK_COMMANDS_MAX: integer(api.bulkCommandsMax, 1, 10_000, 'Commands of one bulk request in hand at once.'),
+  WAYBILL_BULK_COMMANDS_MAX: integer(
+    api.bulkCommandsMax,
+    1,
+    10_000,
+    'Most commands of one bulk request that are processed at once.',
+  ),
   WAYBILL_BULK_COMMANDS_TOTAL_MAX: integer(
     api.bulkCommandsTotalMax,
     1,
     100_000,
-    'The same of all bulk requests. Keep it below WAYBILL_QUEUED_COMMANDS_MAX.',
+    'Most commands of all bulk requests that are processed at once. It must be below WAYBILL_QUEUED_COMMANDS_MAX.',
   ),
   WAYBILL_BULK_UNREAD_BYTES_MAX: integer(
     api.bulkUnreadBytesMax,
     64 * kibibyte,
     16 * 1024 * mebibyte,
-    'Results of all bulk requests that their clients have not read yet; beyond it no further lines are read.',
+    'Largest sum of the results of all bulk requests that clients have not read yet. Beyond it, no more lines are read.',
   ),
   WAYBILL_CONNECTIONS_MAX: integer(
     api.connectionsMax,
     1,
     1_000_000,
-    'Open connections; each wait and each live stream holds one.',
+    'Most open connections. Each waiting request and each live stream holds one.',
   ),
   WAYBILL_READS_MAX: integer(
     api.readsMax,
     1,
     1_000_000,
-    'Reads of lists and counts in hand at once; one more is answered 503.',
+    'Most reads of lists and counts at once. One more is answered 503.',
   ),
   WAYBILL_REQUESTS_PER_S_MAX: integer(
     api.requestsPerSMax,
     0,
     1_000_000,
-    'Requests of one access key in one second, on this node; one more is answered 429. 0: any number.',
+    'Most requests of one access key per second on this node. One more is answered 429. 0: no limit.',
   ),
-  WAYBILL_STREAMS_MAX: integer(api.streamsMax, 0, 1_000_000, 'Live streams at once; one more is told to come back.'),
+  WAYBILL_STREAMS_MAX: integer(
+    api.streamsMax,
+    0,
+    1_000_000,
+    'Most live streams at once. One more is asked to come back later.',
+  ),
   WAYBILL_STREAM_QUEUED_BYTES_MAX: integer(
     api.streamQueuedBytesMax,
     16 * kibibyte,
     256 * mebibyte,
-    "What a live stream's reader may leave standing; with more it is cut off, to come back and resume.",
+    'Largest part of a live stream that its client may leave unread. With more it is cut off, and resumes when it reconnects.',
   ),
   WAYBILL_STREAM_HEARTBEAT_S: integer(
     api.streamHeartbeatS,
     1,
     3_600,
-    'A live stream says at least so often that it is there, and how far it has come.',
+    'How often a live stream without messages sends a heartbeat, which also says how far it has come.',
   ),
   WAYBILL_STREAM_RETRY_MS: integer(
     api.streamRetryMs,
     1,
     600_000,
-    'A reader whose live stream has ended is asked to come back after so long, or up to three times as long, by chance.',
+    'How long a client whose live stream has ended is asked to wait before it reconnects: this long, or at random up to three times as long.',
   ),
-  WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Requests that wait for an operation (`until`) at once.'),
+  WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Most requests that wait for an operation (`until`) at once.'),
   WAYBILL_AUDIT_INTERVAL_MS: integer(
     5_000,
     0,
     86_400_000,
-    'Mean time between two samples of the self-audit (docs/self-audit.md), on this node. 0: none are taken.',
+    'Mean time between two samples of the self-audit on this node (docs/self-audit.md). 0: no self-audit.',
   ),
   WAYBILL_QUEUED_COMMANDS_MAX: integer(
     commands.queuedCommandsMax,
     1,
     1_000_000,
-    'Commands taken and not yet answered; one more is answered 503.',
+    'Most commands that are accepted and not yet answered. One more is answered 503.',
   ),
   WAYBILL_QUEUED_BYTES_MAX: integer(
     commands.queuedBytesMax,
     mebibyte,
     16 * 1024 * mebibyte,
-    'The same, in bytes, about.',
+    'Largest sum of the commands that are accepted and not yet answered, approximately.',
   ),
   WAYBILL_COMMAND_WAIT_MS_MAX: integer(
     commands.waitMsMax,
     100,
     600_000,
-    'A command that could not be sent to the log for so long is answered 503.',
+    'How long a command may wait to be sent to the log before it is answered 503.',
   ),
-  WAYBILL_BATCH_COMMANDS_MAX: integer(commands.batchCommandsMax, 1, 10_000, 'Commands of one append.'),
+  WAYBILL_BATCH_COMMANDS_MAX: integer(commands.batchCommandsMax, 1, 10_000, 'Most commands in one append to the log.'),
   WAYBILL_SNAPSHOT_EVERY: integer(
     commands.snapshotEvery,
     10,
     1_000_000_000,
-    'After so many events of one operation a snapshot of it is kept, from which it is read on when it is not in memory.',
+    'After this many events of an operation its state is stored as a snapshot, so that loading it need not read the whole stream.',
   ),
   WAYBILL_CACHED_OPERATIONS_MAX: integer(
     commands.cachedOperationsMax,
     1,
     100_000_000,
-    'Operations kept in memory; others are read from the log when a command comes.',
+    'Most operations kept in memory. Others are loaded from the log when a command arrives.',
   ),
   WAYBILL_CACHED_BYTES_MAX: integer(
     commands.cachedBytesMax,
     mebibyte,
     64 * 1024 * mebibyte,
-    'The same, in bytes, about.',
+    'Largest sum of the operations kept in memory, approximately.',
   ),
   WAYBILL_HEAP_GROWTH_PERCENT: integer(
     50,
     0,
     1_000,
-    'Garbage is collected once the heap has grown by so much of what was alive before: less takes more time, more takes more memory. 0: as V8 likes, up to 300.',
+    'How much the heap may grow over what was alive before garbage is collected. A smaller value costs more processor time, a larger one more memory. 0: V8 decides, up to 300.',
   ),
 })
 

@@ -6,14 +6,14 @@ import { createLogOutput } from './logOutput.ts'
 import type { Service } from './service.ts'
 import { version } from './version.ts'
 
-const usage = `Waybill ${version}: tells where every JSON is.
+const usage = `Waybill ${version}: records where each of your JSON documents is.
 
 Usage: npm start, waybill serve, or node dist/main.js
-  Serves until SIGTERM or SIGINT; a second signal ends it at once.
-  -h, --help      this text
-  -v, --version   the version
+  The service runs until SIGTERM or SIGINT; a second signal ends it at once.
+  -h, --help      show this text
+  -v, --version   show the version
 
-Environment (docs/configuration.md has all of it):
+Environment variables (docs/configuration.md lists all of them):
 ${(['WAYBILL_HOST', 'WAYBILL_PORT', 'WAYBILL_DATA_DIR', 'DATABASE_URL', 'EVENTSTORE_URL'] as const).map(describe).join('\n')}
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong usage or configuration.

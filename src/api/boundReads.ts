@@ -24,6 +24,7 @@ export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
   return {
     operations: (query) => bounded(() => readModel.operations(query)),
     stats: () => bounded(() => readModel.stats()),
+    oldestInStatus: () => bounded(() => readModel.oldestInStatus()),
     operation: (id) => readModel.operation(id),
     operationsById: (ids) => readModel.operationsById(ids),
     pipelines: () => readModel.pipelines(),

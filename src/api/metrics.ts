@@ -1,8 +1,11 @@
 import type { FastifyReply } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { roughEventCount } from '../eventlog/roughEventCount.ts'
+import { commandMetrics } from './commandMetrics.ts'
 import type { ApiContext } from './context.ts'
 import type { Live } from './live/live.ts'
+import { operationMetrics } from './operationMetrics.ts'
+import { checkReadiness, failingChecks, type ReadinessCheck, type ReadinessContext } from './readiness.ts'
 
 export interface Metrics {
   readonly contentType: string
@@ -14,12 +17,13 @@ export interface Metrics {
 /** Called once an answer is sent. */
 export type RouteObserver = (method: string, reply: Pick<FastifyReply, 'statusCode' | 'elapsedTime'>) => void
 
-type MetricsContext = Pick<ApiContext, 'commands' | 'projector' | 'log' | 'readModel' | 'selfAudit'>
+type MetricsContext = Pick<ApiContext, 'commands' | 'readModel'> & ReadinessContext
 
-/** Everything at `/metrics`: prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
+/** Everything at `/metrics`: our own with the prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
 export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics'>): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry, prefix: 'waybill_' })
+  // Under their usual names (`process_`, `nodejs_`), which everybody's dashboards for Node.js ask for.
+  collectDefaultMetrics({ register: registry })
   const requests = new Histogram({
     name: 'waybill_http_request_duration_seconds',
     help: 'Time from a request to its answer.',
@@ -27,7 +31,9 @@ export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   })
-  commandMetrics(registry, context)
+  readinessMetrics(registry, context)
+  commandMetrics(registry, context.commands.metrics)
+  operationMetrics(registry, context.readModel)
   projectionMetrics(registry, context)
   liveMetrics(registry, live)
   if (context.selfAudit !== undefined) auditMetrics(registry, context.selfAudit)
@@ -51,48 +57,30 @@ export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics
   }
 }
 
-function commandMetrics(registry: Registry, { commands }: MetricsContext): void {
-  const registers = [registry]
-  const batchCommands = new Histogram({
-    name: 'waybill_append_batch_commands',
-    help: 'Commands in one append to the log.',
-    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048],
-    registers,
-  })
-  const batchSeconds = new Histogram({
-    name: 'waybill_append_duration_seconds',
-    help: 'Time from sending a batch to the log to its confirmation.',
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers,
-  })
-  commands.metrics.onBatch((count, seconds) => {
-    batchCommands.observe(count)
-    batchSeconds.observe(seconds)
+function readinessMetrics(registry: Registry, context: ReadinessContext): void {
+  let underWay: Promise<readonly ReadinessCheck[]> | null = null
+  /** Both metrics are collected at the same time. */
+  function check(): Promise<readonly ReadinessCheck[]> {
+    underWay ??= checkReadiness(context).finally(() => {
+      underWay = null
+    })
+    return underWay
+  }
+  new Gauge({
+    name: 'waybill_readiness_check',
+    help: '1 when the check of /readyz passes.',
+    labelNames: ['check'],
+    registers: [registry],
+    async collect() {
+      for (const { name, ok } of await check()) this.set({ check: name }, ok ? 1 : 0)
+    },
   })
   new Gauge({
-    name: 'waybill_commands_in_flight',
-    help: 'Commands taken and not yet answered.',
-    registers,
-    collect() {
-      this.set(commands.metrics.inFlight())
-    },
-  })
-  new Counter({
-    name: 'waybill_unknown_outcomes_total',
-    help: 'Commands whose outcome could not be told.',
-    registers,
-    collect() {
-      this.reset()
-      this.inc(commands.metrics.unknownOutcomes())
-    },
-  })
-  new Counter({
-    name: 'waybill_unreadable_streams_total',
-    help: 'Times that commands were refused because their stream could not be read.',
-    registers,
-    collect() {
-      this.reset()
-      this.inc(commands.metrics.unreadable())
+    name: 'waybill_ready',
+    help: '1 while /readyz is answered 200.',
+    registers: [registry],
+    async collect() {
+      this.set(failingChecks(await check()).length === 0 ? 1 : 0)
     },
   })
 }
@@ -101,7 +89,7 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
   const registers = [registry]
   new Gauge({
     name: 'waybill_projection_lag_seconds',
-    help: "Time between the last batch's newest event and its commit; 0 when caught up.",
+    help: 'Age of the oldest event known to be in the log and not in the read model; 0 when there is none.',
     registers,
     collect() {
       this.set(projector.lagMs() / 1_000)
@@ -118,14 +106,6 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
       } catch {
         this.set(-1)
       }
-    },
-  })
-  new Gauge({
-    name: 'waybill_parked_streams',
-    help: 'Streams that could not be folded.',
-    registers,
-    collect() {
-      this.set(projector.status().parked)
     },
   })
   new Gauge({

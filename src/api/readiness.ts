@@ -13,7 +13,17 @@ export interface ReadinessCheck {
 /** A store that has not answered by then is as good as gone to whoever asks for readiness. */
 const answerMsMax = 2_000
 
-export async function checkReadiness(context: ApiContext): Promise<ReadinessCheck[]> {
+export type ReadinessContext = Pick<
+  ApiContext,
+  'log' | 'readModel' | 'projector' | 'selfAudit' | 'draining' | 'anotherHistory'
+>
+
+/** The checks for which `/readyz` is 503; none when the node is ready. */
+export function failingChecks(checks: readonly ReadinessCheck[]): readonly ReadinessCheck[] {
+  return checks.filter(({ ok, advisory }) => !ok && advisory !== true)
+}
+
+export async function checkReadiness(context: ReadinessContext): Promise<ReadinessCheck[]> {
   const { log, readModel, projector, selfAudit, draining, anotherHistory } = context
   const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
   const { phase, paused } = projector.status()

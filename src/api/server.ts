@@ -92,7 +92,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   }
   const bodies = createBodyReader(limits)
   const live = new Live(context, logger)
-  const metrics = createMetrics(context, live)
+  const metrics = createMetrics({ ...context, readModel }, live)
 
   const app: ApiServer = fastify({
     // Requests are not logged by Fastify: its logger alone was measured at the cost of all the rest.

@@ -10,7 +10,7 @@ const roles = ['service', 'viewer', 'auditor', 'operator']
 /** `waybill keys`: the access keys of a running service. */
 export function keysCommand(): Command {
   return new Command('keys')
-    .description('Access keys of a running service: who may do what')
+    .description('Manage the access keys of a running service, which decide who may do what')
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(revokeCommand())
@@ -18,10 +18,10 @@ export function keysCommand(): Command {
       'after',
       `
 Roles
-  service    commands: opening operations, reporting, defining pipelines
-  viewer     queries: operations, pipelines, counts, metrics
-  auditor    the log and the history of operations
-  operator   all of it, and the keys
+  service    may send commands: open operations, report, define pipelines
+  viewer     may query operations, pipelines, counts and metrics
+  auditor    may read the log and the history of operations
+  operator   may do all of this, and manage keys and projections
 
 Examples
   $ waybill keys create admin --role operator
@@ -32,22 +32,24 @@ Examples
 
 function createCommand(): Command {
   const command = new Command('create')
-    .description('Make a key; it is written to standard output, and shown nowhere again')
-    .argument('<name>', 'who uses it: the actor of all that comes of it')
+    .description('Make a key and write it to standard output. It cannot be shown again')
+    .argument('<name>', 'who uses the key; it becomes the actor of all events that its requests cause')
     .addOption(
-      new Option('--role <role...>', 'what it may do; several are possible').choices(roles).makeOptionMandatory(),
+      new Option('--role <role...>', 'what the key may do; you can give several roles')
+        .choices(roles)
+        .makeOptionMandatory(),
     )
   return shared(command)
-    .option('--dry-run', 'say what would be made, and make nothing')
+    .option('--dry-run', 'say what would be made, but make nothing')
     .addHelpText(
       'after',
       `
 Examples
-  The first key, on the machine the service runs on (it must be an operator's):
+  Make the first key on the machine where the service runs (it must be an operator's):
     $ waybill keys create admin --role operator > admin.key
-  A key for a service, straight into a file:
+  Make a key for a service, and write it to a file:
     $ WAYBILL_KEY_FILE=admin.key waybill keys create ocr --role service --quiet > ocr.key
-  One that may both report and read:
+  Make a key that may both report and read:
     $ waybill keys create erp --role service viewer --key-file admin.key --json`,
     )
     .action(create)
@@ -69,7 +71,7 @@ async function create(name: string, options: ChangeOptions & { readonly role: re
 }
 
 function listCommand(): Command {
-  return shared(new Command('list').description('The keys in force; the keys themselves are shown nowhere'))
+  return shared(new Command('list').description('List the keys in force, without the keys themselves'))
     .addHelpText(
       'after',
       `
@@ -107,18 +109,18 @@ async function list(options: SharedOptions): Promise<void> {
 function revokeCommand(): Command {
   return shared(
     new Command('revoke')
-      .description('Revoke a key: within two seconds no node lets it in')
-      .argument('<name>', 'the name it was made with'),
+      .description('Revoke a key. Within two seconds no node accepts it')
+      .argument('<name>', 'the name of the key'),
   )
-    .option('--dry-run', 'say what would be revoked, and revoke nothing')
-    .option('--yes', 'do not ask')
+    .option('--dry-run', 'say what would be revoked, but revoke nothing')
+    .option('--yes', 'do not ask for confirmation')
     .addHelpText(
       'after',
       `
 Examples
   $ waybill keys revoke ocr --key-file admin.key
   $ waybill keys revoke ocr --key-file admin.key --yes --quiet
-  Replacing a key under its name:
+  Replace a key and keep its name:
     $ waybill keys revoke ocr --yes && waybill keys create ocr --role service > ocr.key`,
     )
     .action(revoke)
@@ -133,7 +135,7 @@ async function revoke(name: string, options: ChangeOptions & { readonly yes?: bo
     return
   }
   if (options.yes !== true) {
-    if (!terminal.asks) throw new WrongUsage('Nobody can be asked here: say --yes')
+    if (!terminal.asks) throw new WrongUsage('There is no terminal to ask for confirmation: pass --yes')
     const sure = await terminal.confirm(`Revoke the key ${name} at ${connection.url}?`)
     if (!sure) throw new CommandFailed('Nothing was revoked')
   }

@@ -15,7 +15,7 @@ const version: string = JSON.parse(readFileSync(new URL('../../package.json', im
 function program(): Command {
   return new Command('waybill')
     .description(
-      'Runs Waybill, or works with a running one over its HTTP contract; copy-log and new-log-id work on its stores',
+      'Starts Waybill, or manages a running service over HTTP. copy-log and new-log-id work on the stores themselves',
     )
     .version(version)
     .addCommand(serveCommand())
@@ -26,10 +26,10 @@ function program(): Command {
     .addHelpText(
       'after',
       `
-Data goes to standard output, everything else to standard error.
+Commands write data to standard output and everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 
-In a clone of the repository, once npm start or npm run build has built it, it is called as npx waybill.
+Where the package is installed, and in a clone that npm start or npm run build has built, call it as npx waybill.
 
 Examples
   $ waybill serve

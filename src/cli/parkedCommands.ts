@@ -21,11 +21,11 @@ interface SkipOptions extends ChangeOptions, ParkedOptions {
 }
 
 function ofProjection(command: Command): Command {
-  return shared(command.option('--projection <name>', 'which projection', 'operations'))
+  return shared(command.option('--projection <name>', 'name of the projection', 'operations'))
 }
 
 export function parkedCommand(): Command {
-  return ofProjection(new Command('parked').description('Streams that could not be folded, and why'))
+  return ofProjection(new Command('parked').description('List the streams that could not be projected, and why'))
     .addHelpText(
       'after',
       `
@@ -63,18 +63,18 @@ async function allParked(connection: Connection, projection: string): Promise<Js
 export function retryCommand(): Command {
   return ofProjection(
     new Command('retry')
-      .description('Try again to fold a parked stream, from the event it stops at')
-      .argument('[stream]', 'as `parked` lists it'),
+      .description('Try again to project a parked stream, from the event where it stopped')
+      .argument('[stream]', 'name of the stream, as `parked` lists it'),
   )
-    .option('--all', 'every parked stream, one after the other')
-    .option('--reason <text>', 'kept with it in the log')
-    .option('--dry-run', 'say what would be tried, and try nothing')
+    .option('--all', 'retry every parked stream, one after the other')
+    .option('--reason <text>', 'why, as it is recorded in the log')
+    .option('--dry-run', 'say what would be retried, but retry nothing')
     .addHelpText(
       'after',
       `
-Helps once the cause is gone: a newer version, a definition that is there by now, a database that takes the data.
-It does not help a stream whose reason is \`tampered\`: put its events back as they were appended, then rebuild.
-Exit code 1 when a stream is parked still.
+A retry helps once the cause is gone: after an upgrade, or once the pipeline's definition is there or the database accepts
+the data. It does not help a stream with the reason \`tampered\`: put its events back as they were appended, then rebuild.
+The exit code is 1 if a stream is still parked.
 
 Examples
   $ waybill projections retry operation-op-17
@@ -85,7 +85,7 @@ Examples
 
 async function retry(stream: string | undefined, options: RetryOptions): Promise<void> {
   const terminal = createTerminal(process.env, options.quiet === true)
-  if ((stream === undefined) === (options.all !== true)) throw new WrongUsage('Say which stream, or --all')
+  if ((stream === undefined) === (options.all !== true)) throw new WrongUsage('Name a stream, or pass --all')
   const connection = readConnection(options, process.env)
   const found = stream === undefined ? await allParked(connection, options.projection) : [{ stream }]
   const tampered = found.filter(({ reason }) => reason === 'tampered').map((one) => String(one.stream))
@@ -115,25 +115,25 @@ async function retry(stream: string | undefined, options: RetryOptions): Promise
   if (options.json === true) {
     terminal.data(JSON.stringify(options.all === true ? { retried: results } : results[0]))
   } else if (found.length === 0) terminal.progress('Nothing is parked')
-  if (failures.length > 0) throw new CommandFailed(`Not folded: ${failures.join(', ')}`)
+  if (failures.length > 0) throw new CommandFailed(`Still not projected: ${failures.join(', ')}`)
 }
 
 export function skipCommand(): Command {
   return ofProjection(
     new Command('skip')
-      .description('Pass over the event a stream is parked at, for good')
-      .argument('<stream>', 'as `parked` lists it'),
+      .description('Leave out, for good, the event where a stream is parked')
+      .argument('<stream>', 'name of the stream, as `parked` lists it'),
   )
-    .requiredOption('--revision <n>', 'of the event: the one that `parked` lists', revisionOf)
-    .requiredOption('--reason <text>', 'kept with it in the log')
-    .option('--dry-run', 'say what would be skipped, and skip nothing')
-    .option('--yes', 'do not ask')
+    .requiredOption('--revision <n>', 'revision of the event, as `parked` lists it', revisionOf)
+    .requiredOption('--reason <text>', 'why, as it is recorded in the log')
+    .option('--dry-run', 'say what would be skipped, but skip nothing')
+    .option('--yes', 'do not ask for confirmation')
     .addHelpText(
       'after',
       `
-The event stays in the log, and so does the skip: a rebuild makes the same rows. What the event says is missing from what
-people read. The stream is folded on from the next event, and parked again where that fails.
-An event whose stream has the reason \`tampered\` is not skipped: put the events back as they were appended, then rebuild.
+The event stays in the log, and the skip is recorded there too, so that a rebuild makes the same rows. Readers do not see what
+the event says. The projection of the stream resumes at the next event, and the stream is parked again if that fails.
+A stream with the reason \`tampered\` cannot be skipped: put its events back as they were appended, then rebuild.
 
 Examples
   $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0'
@@ -152,8 +152,8 @@ async function skip(stream: string, options: SkipOptions): Promise<void> {
     return
   }
   if (options.yes !== true) {
-    if (!terminal.asks) throw new WrongUsage('Nobody can be asked here: say --yes')
-    const sure = await terminal.confirm(`Pass over event ${revision} of ${stream} at ${connection.url}, for good?`)
+    if (!terminal.asks) throw new WrongUsage('There is no terminal to ask for confirmation: pass --yes')
+    const sure = await terminal.confirm(`Leave out event ${revision} of ${stream} at ${connection.url} for good?`)
     if (!sure) throw new CommandFailed('Nothing was skipped')
   }
   const result = await callApi(connection, 'POST', pathOf(projection, stream, 'skip'), { revision, reason })
@@ -167,8 +167,9 @@ function pathOf(projection: string, stream: string, verb: 'retry' | 'skip'): str
 }
 
 function tell(terminal: Terminal, stream: string, { outcome, parked: place }: JsonObject): void {
-  if (outcome === 'unparked') terminal.progress(`${stream} is folded, and goes on`)
-  else if (outcome === 'pending') terminal.progress(`${stream}: recorded; it is done once the projection gets there`)
+  if (outcome === 'unparked') terminal.progress(`${stream} is projected again`)
+  else if (outcome === 'pending')
+    terminal.progress(`${stream}: recorded; it takes effect once the projection reaches it`)
   else if (isObject(place)) {
     const { revision, reason, detail } = place
     terminal.progress(`${stream} is parked at event ${String(revision)}: ${String(reason)}, ${String(detail)}`)

@@ -12,7 +12,7 @@ const pollMs = 500
 /** `waybill projections`: how the read model is made, at a running service. */
 export function projectionsCommand(): Command {
   return new Command('projections')
-    .description('How the read model of a running service is made, and what to do about it')
+    .description('Inspect, pause, rebuild and repair the read model of a running service')
     .addCommand(listCommand())
     .addCommand(rebuildCommand())
     .addCommand(pauseCommand())
@@ -23,7 +23,7 @@ export function projectionsCommand(): Command {
     .addHelpText(
       'after',
       `
-Any node takes these; the node that projects does them.
+Any node accepts these commands; the node that projects carries them out.
 
 Examples
   $ waybill projections list
@@ -35,7 +35,11 @@ Examples
 }
 
 function listCommand(): Command {
-  return shared(new Command('list').description('All projections: where each stands, who has it, what is set aside'))
+  return shared(
+    new Command('list').description(
+      'List all projections: how far each is, which node runs it, how many streams are set aside',
+    ),
+  )
     .addHelpText(
       'after',
       `
@@ -78,15 +82,15 @@ function stateText({ state, paused, rebuild }: JsonObject): string {
 function rebuildCommand(): Command {
   return shared(
     new Command('rebuild')
-      .description('Fold the whole log anew; reads see the rows as they were until it is done')
-      .argument('[projection]', 'which one', 'operations'),
+      .description('Project the whole log again. Readers see the old rows until it is done')
+      .argument('[projection]', 'name of the projection', 'operations'),
   )
-    .option('--no-wait', 'ask for it, and do not wait for its end')
-    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--no-wait', 'start the rebuild, but do not wait for its end')
+    .option('--dry-run', 'say what would be done, but do nothing')
     .addHelpText(
       'after',
       `
-It goes on when this command is broken off, and is begun anew by another node when the one that does it ends.
+The rebuild continues if you stop this command. If its node ends, another node resumes it.
 
 Examples
   $ waybill projections rebuild
@@ -127,22 +131,26 @@ async function rebuild(name: string, options: ChangeOptions & { readonly wait: b
 }
 
 function pauseCommand(): Command {
-  return changing('pause', 'Fold nothing more, on any node, until resumed; commands and reads go on').action(
-    change('pause', 'Paused', 'what is read stays as of now'),
+  return changing('pause', 'Pause the projection on all nodes until it is resumed. Commands and reads continue').action(
+    change('pause', 'Paused', 'readers see the rows as they are now'),
   )
 }
 
 function resumeCommand(): Command {
-  return changing('resume', 'Go on after a pause').action(change('resume', 'Resumed', 'it goes on within a second'))
+  return changing('resume', 'Resume a paused projection').action(
+    change('resume', 'Resumed', 'it continues within a second'),
+  )
 }
 
 function changing(verb: string, description: string): Command {
-  return shared(new Command(verb).description(description).argument('[projection]', 'which one', 'operations'))
-    .option('--dry-run', 'say what would be done, and do nothing')
+  return shared(
+    new Command(verb).description(description).argument('[projection]', 'name of the projection', 'operations'),
+  )
+    .option('--dry-run', 'say what would be done, but do nothing')
     .addHelpText(
       'after',
       `
-Repeating it changes nothing.
+Repeating the command changes nothing.
 
 Examples
   $ waybill projections ${verb}

@@ -3,12 +3,12 @@ import { Command } from 'commander'
 /** `waybill serve`: the service itself, as `npm start` runs it. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Start the service in this process; its environment configures it')
+    .description('Start the service in this process. Environment variables configure it')
     .addHelpText(
       'after',
       `
-It serves until SIGTERM or SIGINT; a second signal ends it at once. Without DATABASE_URL it runs a PostgreSQL server of its
-own, with its data in WAYBILL_DATA_DIR. docs/configuration.md has all variables.
+The service runs until SIGTERM or SIGINT; a second signal ends it at once. Without DATABASE_URL it starts a PostgreSQL server
+of its own and keeps the data in WAYBILL_DATA_DIR. docs/configuration.md lists all variables.
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong usage or configuration.
 

@@ -14,8 +14,11 @@ export interface ChangeOptions extends SharedOptions {
 
 export function shared(command: Command): Command {
   return command
-    .option('--url <url>', 'where the service is (or WAYBILL_URL; default http://127.0.0.1:8080)')
-    .option('--key-file <file>', "file with an operator's key (or WAYBILL_KEY_FILE, or the key itself in WAYBILL_KEY)")
-    .option('--json', 'data as JSON')
-    .option('--quiet', 'data and errors only')
+    .option('--url <url>', 'address of the service (or WAYBILL_URL; default http://127.0.0.1:8080)')
+    .option(
+      '--key-file <file>',
+      "file that holds an operator's key (or WAYBILL_KEY_FILE; WAYBILL_KEY may hold the key itself)",
+    )
+    .option('--json', 'print data as JSON')
+    .option('--quiet', 'print data and errors only')
 }

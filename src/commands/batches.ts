@@ -15,8 +15,11 @@ export interface Batches {
   /** Calls `overdue` with every chain that was sent before `sentMs` and is still unconfirmed. */
   eachOverdue(sentMs: number, overdue: (chain: Chain) => void): void
   readonly sent: () => number
-  onBatch(listener: (commands: number, logSeconds: number) => void): void
+  onBatch(listener: BatchListener): void
 }
+
+/** Called once a batch, with its number of commands, its seconds in the log, and what the log said of each request. */
+export type BatchListener = (commands: number, logSeconds: number, outcomes: readonly AppendOutcome[]) => void
 
 export interface BatchesOptions {
   readonly log: EventLog
@@ -49,7 +52,7 @@ interface Single {
 export function createBatches(options: BatchesOptions): Batches {
   const { log, limits, monotonicMs } = options
   const inFlight = new Set<Batch>()
-  const listeners: ((commands: number, logSeconds: number) => void)[] = []
+  const listeners: BatchListener[] = []
   let line: Lane[] = []
   let singles: Single[] = []
   let scheduled = false
@@ -127,7 +130,7 @@ export function createBatches(options: BatchesOptions): Batches {
       }
       offset += chain.links.length
     }
-    for (const listener of listeners) listener(commands, logSeconds)
+    for (const listener of listeners) listener(commands, logSeconds, outcomes)
     if (line.length > 0 || singles.length > 0) schedule()
   }
 

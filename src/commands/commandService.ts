@@ -3,7 +3,9 @@ import type { Outcome, Refusal } from '../operation/decision.ts'
 import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/events.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
+import type { BatchListener } from './batches.ts'
 import type { Receipt } from './receipts.ts'
+import type { ReportCount } from './reportCounts.ts'
 
 /**
  * From a command to confirmed events. Built by `createCommandService({ log, clock, limits?, logger? })` (groupCommit.ts).
@@ -158,12 +160,15 @@ export type DefinePipelineResult =
 export interface CommandMetrics {
   /** Commands taken and not yet answered. */
   readonly inFlight: () => number
+  /** One more is answered `overloaded`. */
+  readonly inFlightMax: number
+  /** Answers to reports since the start, one given again under the same key included. */
+  readonly reports: () => Iterable<ReportCount>
   readonly batches: () => number
   readonly unknownOutcomes: () => number
   /** Times that a stream could not be read for its commands. */
   readonly unreadable: () => number
-  /** Called once a batch with its number of commands and its seconds in the log. */
-  onBatch(listener: (commands: number, logSeconds: number) => void): void
+  onBatch(listener: BatchListener): void
 }
 
 /** A stream holds an event that this node cannot decode or fold. Its cause is a TamperedError when that is why. */

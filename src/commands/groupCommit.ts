@@ -23,6 +23,7 @@ import { createLaneCache } from './laneCache.ts'
 import { createOperationLoader, loadOn } from './operationLoader.ts'
 import { createPipelineCatalog } from './pipelineCatalog.ts'
 import { plus } from './plus.ts'
+import { ReportCounts } from './reportCounts.ts'
 import { type SettleTools, settleChain } from './settleChain.ts'
 import { createSnapshots, noSnapshots, type SnapshotLogger } from './snapshots.ts'
 import { createTicketDesk } from './ticketDesk.ts'
@@ -55,7 +56,13 @@ const sweepMs = 100
 export function createCommandService(options: CommandServiceOptions): CommandService {
   const { log, clock, logger, monotonicMs = () => performance.now(), operationLimits = defaultLimits } = options
   const limits: CommandLimits = { ...defaultCommandLimits, ...options.limits }
-  const desk = createTicketDesk(limits, monotonicMs)
+  const reports = new ReportCounts()
+  const desk = createTicketDesk(limits, monotonicMs, ({ operation, body }, opensWith, result) => {
+    if (!('service' in body)) return
+    const pipeline = lanes.get(operation)?.state?.pipeline.name ?? opensWith ?? 'unknown'
+    if (result === null) reports.add(pipeline, body.service, 'failed', 'internal')
+    else reports.note(pipeline, body.service, result)
+  })
   const slots = createSlots(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
@@ -233,6 +240,8 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
 
     metrics: {
       inFlight: desk.open,
+      inFlightMax: limits.queuedCommandsMax,
+      reports: () => reports.all(),
       batches: batches.sent,
       unknownOutcomes: desk.unknownOutcomes,
       unreadable: unreadable.count,

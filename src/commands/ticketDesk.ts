@@ -28,7 +28,17 @@ export interface TicketDesk {
   close(): Promise<void>
 }
 
-export function createTicketDesk(limits: CommandLimits, monotonicMs: () => number): TicketDesk {
+/**
+ * Told of every command that is answered, once. `pipeline`: what it would open its operation with, if that was looked up;
+ * `result` is null for a bug of ours.
+ */
+export type Answered = (command: Command, pipeline: string | null, result: CommandResult | null) => void
+
+export function createTicketDesk(
+  limits: CommandLimits,
+  monotonicMs: () => number,
+  answered: Answered = () => undefined,
+): TicketDesk {
   let arrivals = 0
   let open = 0
   let openBytes = 0
@@ -52,9 +62,20 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
     failure: { code, retryAfterS: limits.retryAfterS },
   })
 
+  const failAtOnce = (
+    command: Command,
+    code: CommandFailure['code'],
+    resolve: (result: CommandResult) => void,
+  ): void => {
+    const result = failure(command, code)
+    answered(command, null, result)
+    resolve(result)
+  }
+
   const answer = (ticket: Ticket, result: CommandResult): void => {
     if (ticket.answered) return
     ticket.answered = true
+    answered(ticket.command, ticket.pipeline?.name ?? null, result)
     if (result.kind === 'failed') noteFailure(ticket.group, ticket.command.operation, ticket.arrival)
     release(ticket.bytes)
     ticket.resolve(result)
@@ -63,13 +84,13 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
   return {
     take(command, group, resolve, reject) {
       if (group?.failed.has(command.operation) === true) {
-        resolve(failure(command, 'not_tried'))
+        failAtOnce(command, 'not_tried', resolve)
         return null
       }
       const bytes = roughBytes(command)
       if (closed || open >= limits.queuedCommandsMax || openBytes + bytes > limits.queuedBytesMax) {
         noteFailure(group, command.operation, arrivals + 1)
-        resolve(failure(command, 'overloaded'))
+        failAtOnce(command, 'overloaded', resolve)
         return null
       }
       arrivals += 1
@@ -97,6 +118,7 @@ export function createTicketDesk(limits: CommandLimits, monotonicMs: () => numbe
     failWithBug(ticket, bug) {
       if (ticket.answered) return
       ticket.answered = true
+      answered(ticket.command, ticket.pipeline?.name ?? null, null)
       noteFailure(ticket.group, ticket.command.operation, ticket.arrival)
       release(ticket.bytes)
       ticket.reject(bug)

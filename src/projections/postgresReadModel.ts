@@ -8,6 +8,7 @@ import type { CheckpointSignal } from './checkpointSignal.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
 import { wayTo } from './listWay.ts'
+import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
 import { type StateColumns, shownOf } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
 import {
@@ -133,6 +134,11 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
         values: [],
       })
       return { position: seen(rows), value: { pipelines: statistics(rows), parked: Number(rows[0]?.parked ?? 0n) } }
+    },
+
+    async oldestInStatus() {
+      const rows = await query<CheckpointRow & Maybe<OldestColumns>>({ ...oldestStatement, values: [] })
+      return { position: seen(rows), value: oldestInStatus(rows.filter(isOldest)) }
     },
 
     async pipelines() {
@@ -272,6 +278,10 @@ function statistics(rows: readonly Maybe<ShapeColumns>[]): Stats['pipelines'] {
 /** Statuses may be called `__proto__` or `constructor`. */
 function record<T>(): Record<string, T> {
   return Object.create(null)
+}
+
+function isOldest(row: CheckpointRow & Maybe<OldestColumns>): row is CheckpointRow & OldestColumns {
+  return row.updated_at !== null
 }
 
 interface PipelineColumns {

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../operation/json.ts'
 import type { ChangedOperation } from './changedOperations.ts'
+import type { OldestInStatus } from './oldestInStatus.ts'
 
 /** The read model as queries see it (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
 export interface ReadModel {
@@ -16,6 +17,9 @@ export interface ReadModel {
   operations(query: OperationQuery): Promise<ReadAt<readonly OperationRow[]>>
 
   stats(): Promise<ReadAt<Stats>>
+
+  /** One entry for each pipeline, track and status that an active operation is in. */
+  oldestInStatus(): Promise<ReadAt<readonly OldestInStatus[]>>
 
   /** Newest versions of all pipelines, by name. Without the built-in `any`. */
   pipelines(): Promise<ReadAt<readonly PipelineRow[]>>

@@ -176,15 +176,15 @@ function configurationDocument(): string {
   })
   return `# Configuration
 
-Waybill is configured by its environment. A variable that is empty counts as not set. At the start everything that is
-wrong is listed at once, and a \`WAYBILL_\` variable that is not known is pointed out: it may be a typing error. Sizes are
-bytes, \`_MS_\` are milliseconds, \`_S_\` seconds.
+Environment variables configure Waybill. A variable that is empty counts as not set. If something is wrong, the service does not
+start and lists everything that is wrong at once; it warns of a \`WAYBILL_\` variable that it does not know, since that may be
+a typing error. Sizes are in bytes; names with \`_MS_\` are in milliseconds, those with \`_S_\` in seconds.
 
 | variable | default | values | what it does |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 
-The limits of names are part of the contract and cannot be changed: operation ids 128 characters; pipeline and track
-names 64; statuses, services and themes 128; idempotency keys 255.
+The limits of names are part of the HTTP contract and cannot be changed: 128 characters for operation ids, statuses, services and
+themes, 64 for names of pipelines and tracks, 255 for idempotency keys.
 `
 }

@@ -133,7 +133,7 @@ describe('/metrics', () => {
       'waybill_unknown_outcomes_total',
       'waybill_parked_streams',
       'waybill_commands_in_flight',
-      'waybill_process_cpu_seconds_total',
+      'process_cpu_seconds_total',
     ]) {
       expect(text).toMatch(new RegExp(`^${name} \\S+$`, 'm'))
     }
@@ -141,6 +141,6 @@ describe('/metrics', () => {
       /^waybill_http_request_duration_seconds_count\{method="GET",route="\/v1\/operations\/:id",status="200"\} 1$/m,
     )
     expect(text).not.toContain('metric-1')
-    for (const [, name] of text.matchAll(/^([a-z_]+)[ {]/gm)) expect(name).toMatch(/^waybill_/)
+    for (const [, name] of text.matchAll(/^([a-z_]+)[ {]/gm)) expect(name).toMatch(/^(waybill|process|nodejs)_/)
   })
 })

@@ -93,13 +93,23 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
     }
     if (found.id === 'sendCommands' && answer.complete && request.raw === null) {
       const sent = commandLines(request.body ?? '')
-      if (shown.length !== sent) add('result_count', `${sent} lines were sent, ${shown.length} results came`)
+      const fault = countFault(sent, shown.map(parsed), /[?&]results=failures(&|$)/.test(path ?? ''))
+      if (fault !== null) add('result_count', fault)
     }
   } else if (type === 'text/event-stream') {
     if (!/^retry: \d+\n/.test(text))
       add('body_not_as_documented', `a stream begins with ${JSON.stringify(text.slice(0, 100))}`)
   }
   return findings
+}
+
+/** What is wrong with the number of a bulk request's results; null when nothing is. */
+function countFault(sent: number, results: readonly unknown[], failuresOnly: boolean): string | null {
+  if (!failuresOnly) return results.length === sent ? null : `${sent} lines were sent, ${results.length} results came`
+  const last = results.at(-1)
+  const failures = results.length - 1
+  if (isJsonObject(last) && last.lines === sent && last.failed === failures) return null
+  return `${sent} lines were sent, ${failures} failures came, and the last line says ${JSON.stringify(last)}`
 }
 
 function operationName(found: Operation | 'path' | null): string {

@@ -84,10 +84,10 @@ test('a node is not started on a log that was closed, and the command says what 
 
 test.each([
   [['copy-log', '--to', 'postgres://x/y'], /--from/],
-  [['copy-log', '--from', 'mysql://x/y', '--to', 'postgres://x/y', '--yes'], /no store that can be copied/],
+  [['copy-log', '--from', 'mysql://x/y', '--to', 'postgres://x/y', '--yes'], /not a store that can be copied/],
   [['copy-log', '--from', 'nowhere', '--to', 'postgres://x/y', '--yes'], /neither a URL/],
-  [['copy-log', '--from', 'postgres://x/y', '--yes'], /Say --to/],
-  [['copy-log', '--from', 'postgres://x/y', '--to', 'postgres://x/z'], /say --yes/],
+  [['copy-log', '--from', 'postgres://x/y', '--yes'], /Pass either --to or --reopen/],
+  [['copy-log', '--from', 'postgres://x/y', '--to', 'postgres://x/z'], /pass --yes/],
 ])('wrong usage: %j', async (args, message) => {
   const { code, err } = await waybill.run(args)
   expect([code, message.test(err)], err).toEqual([2, true])

@@ -8,7 +8,7 @@ import { noQuery } from '../contract/paging.ts'
 import { alive, readinessQuery, ready, stats, statsQuery } from '../contract/service.ts'
 import type { Metrics } from '../metrics.ts'
 import { ProblemError } from '../problem.ts'
-import { checkReadiness } from '../readiness.ts'
+import { checkReadiness, failingChecks } from '../readiness.ts'
 import { readVisible } from '../visibility.ts'
 
 export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metrics): void {
@@ -79,7 +79,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
     async (request, reply) => {
       const checks = await checkReadiness(context)
       const shown = request.query.verbose === undefined ? {} : { checks }
-      const failing = checks.filter((check) => !check.ok && check.advisory !== true).map((check) => check.name)
+      const failing = failingChecks(checks).map((check) => check.name)
       if (failing.length > 0) {
         const detail = `Not ready: ${failing.join(', ')}.`
         throw new ProblemError({ code: 'not_ready', detail, retryAfterS: 1, ...shown })

@@ -4,28 +4,28 @@ import type { CopyLogOptions } from './copyLogRun.ts'
 /** `waybill copy-log`: moves a log to another store. Works on the stores themselves, not on a running service. */
 export function copyLogCommand(): Command {
   return new Command('copy-log')
-    .description('Move the log to another store, event by event, and prove that all of it arrived')
+    .description('Move the log to another store, event by event, and verify that all of it arrived')
     .requiredOption(
       '--from <store>',
-      'the log to be moved: postgres://..., esdb://..., or the data directory of an embedded one',
+      'the log to move: postgres://..., esdb://..., or the data directory of an embedded PostgreSQL',
     )
     .option(
       '--to <store>',
-      'where to: an empty store, a new data directory, or what an earlier run was copying the same log to',
+      'the target: an empty store, a new data directory, or the target of an interrupted copy of the same log',
     )
-    .option('--reopen', 'give the copy up: the log of --from takes reports again')
-    .option('--yes', 'do not ask')
-    .option('--json', 'data as JSON')
-    .option('--quiet', 'data and errors only')
+    .option('--reopen', 'give up the copy, so that the log of --from accepts reports again')
+    .option('--yes', 'do not ask for confirmation')
+    .option('--json', 'print data as JSON')
+    .option('--quiet', 'print data and errors only')
     .addHelpText(
       'after',
       `
-The log of --from is closed first: services on it go on answering queries, and refuse reports with 503 until they are started
-on the copy. Order, ids, revisions, times, hashes and bytes stay; positions and the log's id are new, and the read model is
-built anew at the first start. A run that was interrupted is gone on with by the same command. EventStoreDB cannot keep
-running services from writing to a log that is being copied: stop them first, or the command fails when one has written.
+The command first closes the log of --from: its services still answer queries, but refuse reports with 503 until you start
+them on the copy. Order, ids, revisions, times, hashes and bytes of the events stay the same. Positions and the log's id are
+new, and the read model is rebuilt at the first start. To resume an interrupted run, repeat the command. EventStoreDB cannot
+stop running services from writing to a log that is being copied: stop them first, or the command fails if one has written.
 
-Passwords are better left out of the URL: PGPASSWORD or ~/.pgpass are read.
+Leave passwords out of the URL: the command reads PGPASSWORD and ~/.pgpass.
 
 Examples
   $ waybill copy-log --from .waybill --to postgres://waybill@db.internal/waybill

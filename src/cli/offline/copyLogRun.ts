@@ -18,10 +18,10 @@ export async function runCopyLog(options: CopyLogOptions): Promise<void> {
   const terminal = createTerminal(process.env, options.quiet === true)
   if (options.reopen === true) return reopen(options, terminal)
   const { from, to } = options
-  if (to === undefined) throw new WrongUsage('Say --to, or --reopen')
+  if (to === undefined) throw new WrongUsage('Pass either --to or --reopen')
   const [fromText, toText] = [storeText(from, 'there'), storeText(to, 'there or new')]
   if (options.yes !== true) {
-    if (!terminal.asks) throw new WrongUsage('Nobody can be asked here: say --yes')
+    if (!terminal.asks) throw new WrongUsage('There is no terminal to ask for confirmation: pass --yes')
     if (!(await terminal.confirm(`Close the log at ${fromText} for good, and move it to ${toText}?`))) {
       throw new CommandFailed('Nothing was changed')
     }
@@ -46,7 +46,7 @@ async function reopen({ from, to, json }: CopyLogOptions, terminal: Terminal): P
     }
   })
   if (json === true) terminal.data(JSON.stringify({ reopened: true }))
-  terminal.progress(`The log at ${storeText(from, 'there')} takes reports again`)
+  terminal.progress(`The log at ${storeText(from, 'there')} accepts reports again`)
 }
 
 function copy(from: string, to: string, terminal: Terminal): Promise<Copied> {

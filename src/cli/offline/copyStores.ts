@@ -97,7 +97,7 @@ type DirectoryIs = 'there' | 'there or new'
 function parseStore(word: string, directory: DirectoryIs): Store {
   if (/^postgres(ql)?:\/\//.test(word) && URL.canParse(word)) return { kind: 'postgres', url: word }
   if (/^esdb(\+discover)?:\/\//.test(word)) return { kind: 'eventstore', url: word }
-  if (/^[a-z+]+:\/\//.test(word)) throw new WrongUsage(`${word.split(':')[0]}:// is no store that can be copied`)
+  if (/^[a-z+]+:\/\//.test(word)) throw new WrongUsage(`${word.split(':')[0]}:// is not a store that can be copied`)
   if (directory === 'there' && !existsSync(join(word, 'postgres'))) {
     throw new WrongUsage(`${word} is neither a URL (postgres://..., esdb://...) nor a data directory of Waybill's`)
   }

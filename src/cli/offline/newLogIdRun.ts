@@ -15,14 +15,12 @@ export async function runNewLogId(options: NewLogIdOptions): Promise<void> {
   const terminal = createTerminal(process.env, options.quiet === true)
   const place = storeText(options.log, 'there')
   if (options.yes !== true) {
-    if (!terminal.asks) throw new WrongUsage('Nobody can be asked here: say --yes')
-    if (
-      !(await terminal.confirm(`Give the log at ${place} another id, so that all positions of before are refused?`))
-    ) {
+    if (!terminal.asks) throw new WrongUsage('There is no terminal to ask for confirmation: pass --yes')
+    if (!(await terminal.confirm(`Give the log at ${place} a new id, so that all earlier positions are refused?`))) {
       throw new CommandFailed('Nothing was changed')
     }
   }
   const logId = await foreseen(() => withPostgres(options.log, (text) => terminal.progress(text), renewLogId))
   terminal.data(options.json === true ? JSON.stringify({ logId }) : logId)
-  terminal.progress(`The log at ${place} has another id now; start the service on it.`)
+  terminal.progress(`The log at ${place} has a new id now; start the service on it.`)
 }
