@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { builtService } from '../nodes/support/builtService.ts'
 import { until } from '../nodes/support/until.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 
 let program: string
 let cli: string
@@ -85,7 +86,7 @@ describe('a pipe whose reader has left', () => {
       DATABASE_URL: database.connectionString,
       WAYBILL_PORT: String(port),
     })
-    await until('it serves', 60_000, () => answers(`http://127.0.0.1:${port}`))
+    await until('it serves', patienceMs, () => answers(`http://127.0.0.1:${port}`))
     service.child.kill('SIGTERM')
     expect(await service.ended).toEqual({ code: 0, signal: null, output: '' })
     await database.drop()
@@ -130,7 +131,7 @@ describe.runIf(existsSync('/dev/full'))('an output on a full disk', () => {
       WAYBILL_LOG_REQUESTS: 'true',
     })
     const url = `http://127.0.0.1:${port}`
-    await until('it serves', 60_000, () => answers(url))
+    await until('it serves', patienceMs, () => answers(url))
     for (let asked = 0; asked < 20; asked += 1) expect(await answers(url)).toBe(true)
     service.child.kill('SIGTERM')
     expect(await service.ended).toEqual({ code: 0, signal: null, output: '' })

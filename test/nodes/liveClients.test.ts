@@ -3,6 +3,7 @@ import { startCuttingProxy } from '../live/clients/cuttingProxy.ts'
 import { eventSourceClients } from '../live/clients/eventSourceClients.ts'
 import { follow, onceEach } from '../live/clients/following.ts'
 import { createMigratedDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import type { NodeProcess } from './support/nodeProcess.ts'
@@ -13,7 +14,7 @@ import { BrokenConnectionError } from './support/waybillHttp.ts'
 /** Reports on their way while a node goes. */
 const lanes = 4
 
-describe('clients that follow a stream', { timeout: 180_000 }, () => {
+describe('clients that follow a stream', () => {
   let service: BuiltService
 
   beforeAll(async () => {
@@ -38,7 +39,7 @@ describe('clients that follow a stream', { timeout: 180_000 }, () => {
       return { client, follower }
     })
     const metric = new RegExp(`^waybill_live_streams\\{of="events"\\} ${followers.length}$`, 'm')
-    await until('all follow', 30_000, async () => metric.test((await node.http.get('/metrics')).text))
+    await until('all follow', patienceMs, async () => metric.test((await node.http.get('/metrics')).text))
 
     let expected: string[] = []
     let reported = 0
@@ -46,7 +47,7 @@ describe('clients that follow a stream', { timeout: 180_000 }, () => {
       reported += 1
       const body = { pipeline: 'any', service: 'svc', status: `s${reported}` }
       const headers = { 'idempotency-key': `${reported}` }
-      await until('the report is taken', 60_000, async () => {
+      await until('the report is taken', patienceMs, async () => {
         try {
           const { status } = await node.http.post(`/v1/operations/${operation}/reports`, body, headers)
           return status === 200 || status === 201

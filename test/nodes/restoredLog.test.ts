@@ -9,6 +9,7 @@ import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventL
 import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
 import { newStream } from '../eventlog/logDatabase.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
@@ -23,7 +24,7 @@ let waybill: WaybillCommand
 beforeAll(async () => {
   service = await bundledService()
   waybill = waybillCommand(service.program)
-}, 120_000)
+})
 afterAll(() => waybill.end())
 
 async function report(node: NodeProcess, id: string): Promise<{ status: number; position: string }> {
@@ -47,7 +48,7 @@ async function restoredDatabase() {
   await copyDatabase(name, backup)
   await node.ready()
   // Its connections were cut for the copy.
-  const lost = await until('the node has a connection again', 20_000, async () => {
+  const lost = await until('the node has a connection again', patienceMs, async () => {
     const answer = await report(node, 'lost')
     return answer.status === 503 ? null : answer
   })
@@ -61,7 +62,7 @@ test('a restored log gives positions of lost events to others; that is why it is
   const { starter, lostPosition } = await restoredDatabase()
   const node = await starter.start().ready()
   expect((await report(node, 'another')).position).toBe(lostPosition)
-}, 60_000)
+})
 
 test('with another id it refuses positions of before, keeps its operations, and takes again what was lost', async () => {
   const { starter, connectionString, lostPosition } = await restoredDatabase()
@@ -80,7 +81,7 @@ test('with another id it refuses positions of before, keeps its operations, and 
   const again = await node.http.get(`/v1/operations?minPosition=${taken.position}&sort=id`)
   const { operations } = again.body as { operations: { id: string; revision: number }[] }
   expect(operations.map(({ id }) => id)).toEqual(['kept', 'lost'])
-}, 60_000)
+})
 
 test('the id is changed in a copied data folder, and no event of it', async () => {
   const folder = await mkdtemp(join(inject('dataDirectory'), 'moved-'))
@@ -103,7 +104,7 @@ test('the id is changed in a copied data folder, and no event of it', async () =
   const after = await readAt(to, false)
   expect(after).toEqual({ events: before.events, logId: ran.out.trim() })
   expect(after.logId).not.toBe(before.logId)
-}, 60_000)
+})
 
 test.each([
   [['new-log-id'], 2, /--log/],

@@ -4,6 +4,7 @@ import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { dumpStructure } from '../../scripts/sqlDump.mjs'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import { startedForTest } from './support/startedForTest.ts'
@@ -78,7 +79,7 @@ describe('the schema', () => {
       const node = await starter.start().ready()
       const { http } = node
       // Rows of an older fold are shown as they are, and folded anew meanwhile.
-      await until('the rows are folded anew', 60_000, async () => {
+      await until('the rows are folded anew', patienceMs, async () => {
         const { state, foldVersion: by } = (await http.get('/v1/projections/operations')).body
         return state === 'running' && by === foldVersion
       })

@@ -24,7 +24,7 @@ beforeAll(async () => {
   program = join(directory, 'dist', 'main.js')
   cli = join(directory, 'dist', 'cli', 'main.js')
   database = await createMigratedDatabase()
-}, 120_000)
+})
 afterAll(() => database.drop({ allowOpen: true }))
 
 /** All packages but those omitted, each by a link of its own. */
