@@ -32,6 +32,14 @@ const parserStatuses: readonly number[] = [400, 408, 413, 431]
 const internalWords =
   /\b(?:sql|postgres\w*|pg_\w+|relation|constraint|deadlock|undefined|NaN|zod|ajv|fastify|node_modules|stack|TypeError|RangeError|SyntaxError|ReferenceError|ECONN\w*|HPE_\w+|FST_\w+|ERR_\w+|waybill_log|waybill_\w+)\b|\[object |\/src\/|\/dist\/|\.[jt]s:\d|node:\w|\bat \S+ \(|is not a function|Cannot read|Unexpected token|null value|duplicate key|syntax error|PRIMARY KEY|expected string|Invalid input|Invalid option/i
 
+const linesOfJson: ReadonlySet<string> = new Set(['application/x-ndjson', 'application/ndjson', 'application/jsonl'])
+
+/** The last line of an answer that tells failures only; null: another line. */
+export function countOf(line: string | undefined): { readonly lines: unknown; readonly failed: unknown } | null {
+  const value = line === undefined ? undefined : parsed(line)
+  return isJsonObject(value) && 'lines' in value ? { lines: value.lines, failed: value.failed } : null
+}
+
 /** Everything an answer must be, by the document. Empty: it is. */
 export function judge(document: ApiDocument, request: FuzzRequest, answer: Answer): readonly Finding[] {
   const { method, path } = asSent(request)
@@ -76,7 +84,7 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
   if (type === 'application/json') {
     const result = schema.safeParse(parsed(text))
     if (!result.success) add('body_not_as_documented', mismatch(status, text, result.error.issues))
-  } else if (type === 'application/x-ndjson') {
+  } else if (linesOfJson.has(type)) {
     const lines = text.split('\n')
     // Cut off, perhaps.
     if (!answer.complete) lines.pop()
@@ -92,7 +100,12 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
     }
     if (found.id === 'sendCommands' && answer.complete && request.raw === null) {
       const sent = commandLines(request.body ?? '')
-      if (shown.length !== sent) add('result_count', `${sent} lines were sent, ${shown.length} results came`)
+      const count = countOf(shown.at(-1))
+      if (count === null && shown.length !== sent) {
+        add('result_count', `${sent} lines were sent, ${shown.length} results came`)
+      } else if (count !== null && (count.lines !== sent || count.failed !== shown.length - 1)) {
+        add('result_count', `${sent} lines were sent, ${shown.length - 1} failures came: ${JSON.stringify(count)}`)
+      }
     }
   } else if (type === 'text/event-stream') {
     if (!/^retry: \d+\n/.test(text))
