@@ -101,7 +101,7 @@ describe('a client that sends all it has before it reads anything', () => {
     const { readUpTo, httpStatus, problem } = results.pop() ?? {}
     expect(readUpTo).toBeGreaterThan(0)
     expect(readUpTo).toBeLessThan(lines)
-    expect([httpStatus, problem.code, problem.instance]).toEqual([408, 'timeout', '/v1/commands'])
+    expect([httpStatus, problem.code, problem.instance]).toEqual([503, 'overloaded', '/v1/commands'])
     expect(problem.detail).toContain(`Lines were read up to line ${readUpTo}; what comes after it was not tried.`)
     expect(results.map((result) => result.problem.instance)).toEqual(
       Array.from({ length: readUpTo }, (_, index) => `/v1/commands#${index + 1}`),

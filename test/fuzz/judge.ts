@@ -13,7 +13,6 @@ export type FindingKind =
   | 'result_count'
   | 'malformed_answer'
   | 'no_answer'
-  | 'too_slow'
   | 'event_unasked'
   | 'state_changed'
 
@@ -33,11 +32,19 @@ const parserStatuses: readonly number[] = [400, 408, 413, 431]
 const internalWords =
   /\b(?:sql|postgres\w*|pg_\w+|relation|constraint|deadlock|undefined|NaN|zod|ajv|fastify|node_modules|stack|TypeError|RangeError|SyntaxError|ReferenceError|ECONN\w*|HPE_\w+|FST_\w+|ERR_\w+|waybill_log|waybill_\w+)\b|\[object |\/src\/|\/dist\/|\.[jt]s:\d|node:\w|\bat \S+ \(|is not a function|Cannot read|Unexpected token|null value|duplicate key|syntax error|PRIMARY KEY|expected string|Invalid input|Invalid option/i
 
+const linesOfJson: ReadonlySet<string> = new Set(['application/x-ndjson', 'application/ndjson', 'application/jsonl'])
+
+/** The last line of an answer that tells failures only; null: another line. */
+export function countOf(line: string | undefined): { readonly lines: unknown; readonly failed: unknown } | null {
+  const value = line === undefined ? undefined : parsed(line)
+  return isJsonObject(value) && 'lines' in value ? { lines: value.lines, failed: value.failed } : null
+}
+
 /** Everything an answer must be, by the document. Empty: it is. */
 export function judge(document: ApiDocument, request: FuzzRequest, answer: Answer): readonly Finding[] {
   const { method, path } = asSent(request)
   const found = path === null ? null : document.find(method, path)
-  const operation = operationName(found)
+  const operation = found === null ? 'unknownPath' : found === 'path' ? 'otherMethod' : found.id
   const findings: Finding[] = []
   const add = (kind: FindingKind, detail: string) => findings.push({ kind, operation, detail })
   const { status, headers } = answer
@@ -77,7 +84,7 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
   if (type === 'application/json') {
     const result = schema.safeParse(parsed(text))
     if (!result.success) add('body_not_as_documented', mismatch(status, text, result.error.issues))
-  } else if (type === 'application/x-ndjson') {
+  } else if (linesOfJson.has(type)) {
     const lines = text.split('\n')
     // Cut off, perhaps.
     if (!answer.complete) lines.pop()
@@ -93,33 +100,18 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
     }
     if (found.id === 'sendCommands' && answer.complete && request.raw === null) {
       const sent = commandLines(request.body ?? '')
-      const fault = countFault(sent, shown.map(parsed), /[?&]results=failures(&|$)/.test(path ?? ''))
-      if (fault !== null) add('result_count', fault)
+      const count = countOf(shown.at(-1))
+      if (count === null && shown.length !== sent) {
+        add('result_count', `${sent} lines were sent, ${shown.length} results came`)
+      } else if (count !== null && (count.lines !== sent || count.failed !== shown.length - 1)) {
+        add('result_count', `${sent} lines were sent, ${shown.length - 1} failures came: ${JSON.stringify(count)}`)
+      }
     }
   } else if (type === 'text/event-stream') {
     if (!/^retry: \d+\n/.test(text))
       add('body_not_as_documented', `a stream begins with ${JSON.stringify(text.slice(0, 100))}`)
   }
   return findings
-}
-
-/** What is wrong with the number of a bulk request's results; null when nothing is. */
-function countFault(sent: number, results: readonly unknown[], failuresOnly: boolean): string | null {
-  if (!failuresOnly) return results.length === sent ? null : `${sent} lines were sent, ${results.length} results came`
-  const last = results.at(-1)
-  const failures = results.length - 1
-  if (isJsonObject(last) && last.lines === sent && last.failed === failures) return null
-  return `${sent} lines were sent, ${failures} failures came, and the last line says ${JSON.stringify(last)}`
-}
-
-function operationName(found: Operation | 'path' | null): string {
-  return found === null ? 'unknownPath' : found === 'path' ? 'otherMethod' : found.id
-}
-
-/** Which operation a request is of, in the words of a finding. */
-export function operationOf(document: ApiDocument, request: FuzzRequest): string {
-  const { method, path } = asSent(request)
-  return operationName(path === null ? null : document.find(method, path))
 }
 
 function isDocumented(

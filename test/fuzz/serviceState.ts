@@ -1,4 +1,5 @@
 import type { Answer } from './answers.ts'
+import { countOf } from './judge.ts'
 import type { FuzzRequest, Values } from './wire.ts'
 
 /** Keys by the name of their placeholder: the roles', and some that let nobody in. */
@@ -146,7 +147,9 @@ export class ServiceState {
             : `projection-${typeof projection === 'string' ? projection : ''}`
       this.#accepted.add(`${stream} ${command}`)
     }
-    if (isLines && !answer.complete) this.lose(request)
+    // What was accepted is not told where only failures are.
+    const isWhole = answer.complete && countOf(text.trimEnd().split('\n').at(-1)) === null
+    if (isLines && !isWhole) this.lose(request)
   }
 
   /** The request may have been taken or not: each of its lines. */

@@ -45,8 +45,9 @@ const stopping: Problem = { code: 'overloaded', detail: 'The service is about to
 const logGone: Problem = { code: 'log_unavailable', detail: 'The event log failed for too many commands.' }
 const stoodStill: Problem = { code: 'timeout', detail: 'The request stood still for too long.' }
 const unread: Problem = {
-  code: 'timeout',
-  detail: 'The results were not read for too long: read them while you send, or ask for results=failures.',
+  code: 'overloaded',
+  detail:
+    'The service holds as many results that are not read as it can. Read them while you send, or ask for results=failures.',
 }
 const corrupt: Problem = { code: 'invalid', detail: 'The body is not as its Content-Encoding says, or ends too early.' }
 
