@@ -1,5 +1,5 @@
 import { type Answer, isObject } from './answers.ts'
-import type { Operation, OperationFilter, Pipeline, RecordedEvent } from './contract.ts'
+import type { Operation, OperationListFilter, Pipeline, RecordedEvent } from './contract.ts'
 
 export interface EventPage {
   readonly events: RecordedEvent[]
@@ -39,14 +39,24 @@ export async function* throughPages<T, P>(
   }
 }
 
-/** Only what is given: an absent parameter and an empty one are not the same. */
-export function queryOf(members: Readonly<Record<string, string | number | undefined>>): URLSearchParams {
+type Parameter = string | number | boolean | readonly string[] | undefined
+
+/**
+ * Only what is given: an absent parameter and an empty one are not the same. One with several values is repeated. Throws
+ * TypeError for one with none: left out, it would ask for everything.
+ */
+export function queryOf(members: Readonly<Record<string, Parameter>>): URLSearchParams {
   const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(members)) if (value !== undefined) query.set(name, String(value))
+  for (const [name, value] of Object.entries(members)) {
+    if (value === undefined) continue
+    const values = [value].flat()
+    if (values.length === 0) throw new TypeError(`${name} has no value: nothing can match`)
+    for (const one of values) query.append(name, String(one))
+  }
   return query
 }
 
-export function filterQuery({ metadata = {}, ...filter }: OperationFilter): URLSearchParams {
+export function filterQuery({ metadata = {}, ...filter }: OperationListFilter): URLSearchParams {
   const query = queryOf({ ...filter })
   for (const [name, value] of Object.entries(metadata)) query.set(`metadata.${name}`, value)
   return query

@@ -27,11 +27,16 @@ export function stateOf(columns: StateColumns, pipelineOf: PipelineOf): Operatio
   return withDocuments(state, columns)
 }
 
-/** The row's answer (operation/view.ts) as JSON text. Throws what `pipelineOf` throws. */
-export function bodyOf(columns: StateColumns, pipelineOf: PipelineOf): string {
+/** For who only shows it: a row of the fold before is shown as far as it goes. Throws what `pipelineOf` throws. */
+export function shownState(columns: StateColumns, pipelineOf: PipelineOf): OperationState {
   const state = restoreForReading(columns.state, pipelineOf)
   if (state === null) throw new Error('the row was written by another version of the fold')
-  return operationBody(withDocuments(state, columns))
+  return withDocuments(state, columns)
+}
+
+/** The row's answer (operation/view.ts) as JSON text. Throws what `pipelineOf` throws. */
+export function bodyOf(columns: StateColumns, pipelineOf: PipelineOf): string {
+  return operationBody(shownState(columns, pipelineOf))
 }
 
 function withDocuments(state: OperationState, { data, metadata }: StateColumns): OperationState {

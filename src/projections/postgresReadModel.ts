@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
 import type { PipelineDefinition, PipelineOf } from '../operation/pipeline.ts'
+import { operationBody } from '../operation/view.ts'
 import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
@@ -8,7 +9,7 @@ import type { CheckpointSignal } from './checkpointSignal.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
 import { wayTo } from './listWay.ts'
-import { bodyOf, type StateColumns } from './operationState.ts'
+import { bodyOf, type StateColumns, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
 import {
   type OperationRow,
@@ -114,7 +115,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       })
       const position = seen(rows)
       const value = await shown((of) =>
-        rows.filter(isOperation).map((row) => changedOperation(operationRow(row, of), row)),
+        rows.filter(isOperation).map((row) => {
+          const operation = shownState(row, of)
+          return changedOperation(rowOf(row, operationBody(operation)), operation, row)
+        }),
       )
       return { position, value }
     },
@@ -181,6 +185,8 @@ interface OperationColumns extends StateColumns {
   readonly at: bigint
   readonly updated_at: bigint
   readonly opened_at: bigint
+  /** Of a list in order of `since` only. */
+  readonly since_ms?: bigint
   readonly parked_revision: bigint | null
   readonly parked_reason: string | null
 }
@@ -206,14 +212,19 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
 }
 
 function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationRow {
+  return rowOf(row, bodyOf(row, pipelineOf))
+}
+
+function rowOf(row: OperationColumns, body: string): OperationRow {
   const { parked_revision: revision, parked_reason: reason } = row
   return {
     id: row.id,
-    body: bodyOf(row, pipelineOf),
+    body,
     revision: row.revision,
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),
     openedAt: new Date(Number(row.opened_at)).toISOString(),
+    ...(row.since_ms === undefined ? {} : { sinceMs: Number(row.since_ms) }),
     parked: revision === null || reason === null ? null : { revision, reason },
   }
 }

@@ -103,7 +103,12 @@ export function createSimulatedAuditRows(query: Query, ourLogId: string): AuditR
               : {
                   ...row,
                   shapeRow: counted
-                    ? { pipeline: shape.pipeline, state: shape.state, tracks: JSON.parse(shape.tracks) as unknown }
+                    ? {
+                        pipeline: shape.pipeline,
+                        state: shape.state,
+                        tracks: JSON.parse(shape.tracks) as unknown,
+                        flags: shape.flags,
+                      }
                     : null,
                 },
           parked: park === undefined ? null : { revision: park.revision, position: park.position },
