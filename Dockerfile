@@ -1,20 +1,26 @@
 # syntax=docker/dockerfile:1
-FROM node:24-slim AS build
+FROM node:24.21.0-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
-RUN npm run build && npm prune --omit=dev
+# The image serves with EventStoreDB too, whose client npm does not install by itself. Its version, and those of all that
+# it needs, are those of package-lock.json.
+RUN npm run build \
+ && npm prune --omit=dev --no-audit --no-fund \
+ && client="$(node -p 'require("./package.json").peerDependencies["@eventstore/db-client"]')" \
+ && npm install --no-save --save-prod --omit=dev --no-audit --no-fund "@eventstore/db-client@$client"
 
-FROM node:24-slim
+FROM node:24.21.0-trixie-slim
 ENV NODE_ENV=production \
     WAYBILL_HOST=0.0.0.0 \
     WAYBILL_PORT=8080 \
     WAYBILL_DATA_DIR=/var/lib/waybill
 WORKDIR /app
 RUN install --directory --owner=node --group=node /var/lib/waybill
+COPY LICENSE ./
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist

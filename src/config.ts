@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
 import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
+import { faultsTogether, isLoopback, type SettingsTogether } from './config/faultsTogether.ts'
+import { databaseUrlFaults, eventStoreUrlFaults } from './config/storeUrls.ts'
 import { defaultLimits, type OperationLimits } from './operation/limits.ts'
 
 const kibibyte = 1024
@@ -13,7 +15,7 @@ function integer(byDefault: number, min: number, max: number, description: strin
     .string()
     .regex(/^\d{1,15}$/, 'must be an integer')
     .transform(Number)
-    .pipe(z.int().min(min).max(max))
+    .pipe(z.int().min(min, `must be ${min} to ${max}`).max(max, `must be ${min} to ${max}`))
     .default(byDefault)
     .meta({ description, range: `${min} to ${max}` })
 }
@@ -24,6 +26,12 @@ function flag(description: string) {
     .transform((value) => value === 'true')
     .default(false)
     .meta({ description, range: '`true` or `false`' })
+}
+
+function faultsOf(look: (text: string) => readonly string[]) {
+  return (text: string, context: z.core.$RefinementCtx<string>) => {
+    for (const message of look(text)) context.addIssue({ code: 'custom', message })
+  }
 }
 
 const { api, commands, operation } = { api: defaultApiLimits, commands: defaultCommandLimits, operation: defaultLimits }
@@ -59,7 +67,8 @@ export const environmentSchema = z.object({
   }),
   DATABASE_URL: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
+    .regex(/^postgres(ql)?:\/\//, { error: 'must begin with postgres:// or postgresql://', abort: true })
+    .superRefine(faultsOf(databaseUrlFaults))
     .optional()
     .meta({
       description:
@@ -69,12 +78,13 @@ export const environmentSchema = z.object({
     }),
   EVENTSTORE_URL: z
     .string()
-    .regex(/^esdb(\+discover)?:\/\//, 'must begin with esdb:// or esdb+discover://')
+    .regex(/^esdb(\+discover)?:\/\//, { error: 'must begin with esdb:// or esdb+discover://', abort: true })
+    .superRefine(faultsOf(eventStoreUrlFaults))
     .optional()
     .meta({
       description:
         'An EventStoreDB cluster that keeps the log; the read model and the access keys stay in PostgreSQL ' +
-        '(docs/operations.md). Or the name of a file that holds it, in EVENTSTORE_URL_FILE.',
+        '(docs/eventstoredb.md). Or the name of a file that holds it, in EVENTSTORE_URL_FILE.',
       range: '`esdb://user:password@host:port?tls=true`',
     }),
   WAYBILL_ALLOW_UNSAFE_DURABILITY: flag(
@@ -129,6 +139,12 @@ export const environmentSchema = z.object({
     100_000,
     'The same of all bulk requests. Keep it below WAYBILL_QUEUED_COMMANDS_MAX.',
   ),
+  WAYBILL_BULK_UNREAD_BYTES_MAX: integer(
+    api.bulkUnreadBytesMax,
+    64 * kibibyte,
+    16 * 1024 * mebibyte,
+    'Results of all bulk requests that their clients have not read yet; beyond it no further lines are read.',
+  ),
   WAYBILL_CONNECTIONS_MAX: integer(
     api.connectionsMax,
     1,
@@ -147,12 +163,24 @@ export const environmentSchema = z.object({
     1_000_000,
     'Requests of one access key in one second, on this node; one more is answered 429. 0: any number.',
   ),
-  WAYBILL_STREAMS_MAX: integer(api.streamsMax, 0, 1_000_000, 'Live streams at once; one more is answered 503.'),
+  WAYBILL_STREAMS_MAX: integer(api.streamsMax, 0, 1_000_000, 'Live streams at once; one more is told to come back.'),
   WAYBILL_STREAM_QUEUED_BYTES_MAX: integer(
     api.streamQueuedBytesMax,
     16 * kibibyte,
     256 * mebibyte,
     "What a live stream's reader may leave standing; with more it is cut off, to come back and resume.",
+  ),
+  WAYBILL_STREAM_HEARTBEAT_S: integer(
+    api.streamHeartbeatS,
+    1,
+    3_600,
+    'A live stream says at least so often that it is there, and how far it has come.',
+  ),
+  WAYBILL_STREAM_RETRY_MS: integer(
+    api.streamRetryMs,
+    1,
+    600_000,
+    'A reader whose live stream has ended is asked to come back after so long, or up to three times as long, by chance.',
   ),
   WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Requests that wait for an operation (`until`) at once.'),
   WAYBILL_AUDIT_INTERVAL_MS: integer(
@@ -241,29 +269,35 @@ export class ConfigError extends Error {
 
 const settingNames = Object.keys(environmentSchema.shape)
 
-/** Reads the whole configuration. A variable that is empty counts as not set. Throws ConfigError. */
-export function readConfig(environment: Environment): Config {
+/**
+ * Reads the whole configuration. A variable that is empty counts as not set. `toServe`: also looks at what can be known of a
+ * service with it before anything is made for it. Throws ConfigError, with everything that is wrong.
+ */
+export function readConfig(environment: Environment, { toServe = false } = {}): Config {
   const errors: string[] = []
   const given = takeKnown(environment, settingNames, errors)
   const parsed = environmentSchema.safeParse(given)
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) errors.push(`${issue.path.join('.')}: ${issue.message}`)
-    throw configError(errors)
+  for (const { path, message } of parsed.error?.issues ?? []) errors.push(`${path.join('.')}: ${message}`)
+  errors.push(...faultsTogether(settingsTogether(given), toServe))
+  if (!parsed.success || errors.length > 0) throw configError(errors)
+  return toConfig(parsed.data, unknownVariables(environment, settingNames))
+}
+
+/** Settings that are wrong by themselves are named already: they count as not known. */
+function settingsTogether(given: Readonly<Record<string, string>>): SettingsTogether {
+  const { shape } = environmentSchema
+  return {
+    bulkCommandsTotalMax: shape.WAYBILL_BULK_COMMANDS_TOTAL_MAX.safeParse(given.WAYBILL_BULK_COMMANDS_TOTAL_MAX).data,
+    queuedCommandsMax: shape.WAYBILL_QUEUED_COMMANDS_MAX.safeParse(given.WAYBILL_QUEUED_COMMANDS_MAX).data,
+    host: shape.WAYBILL_HOST.safeParse(given.WAYBILL_HOST).data,
+    allowUnauthenticated: given.WAYBILL_ALLOW_UNAUTHENTICATED === 'true',
+    hasOperatorKey: given.WAYBILL_OPERATOR_KEY !== undefined,
+    dataDir: given.DATABASE_URL === undefined ? shape.WAYBILL_DATA_DIR.parse(given.WAYBILL_DATA_DIR) : null,
   }
-  const values = parsed.data
-  if (values.WAYBILL_BULK_COMMANDS_TOTAL_MAX >= values.WAYBILL_QUEUED_COMMANDS_MAX) {
-    errors.push('WAYBILL_BULK_COMMANDS_TOTAL_MAX: must be below WAYBILL_QUEUED_COMMANDS_MAX')
-  }
-  if (errors.length > 0) throw configError(errors)
-  return toConfig(values, unknownVariables(environment, settingNames))
 }
 
 function configError(errors: readonly string[]): ConfigError {
   return new ConfigError(`The configuration is not valid:\n${errors.map((error) => `  ${error}`).join('\n')}`)
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }
 
 function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly string[]): Config {
@@ -292,6 +326,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       bulkCommandsMax: values.WAYBILL_BULK_COMMANDS_MAX,
       bulkCommandsTotalMax: values.WAYBILL_BULK_COMMANDS_TOTAL_MAX,
       bulkBytesMax: defaultApiLimits.bulkBytesMax,
+      bulkUnreadBytesMax: values.WAYBILL_BULK_UNREAD_BYTES_MAX,
       requestLineMsMax: defaultApiLimits.requestLineMsMax,
       jsonDepthMax: values.WAYBILL_JSON_DEPTH_MAX,
       pageSizeMax: values.WAYBILL_PAGE_SIZE_MAX,
@@ -303,6 +338,8 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       requestsPerSMax: values.WAYBILL_REQUESTS_PER_S_MAX,
       streamsMax: values.WAYBILL_STREAMS_MAX,
       streamQueuedBytesMax: values.WAYBILL_STREAM_QUEUED_BYTES_MAX,
+      streamHeartbeatS: values.WAYBILL_STREAM_HEARTBEAT_S,
+      streamRetryMs: values.WAYBILL_STREAM_RETRY_MS,
       waitsMax: values.WAYBILL_WAITS_MAX,
     },
     commandLimits: {

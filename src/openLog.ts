@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { type Config, ConfigError } from './config.ts'
 import type { AnotherLogError, EventLog, EventLogLogger } from './eventlog/eventLog.ts'
 import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
+import { importWith } from './optionalPackage.ts'
 
 export interface LogDatabase {
   /** Of PostgreSQL, where the log is, unless it is elsewhere. */
@@ -19,6 +20,23 @@ export interface LogOpened {
   readonly place: string | null
 }
 
+/**
+ * The adapter's client takes most of a second to load, and 30 MB, which nobody else should pay. Nor does everybody install it.
+ *
+ * @throws {PackageMissingError}
+ */
+const importEventStoreLog = () =>
+  importWith('@eventstore/db-client', 'EVENTSTORE_URL', () => import('./eventlog/eventstoredb/eventStoreLog.ts'))
+
+/**
+ * Loads what `openLog` will need, so that a package that is not installed is found before anything is made on disk.
+ *
+ * @throws {PackageMissingError}
+ */
+export async function loadLogClient({ eventStoreUrl }: Config): Promise<void> {
+  if (eventStoreUrl !== null) await importEventStoreLog()
+}
+
 /** Opens the log where the configuration says it is. */
 export async function openLog(config: Config, database: LogDatabase): Promise<LogOpened> {
   const { eventStoreUrl, allowUnsafeDurability } = config
@@ -27,8 +45,7 @@ export async function openLog(config: Config, database: LogDatabase): Promise<Lo
     return { log, admit: (client) => log.admit(client), place: null }
   }
   const { onAnotherLog, logger } = database
-  // Its client takes most of a second to load, and 30 MB, which nobody else should pay.
-  const { openEventStoreLog } = await import('./eventlog/eventstoredb/eventStoreLog.ts')
+  const { openEventStoreLog } = await importEventStoreLog()
   const log = await openEventStoreLog({ connectionString: eventStoreUrl, onAnotherLog, logger })
   try {
     if ((await log.head()) === 0n) await refuseSecondLog(database)
@@ -52,5 +69,5 @@ async function refuseSecondLog(database: LogDatabase): Promise<void> {
 }
 
 function hostsOf(eventStoreUrl: string): string {
-  return eventStoreUrl.replace(/^[^:]*:\/\/(?:[^@/]*@)?/, '').replace(/[/?].*$/, '')
+  return eventStoreUrl.replace(/^[^:]*:\/\/(?:[^@/]*@)?/, '').split(/[/?]/, 1)[0] ?? ''
 }

@@ -1,14 +1,18 @@
-import { setMaxListeners } from 'node:events'
-import type { Access } from './access/access.ts'
+import { once, setMaxListeners } from 'node:events'
+import { createServer } from 'node:net'
+import { holdsKeys } from './access/holdsKeys.ts'
 import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
+import { keysNeeded } from './config/faultsTogether.ts'
+import { databaseUrlOf } from './config/storeUrls.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { EventLog, EventLogLogger } from './eventlog/eventLog.ts'
 import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
 import { watchWrites } from './eventlog/writeWatch.ts'
-import { openLog } from './openLog.ts'
+import { loadLogClient, openLog } from './openLog.ts'
+import { hasCluster } from './postgres/embedded/clusterDirectory.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
 import { createProjections, migrateReadModel } from './projections/projections.ts'
@@ -80,10 +84,13 @@ export async function startService({ config, logger, progress }: ServiceOptions)
         })
 
   try {
+    await loadLogClient(config)
+    await requireAddress(config)
     const database = await openDatabase(config, progress, closers, (error) => {
       if (!draining.signal.aborted) fail(error)
     })
     const { connectionString } = database
+    await refuseWithoutKeys(connectionString, config)
     const { role, warning } = await migrateEventLog(connectionString)
     if (warning !== null) logger.warn({}, warning)
     await migrateReadModel(connectionString)
@@ -103,7 +110,6 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       logger,
     })
     closers.push(() => access.close())
-    refuseWithoutKeys(access, config)
     const snapshots = openSnapshots({ connectionString, role, logId: log.logId, ...admission })
     closers.push(() => snapshots.close())
     const commands = createCommandService({
@@ -170,14 +176,22 @@ export async function startService({ config, logger, progress }: ServiceOptions)
   }
 }
 
-/** Throws ConfigError: nobody could use the service, or everybody could. */
-function refuseWithoutKeys(access: Access, { host, anonymousAllowed }: Config): void {
-  if (access.hasKeys() || anonymousAllowed) return
-  throw new ConfigError(
-    `WAYBILL_HOST: ${host} can be reached from other machines, and there is no access key. Set WAYBILL_OPERATOR_KEY, ` +
-      'or make a key while it listens on this machine only (docs/access.md), or set WAYBILL_ALLOW_UNAUTHENTICATED=true ' +
-      'if everybody may do everything.',
-  )
+/** Throws ConfigError. */
+async function refuseWithoutKeys(connectionString: string, config: Config): Promise<void> {
+  if (config.anonymousAllowed || config.operatorKey !== null || (await holdsKeys(connectionString))) return
+  throw new ConfigError(keysNeeded(config.host))
+}
+
+/**
+ * A new database takes seconds to be made, and stays: whoever cannot listen is told before. An existing one is opened while
+ * a service that is about to end may still hold the address.
+ */
+async function requireAddress({ host, port, databaseUrl, dataDir }: Config): Promise<void> {
+  if (databaseUrl !== null || hasCluster(dataDir)) return
+  const probe = createServer().listen({ host, port })
+  // Throws what `listen` of the service would.
+  await once(probe, 'listening')
+  await new Promise((resolve) => probe.close(resolve))
 }
 
 async function closeAll(closers: (() => Promise<void>)[], draining: AbortController): Promise<void> {
@@ -212,6 +226,7 @@ async function openDatabase(
 }
 
 function withoutPassword(databaseUrl: string): string {
-  const url = new URL(databaseUrl)
+  const url = databaseUrlOf(databaseUrl)
+  if (url === null) return 'PostgreSQL'
   return `PostgreSQL at ${url.host}, database ${url.pathname.slice(1) || 'postgres'}`
 }

@@ -1,7 +1,9 @@
 import type { Config } from './config.ts'
 import { LogNotOpenError, LogUnavailableError } from './eventlog/eventLog.ts'
 import { ConnectionStringError } from './eventlog/eventstoredb/connectionStringError.ts'
-import { DurabilityOffError, IndirectConnectionError } from './eventlog/postgres/identity.ts'
+import { DurabilityOffError } from './eventlog/postgres/identity.ts'
+import { PackageMissingError } from './optionalPackage.ts'
+import { IndirectConnectionError, UnsuitableServerError } from './postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'
 
@@ -12,12 +14,14 @@ export function startupError(error: unknown, config: Config): string | null {
     error instanceof MigrationError ||
     error instanceof LogNotOpenError ||
     error instanceof DurabilityOffError ||
-    error instanceof IndirectConnectionError
+    error instanceof IndirectConnectionError ||
+    error instanceof UnsuitableServerError ||
+    error instanceof PackageMissingError
   ) {
     return error.message
   }
   if (error instanceof ConnectionStringError) {
-    return 'EVENTSTORE_URL is no connection string that EventStoreDB knows; docs/operations.md shows some.'
+    return 'EVENTSTORE_URL is no connection string that EventStoreDB knows; docs/eventstoredb.md shows some.'
   }
   if (error instanceof LogUnavailableError && config.eventStoreUrl !== null) {
     return `EventStoreDB of EVENTSTORE_URL cannot be used. ${error.message}.`
@@ -41,7 +45,10 @@ export function startupError(error: unknown, config: Config): string | null {
     case '3D000':
       return 'The database of DATABASE_URL does not exist.'
     case '42501':
-      return 'The user of DATABASE_URL may not create schemas in its database; it must own it.'
+      return (
+        'The user of DATABASE_URL lacks a right in its database: it must be the owner, or hold CREATE on it and own what ' +
+        'Waybill made there (docs/operations.md).'
+      )
     default:
       return null
   }

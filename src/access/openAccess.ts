@@ -11,6 +11,9 @@ export interface AccessLogger {
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
+/** A change is in force on every node after a pause and a look, each of them as long as this at most. */
+export const refreshMsDefault = 1_000
+
 export interface AccessSettings {
   readonly connectionString: string
   readonly role?: string | null
@@ -19,14 +22,19 @@ export interface AccessSettings {
   readonly operatorKey?: string | null
   /** Whether requests without a key are let in, with every role, while there has never been one. */
   readonly anonymousAllowed: boolean
-  /** Pause between two looks at whether keys have changed. Default 1,000. */
+  /** Pause between two looks at whether keys have changed. Default: `refreshMsDefault`. */
   readonly refreshMs?: number
   readonly logger?: AccessLogger
 }
 
 /** Brings the schema of the keys up to date; run before `openAccess`, as the owner of the database. */
 export function migrateAccess(connectionString: string): Promise<MigrateResult> {
-  return migrate({ connectionString, room: 'access', directory: new URL('./migrations/', import.meta.url) })
+  return migrate({
+    connectionString,
+    room: 'access',
+    directory: new URL('./migrations/', import.meta.url),
+    grants: new URL('./grants.sql', import.meta.url),
+  })
 }
 
 const anonymous: Caller = { name: anonymousName, keyId: null, roles: ['operator'], origin: 'nobody' }
@@ -39,7 +47,15 @@ const configuredOperator: Caller = {
 
 /** Loads the keys, and looks from then on whether they have changed. */
 export async function openAccess(settings: AccessSettings): Promise<Access> {
-  const { connectionString, role, admit, logger, operatorKey, anonymousAllowed, refreshMs = 1_000 } = settings
+  const {
+    connectionString,
+    role,
+    admit,
+    logger,
+    operatorKey,
+    anonymousAllowed,
+    refreshMs = refreshMsDefault,
+  } = settings
   const hasOperatorKey = operatorKey !== undefined && operatorKey !== null
   const ring = createKeyRing(hasOperatorKey ? { caller: configuredOperator, digest: digestOf(operatorKey) } : null)
   const pool = createPool({
@@ -47,7 +63,7 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
     applicationName: 'waybill access',
     max: 2,
     // Revoking is to be heard of in time, or not at all: a look that hangs stands in the way of the next one.
-    ...boundedBy(1_000),
+    ...boundedBy(refreshMsDefault),
     role,
     admit,
   })

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { type ContentEncoding, unpackedBody } from './contentEncoding.ts'
 import { ProblemError } from './problem.ts'
 
 export interface BodyReaderLimits {
-  /** Largest body. */
+  /** Largest body, unpacked. */
   readonly bodyBytesMax: number
   /** Longest time from a request's headers to its body's last byte. */
   readonly bodyArrivalMsMax: number
@@ -15,7 +16,12 @@ export interface BodyReaderLimits {
  * uploads, which may take as long as they keep moving; and a timer for each body would cost more than the reading.
  */
 export interface BodyReader {
-  read(request: IncomingMessage, done: (error: ProblemError | null, body: Buffer) => void): void
+  /** `encoding`: of the body, null when it comes as it is. */
+  read(
+    request: IncomingMessage,
+    encoding: ContentEncoding | null,
+    done: (error: ProblemError | null, body: Buffer) => void,
+  ): void
   /** Ends the bodies that took too long. Called by the server, once a second. */
   expire(): void
 }
@@ -26,7 +32,15 @@ export interface BodyReader {
  */
 const discardedBytesMax = 8 * 1024 * 1024
 
+/** What unpacking one body takes beside the body itself. */
+const unpackerBytes = 64 * 1024
+const unpackedChunkBytes = 16 * 1024
+
 const nothing = Buffer.alloc(0)
+
+function corrupt(encoding: ContentEncoding | null): ProblemError {
+  return new ProblemError({ code: 'invalid', detail: `The body is not ${encoding}, is damaged, or ends too early.` })
+}
 
 interface Arriving {
   readonly deadlineMs: number
@@ -34,24 +48,35 @@ interface Arriving {
 }
 
 export function createBodyReader(limits: BodyReaderLimits): BodyReader {
-  const tooLarge = () =>
-    new ProblemError({ code: 'too_large', detail: `The body is larger than ${limits.bodyBytesMax} bytes.` })
+  const tooLarge = (unpacked: string) =>
+    new ProblemError({ code: 'too_large', detail: `The body is larger than ${limits.bodyBytesMax} bytes${unpacked}.` })
   /** In order of their deadlines. */
   const arriving = new Set<Arriving>()
   let arrivingBytes = 0
 
-  function read(request: IncomingMessage, done: (error: ProblemError | null, body: Buffer) => void): void {
+  const overloaded = () => {
+    const detail = 'The service has as many bodies in hand as it can hold. Nothing was written.'
+    return new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
+  }
+
+  function read(
+    request: IncomingMessage,
+    encoding: ContentEncoding | null,
+    done: (error: ProblemError | null, body: Buffer) => void,
+  ): void {
     const declared = Number(request.headers['content-length'] ?? 0)
     if (declared > limits.bodyBytesMax + discardedBytesMax) {
-      done(tooLarge(), nothing)
+      done(tooLarge(''), nothing)
       return
     }
+    const unpacking = encoding === null ? null : unpackedBody(request, encoding, unpackedChunkBytes)
     const chunks: Buffer[] = []
     let bytes = 0
-    let held = 0
+    let held = unpacking === null ? 0 : unpackerBytes
     let ended = false
     const entry: Arriving = { deadlineMs: performance.now() + limits.bodyArrivalMsMax, end: (error) => finish(error) }
     arriving.add(entry)
+    arrivingBytes += held
 
     // The listeners stay, and hear nothing any more: taking them off again cost as much as the reading.
     function finish(error: ProblemError | null): void {
@@ -65,6 +90,7 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
       if (error === null) {
         done(null, body)
       } else {
+        unpacking?.destroy()
         request.resume()
         done(error, nothing)
       }
@@ -76,26 +102,27 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
         chunks.push(chunk)
         held += chunk.length
         arrivingBytes += chunk.length
-        if (arrivingBytes > limits.arrivingBytesMax) {
-          const detail = 'The service has as many bodies in hand as it can hold. Nothing was written.'
-          finish(new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 }))
-        }
+        if (arrivingBytes > limits.arrivingBytesMax) finish(overloaded())
+      } else if (unpacking !== null) {
+        finish(tooLarge(' when it is unpacked'))
       } else {
         chunks.length = 0
         arrivingBytes -= held
         held = 0
-        if (bytes > limits.bodyBytesMax + discardedBytesMax) finish(tooLarge())
+        if (bytes > limits.bodyBytesMax + discardedBytesMax) finish(tooLarge(''))
       }
     }
     function onEnd(): void {
-      finish(bytes > limits.bodyBytesMax ? tooLarge() : null)
+      if (unpacking?.isCorrupt() === true) finish(corrupt(encoding))
+      else finish(bytes > limits.bodyBytesMax ? tooLarge('') : null)
     }
     function onLost(): void {
       // A request closes after its body too, and an error with its stack takes longer than the reading.
       if (ended) return
       finish(new ProblemError({ code: 'invalid', detail: 'The body ended before it was whole.' }))
     }
-    request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
+    const body = unpacking ?? request
+    body.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
   }
 
   function expire(): void {

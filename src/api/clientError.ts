@@ -1,6 +1,6 @@
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { type Problem, parserProblem, problemHeaders, problemStatus, problemText } from './problem.ts'
+import { type Problem, parserProblem, problemHeaders, problemLine, problemStatus } from './problem.ts'
 
 /**
  * Answers what Node's HTTP parser refused, and closes: there is no request, so nothing of Fastify's can be used. Sound
@@ -19,7 +19,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
 
 function refuse(problem: Problem, socket: Socket): void {
   const status = problemStatus(problem)
-  const text = problemText(problem, '/')
+  const text = problemLine(problem, '/')
   const headers = { ...problemHeaders(problem), 'content-length': String(Buffer.byteLength(text)), connection: 'close' }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${text}`)
@@ -40,5 +40,5 @@ const unknownExpectation: Problem = {
 export function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
   const [path = '/'] = request.url?.split('?', 1) ?? []
   response.writeHead(problemStatus(unknownExpectation), { ...problemHeaders(unknownExpectation), connection: 'close' })
-  response.end(problemText(unknownExpectation, path))
+  response.end(problemLine(unknownExpectation, path))
 }

@@ -1,6 +1,6 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, LightMyRequestResponse, RouteOptions } from 'fastify'
 import type { ApiServer } from './apiServer.ts'
-import { ProblemError } from './problem.ts'
+import { noRoute } from './notFound.ts'
 
 /** What the document says of a route follows from this. */
 export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'config'>
@@ -16,6 +16,8 @@ const paths = [
   '/docs/static/swagger-initializer.js',
   '/docs/static/*',
 ]
+
+const newline = 10
 
 /** Of the connection, or made anew. */
 const ownHeaders: ReadonlySet<string> = new Set(['connection', 'content-length', 'date', 'transfer-encoding'])
@@ -50,12 +52,17 @@ export function serveDocument(app: ApiServer, routes: readonly DocumentedRoute[]
     const answered = await (await loading).inject({ method: 'GET', url, headers })
     const { statusCode } = answered
     if (statusCode >= 500) throw new Error(`The document's server answered ${statusCode}: ${answered.payload}`)
-    if (statusCode >= 400) throw new ProblemError({ code: 'not_found', detail: 'There is nothing at this path.' })
+    if (statusCode >= 400) throw noRoute(url.split('?', 1)[0] ?? url)
     for (const [name, value] of Object.entries(answered.headers)) {
       if (value !== undefined && !ownHeaders.has(name)) reply.header(name, value)
     }
     // A redirect has nothing to send, and so no type.
-    return reply.code(statusCode).send(answered.rawPayload.length === 0 ? undefined : answered.rawPayload)
+    return reply.code(statusCode).send(answered.rawPayload.length === 0 ? undefined : ended(answered))
+  }
+  /** JSON ends in a newline here too. */
+  function ended({ headers, rawPayload }: LightMyRequestResponse): Buffer {
+    const isOpen = String(headers['content-type']).startsWith('application/json') && rawPayload.at(-1) !== newline
+    return isOpen ? Buffer.concat([rawPayload, Buffer.of(newline)]) : rawPayload
   }
   for (const path of paths) app.get(path, { schema: { hide: true }, config: { access: 'open' } }, answer)
 }

@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { DocumentedRoute } from './document.ts'
+import { tidySchemas } from './documentSchemas.ts'
 
 /**
  * A server that never listens: it has the routes that are described, and answers for the document alone. Its packages are
@@ -33,7 +34,7 @@ export async function createDocumentServer(
   let text: string | undefined
   server.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     text ??= documentText(server)
-    return reply.header('content-type', 'application/json; charset=utf-8').send(text)
+    return reply.header('content-type', 'application/json; charset=utf-8').send(`${text}\n`)
   })
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
   await server.register(swaggerUi, { routePrefix: '/docs' })
@@ -52,7 +53,11 @@ async function registerGenerator(server: FastifyInstance, version: string): Prom
         version,
         description:
           'Tells where every JSON is: status reports become versioned events, and events become what people read. ' +
-          'Unknown fields and parameters are refused. Errors are `application/problem+json` (RFC 9457) with a `code`.',
+          'Unknown fields and parameters are refused. Errors are `application/problem+json` (RFC 9457) with a `code`.\n\n' +
+          'JSON is kept as it was sent or refused, with a JSON pointer (RFC 6901) to the place: two members of one name, ' +
+          'a member named `__proto__`, half of a surrogate pair, U+0000, nesting beyond the limit, and a number that a ' +
+          'double (IEEE 754) does not print back with its own digits. `52.520006599999995`, `100.10` and `1e21` are ' +
+          'taken; `12345678901234567890` and `0.123456789012345678` are not: send them as strings.',
       },
       tags: [
         { name: 'commands', description: 'What services send.' },
@@ -99,6 +104,7 @@ const headers = {
 } as const
 
 interface DocumentedOperation {
+  readonly operationId?: string
   readonly tags?: readonly string[]
   readonly responses?: Readonly<Record<string, object>>
 }
@@ -110,9 +116,9 @@ interface DocumentedPaths {
 /** The generator knows no headers of answers; they follow from what a route is. */
 function addHeaders(document: DocumentedPaths): void {
   for (const item of Object.values(document.paths ?? {})) {
-    for (const [method, { tags = [], responses = {} }] of Object.entries(item)) {
+    for (const [method, { operationId = '', tags = [], responses = {} }] of Object.entries(item)) {
       for (const [status, answer] of Object.entries(responses)) {
-        const names = headersOf(method, tags, Number(status))
+        const names = headersOf(method, operationId, tags, Number(status))
         if (names.length === 0) continue
         Object.assign(answer, { headers: Object.fromEntries(names.map((name) => [name, headers[name]])) })
       }
@@ -120,7 +126,17 @@ function addHeaders(document: DocumentedPaths): void {
   }
 }
 
-function headersOf(method: string, tags: readonly string[], status: number): readonly (keyof typeof headers)[] {
+/** Reads of one thing that has a revision. */
+const tagged: ReadonlySet<string> = new Set(['getOperation', 'getPipeline', 'getPipelineVersion'])
+
+function headersOf(
+  method: string,
+  operationId: string,
+  tags: readonly string[],
+  status: number,
+): readonly (keyof typeof headers)[] {
+  if (tagged.has(operationId) && (status === 200 || status === 304)) return ['ETag', 'Waybill-Position']
+
   if (status === 503) return ['Retry-After']
   if (status === 401) return ['WWW-Authenticate']
   if (status === 429) return ['Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
@@ -130,7 +146,7 @@ function headersOf(method: string, tags: readonly string[], status: number): rea
 }
 
 function documentText(server: FastifyInstance): string {
-  const document: DocumentedPaths = JSON.parse(JSON.stringify(server.swagger()))
+  const document: DocumentedPaths = tidySchemas(JSON.parse(JSON.stringify(server.swagger())))
   addHeaders(document)
   return JSON.stringify(document)
 }

@@ -1,7 +1,8 @@
 import type { RecordedEvent } from '../eventlog/eventLog.ts'
+import { operationStream } from '../operation/streamName.ts'
 import type { ApiContext } from './context.ts'
 import { eventText } from './eventText.ts'
-import { ProblemError } from './problem.ts'
+import { noOperation } from './notFound.ts'
 
 export interface EventPage {
   readonly text: string
@@ -18,8 +19,13 @@ export interface StreamPageOptions {
   readonly pageSize: number
 }
 
-/** A page of one stream. Throws ProblemError: `not_found` when there is no such stream. */
-export async function streamPage(context: ApiContext, stream: string, options: StreamPageOptions): Promise<EventPage> {
+/** A page of one operation's events. Throws ProblemError: `not_found` when there is no such operation. */
+export async function operationEventPage(
+  context: ApiContext,
+  operation: string,
+  options: StreamPageOptions,
+): Promise<EventPage> {
+  const stream = operationStream(operation)
   const { direction, pageSize } = options
   const forwards = direction === 'forwards'
   // Taken first: what is appended while the page is read may be on it, and nothing before is missing.
@@ -38,7 +44,7 @@ export async function streamPage(context: ApiContext, stream: string, options: S
     if (events.length < maxCount || next === -1n) break
   }
   if (page.count() === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
-    throw new ProblemError({ code: 'not_found', detail: 'There is no operation of this id.' })
+    throw noOperation(operation)
   }
   return { text: page.text(next === null || next < 0n ? null : String(next)), position }
 }

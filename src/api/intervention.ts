@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ProjectionEvent } from '../operation/events.ts'
-import type { ParkedStream } from '../projections/readModel.ts'
+import { projectionStream } from '../operation/streamName.ts'
+import { type ParkedStream, tamperedReason } from '../projections/readModel.ts'
 import type { ApiContext } from './context.ts'
 import { failureProblem, ProblemError, refusalProblem } from './problem.ts'
 import { parkedBody } from './projectionText.ts'
@@ -16,7 +17,7 @@ export interface Asked {
 
 /**
  * Records it in the log, and waits until the projection has done it. Throws ProblemError: `not_parked` when the stream is
- * not parked there, once all that was recorded before is done.
+ * not parked there, once all that was recorded before is done; `tampered` when its hash chain is broken.
  */
 export async function intervene(
   context: ApiContext,
@@ -33,7 +34,7 @@ export async function intervene(
     check: (position) => requireParked(context, event, position, timeoutMs),
   })
   if (result.kind === 'refused') throw new ProblemError(refusalProblem(result.refusal, undefined, key))
-  if (result.kind === 'failed') throw new ProblemError(failureProblem(result.failure, undefined, key))
+  if (result.kind === 'failed') throw new ProblemError(failureProblem(result.failure, undefined, key, 'projection'))
   const { position } = result
   const receipt = {
     projection: control.name,
@@ -69,10 +70,28 @@ async function requireParked(
     const detail = 'The projection is paused, and an earlier skip or retry is not done yet: resume it first.'
     throw new ProblemError({ code: 'projection_paused', detail })
   }
-  const { value } = await context.readModel.parkedStream(event.data.stream)
+  const { readModel, control } = context
+  const own = await readModel.parkedStream(projectionStream(control.name))
+  if (own.value?.reason === tamperedReason) throw tampered(own.value, ownStreamDetail)
+  const { value } = await readModel.parkedStream(event.data.stream)
+  if (value?.reason === tamperedReason) throw tampered(value, streamDetail)
   if (value === null) throw notParked('The stream is not parked.', null)
   if (event.type === 'StreamRetried' || value.revision === BigInt(event.data.revision)) return
   throw notParked(`The stream is parked at revision ${value.revision}, and only that event can be skipped.`, value)
+}
+
+const streamDetail =
+  'neither a retry nor a skip takes that away. Put the events back as they were appended, then rebuild the projection.'
+const ownStreamDetail =
+  'it is where retries and skips are recorded, and from there on none of them is done. Put its events back as they were ' +
+  'appended, then rebuild the projection.'
+
+function tampered({ stream, revision }: ParkedStream, detail: string): ProblemError {
+  return new ProblemError({
+    code: 'tampered',
+    detail: `The hash chain of ${stream} is broken at event ${revision}: ${detail}`,
+    revision,
+  })
 }
 
 function notParked(detail: string, parked: ParkedStream | null): ProblemError {

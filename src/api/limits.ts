@@ -20,6 +20,8 @@ export interface ApiLimits {
   readonly bulkCommandsTotalMax: number
   /** Lines and results of one bulk request in hand at once. */
   readonly bulkBytesMax: number
+  /** Results of all bulk requests that their clients have not read, together: beyond it no further lines are read. */
+  readonly bulkUnreadBytesMax: number
   readonly jsonDepthMax: number
   readonly pageSizeMax: number
   /** A page ends early at this size. */
@@ -36,6 +38,10 @@ export interface ApiLimits {
   readonly streamsMax: number
   /** What a live stream's reader may leave standing; with more it is cut off, to come back and resume. */
   readonly streamQueuedBytesMax: number
+  /** A live stream says at least so often that it is there, and how far it has come. */
+  readonly streamHeartbeatS: number
+  /** A reader whose stream has ended is asked to come back after so long, or up to three times as long, by chance. */
+  readonly streamRetryMs: number
   /** Requests that wait for an operation (`until`) at once. */
   readonly waitsMax: number
 }
@@ -51,6 +57,7 @@ export const defaultApiLimits: ApiLimits = {
   bulkCommandsMax: 2_000,
   bulkCommandsTotalMax: 2_500,
   bulkBytesMax: 8 * 1024 * 1024,
+  bulkUnreadBytesMax: 64 * 1024 * 1024,
   jsonDepthMax: 32,
   pageSizeMax: 1_000,
   pageBytesMax: 16 * 1024 * 1024,
@@ -62,5 +69,7 @@ export const defaultApiLimits: ApiLimits = {
   requestsPerSMax: 0,
   streamsMax: 5_000,
   streamQueuedBytesMax: 1024 * 1024,
+  streamHeartbeatS: 15,
+  streamRetryMs: 1_000,
   waitsMax: 10_000,
 }

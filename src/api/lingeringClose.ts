@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** How long the rest of a request is read after its answer. */
-const lingerMs = 2_000
+export const lingerMs = 2_000
 
 /**
  * For an answer given before its request was read to the end. Closing at once would reset the connection, and the answer
@@ -15,6 +15,37 @@ export function lingerAfterAnswer(request: IncomingMessage, response: ServerResp
     request.once('end', over).once('close', over)
     request.resume()
   })
+}
+
+/** For an answer that ends before a long request does: so often is looked whether it still moves. */
+const looksMax = 10
+
+/**
+ * The same where both may be long, for a client that reads nothing before it has sent all it has: it must come to its
+ * answer. The connection is ended when nothing has moved on it for `quietMsMax`, and when the request has gone on for ten
+ * times as long after what it is answered was known.
+ */
+export function lingerWhileMoving(request: IncomingMessage, response: ServerResponse, quietMsMax: number): void {
+  const { socket } = request
+  const moved = () => socket.bytesRead + socket.bytesWritten - socket.writableLength
+  const isOver = () => (request.complete || request.destroyed) && (response.writableFinished || response.destroyed)
+  let seen = moved()
+  let looks = 0
+  const watch = setInterval(() => {
+    const now = moved()
+    looks += 1
+    // Not the request: once it is complete, that would leave the connection open.
+    if (now === seen || (!request.complete && looks === looksMax)) socket.destroy()
+    seen = now
+  }, quietMsMax)
+  watch.unref()
+  const onChange = () => {
+    if (isOver()) clearInterval(watch)
+  }
+  request.once('end', onChange).once('close', onChange)
+  response.once('finish', onChange).once('close', onChange)
+  onChange()
+  request.resume()
 }
 
 export function hasBody(request: IncomingMessage): boolean {

@@ -1,4 +1,5 @@
 import type { ApiServer } from './apiServer.ts'
+import { noRoute } from './notFound.ts'
 import type { Problem } from './problem.ts'
 
 /** Knows which methods a path takes, so that a known path with another method is 405 and not 404 as Fastify says. */
@@ -21,7 +22,7 @@ export function createMethodIndex(app: ApiServer): MethodIndex {
         const allow = [...methods].sort()
         return { code: 'method_not_allowed', detail: `This path takes ${allow.join(', ')}.`, allow }
       }
-      return { code: 'not_found', detail: 'There is nothing at this path.' }
+      return noRoute(path).problem
     },
   }
 }

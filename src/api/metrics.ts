@@ -129,6 +129,14 @@ function projectionMetrics(registry: Registry, { projector, log, readModel }: Me
     },
   })
   new Gauge({
+    name: 'waybill_tampered_streams',
+    help: 'Streams set aside because their hash chain is broken; must be 0.',
+    registers,
+    collect() {
+      this.set(projector.status().tampered)
+    },
+  })
+  new Gauge({
     name: 'waybill_projection_paused',
     help: '1 while an operator has the projection paused, on any node.',
     registers,
@@ -166,6 +174,15 @@ function liveMetrics(registry: Registry, { metrics }: Pick<Live, 'metrics'>): vo
     collect() {
       this.reset()
       this.inc(metrics.dropped())
+    },
+  })
+  new Counter({
+    name: 'waybill_live_streams_turned_away_total',
+    help: 'Live streams that were told to come back later: this node was full, shut down or could not reach its log.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(metrics.turnedAway())
     },
   })
   new Gauge({
@@ -206,6 +223,23 @@ function auditMetrics(registry: Registry, audit: NonNullable<MetricsContext['sel
     registers,
     collect() {
       this.set(audit.status().drifting)
+    },
+  })
+  new Counter({
+    name: 'waybill_audit_tampered_total',
+    help: 'Streams of the log that this process found to be tampered with.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(audit.status().tampered)
+    },
+  })
+  new Gauge({
+    name: 'waybill_audit_tampering',
+    help: 'Streams of the log that were tampered with when this process last looked; must be 0.',
+    registers,
+    collect() {
+      this.set(audit.status().tampering)
     },
   })
   new Gauge({

@@ -1,17 +1,28 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type LoadedOperation, UnreadableStreamError } from '../commands/commandService.ts'
+import { operationStream } from '../operation/streamName.ts'
+import { TamperedError } from '../operation/verifyStream.ts'
 import { operationBody } from '../operation/view.ts'
-import { type OperationRow, type ReadAt, ReadModelUnavailableError } from '../projections/readModel.ts'
+import {
+  type OperationRow,
+  type ReadModel,
+  ReadModelUnavailableError,
+  tamperedReason,
+} from '../projections/readModel.ts'
 import type { ReadContext } from './context.ts'
-import { ProblemError } from './problem.ts'
+import { noOperation } from './notFound.ts'
 import { notYetVisible, positionOf, visible, waitMs } from './visibility.ts'
 
 /** An operation as it is answered. */
 export interface OperationAnswer {
   readonly text: string
   readonly revision: bigint
+  /** Of its last event that was more than an ignored report that filled nothing. */
+  readonly changedRevision: bigint
   /** Up to where it is folded: nothing of the operation at or before is missing. */
   readonly position: bigint
+  /** It says so: at the same revision it said something else before. */
+  readonly isParked?: boolean
 }
 
 export interface OperationQuestion {
@@ -32,7 +43,12 @@ export async function findOperation(
   headers: IncomingHttpHeaders,
 ): Promise<OperationAnswer> {
   const min = minPosition === undefined ? 0n : positionOf(context, minPosition, 'minPosition')
-  if (consistency === 'strong') return fromLog(context, id, min, null)
+  if (consistency === 'strong') {
+    const parked = tamperedPlace(context, id)
+    // Nobody may come for it, when the log does not answer.
+    parked.catch(() => undefined)
+    return fromLog(context, id, min, parked)
+  }
   const known = fromMemory(context, id, min)
   if (known !== null) return known
   for (let waited = false; ; waited = true) {
@@ -42,14 +58,14 @@ export async function findOperation(
       if (cached === null || cached.position < min) throw read
       return fromState(context, cached, cached.position, null)
     }
-    const { value: row, position: checkpoint } = read
+    const { value: row, parked, position: checkpoint } = read
     if (cached !== null && (row === null || (row.parked === null && cached.state.revision >= row.revision))) {
       // Nothing of this operation lies between its last event in memory and the checkpoint the row was read at. Where there
       // is no row, it may be parked from its first event on: then the checkpoint says nothing of it.
       const position = row === null ? cached.position : later(cached.position, checkpoint)
-      if (position >= min) return fromState(context, cached, position, row)
+      if (position >= min) return fromState(context, cached, position, parked)
     }
-    if (row === null || row.parked !== null) return fromLog(context, id, min, row)
+    if (row === null || row.parked !== null) return fromLog(context, id, min, parked)
     if (checkpoint >= min) return fromRow(context, row, checkpoint)
     if (waited || !(await visible(context, min, waitMs(context, headers)))) throw notYetVisible(context)
   }
@@ -71,9 +87,12 @@ const silenceMsMax = 1_000
 async function rowUnlessSilent(
   { readModel, commands }: ReadContext,
   id: string,
-): Promise<ReadAt<OperationRow | null> | ReadModelUnavailableError> {
+): Promise<Awaited<ReturnType<ReadModel['operation']>> | ReadModelUnavailableError> {
   const read = readModel.operation(id)
-  if (commands.cached(id) === null) return read
+  return commands.cached(id) === null ? read : unlessSilent(read)
+}
+
+async function unlessSilent<T>(read: Promise<T>): Promise<T | ReadModelUnavailableError> {
   let timer: NodeJS.Timeout | undefined
   const silence = new Promise<ReadModelUnavailableError>((resolve) => {
     timer = setTimeout(() => resolve(new ReadModelUnavailableError('The read model is silent')), silenceMsMax)
@@ -89,11 +108,22 @@ async function rowUnlessSilent(
   }
 }
 
+/**
+ * Where the read model found that the operation was tampered with; null also where it does not answer. A fold that goes on
+ * from what memory holds does not come by there again.
+ */
+async function tamperedPlace({ readModel }: ReadContext, id: string): Promise<OperationRow['parked']> {
+  const read = await unlessSilent(readModel.parkedStream(operationStream(id)))
+  if (read instanceof ReadModelUnavailableError) return null
+  return read.value?.reason === tamperedReason ? read.value : null
+}
+
+/** `parked`: what the read model says of it. */
 async function fromLog(
   context: ReadContext,
   id: string,
   min: bigint,
-  row: OperationRow | null,
+  parked: OperationRow['parked'] | Promise<OperationRow['parked']>,
 ): Promise<OperationAnswer> {
   const head = await context.log.head()
   let loaded: LoadedOperation | null
@@ -105,13 +135,14 @@ async function fromLog(
   }
   const position = later(loaded?.position ?? 0n, head)
   if (position < min) throw notYetVisible(context)
-  if (loaded === null) {
-    throw new ProblemError({ code: 'not_found', detail: 'There is no operation of this id.', operation: id })
-  }
-  return fromState(context, loaded, position, row)
+  if (loaded === null) throw noOperation(id)
+  return fromState(context, loaded, position, await parked)
 }
 
-/** What cannot be folded is shown as far as the read model has it, and says that it is parked. */
+/**
+ * What cannot be folded is shown as far as the read model has it, and says that it is parked; also when only this read has
+ * found out that the log is not what was appended.
+ */
 async function fromUnreadable(
   context: ReadContext,
   id: string,
@@ -121,21 +152,27 @@ async function fromUnreadable(
   const { value: row } = await context.readModel.operation(id)
   if (row === null) throw error
   if (row.position < min) throw notYetVisible(context)
-  return fromRow(context, row, row.position)
+  if (!(error.cause instanceof TamperedError)) return fromRow(context, row, row.position)
+  const { stream, revision } = error.cause
+  // Of another stream when its pipeline's definition was tampered with: nothing here would say so.
+  if (stream !== operationStream(id)) throw error
+  return fromRow(context, { ...row, parked: row.parked ?? { revision, reason: tamperedReason } }, row.position)
 }
 
 function fromState(
   context: ReadContext,
   { state, position }: LoadedOperation,
   foldedTo: bigint,
-  row: OperationRow | null,
+  parked: OperationRow['parked'],
 ): OperationAnswer {
-  const text = operationText(context, operationBody(state), position, row?.parked ?? null)
-  return { text, revision: state.revision, position: foldedTo }
+  const text = operationText(context, operationBody(state), position, parked)
+  const { revision, changedRevision } = state
+  return { text, revision, changedRevision, position: foldedTo, isParked: parked !== null }
 }
 
 function fromRow(context: ReadContext, row: OperationRow, foldedTo: bigint): OperationAnswer {
-  return { text: rowText(context, row), revision: row.revision, position: foldedTo }
+  const { revision, changedRevision, parked } = row
+  return { text: rowText(context, row), revision, changedRevision, position: foldedTo, isParked: parked !== null }
 }
 
 export function rowText(context: ReadContext, row: OperationRow): string {

@@ -1,10 +1,13 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
 import type { ApiContext } from './context.ts'
+import { knownRevisions } from './entityTags.ts'
 import type { Live } from './live/live.ts'
 import type { SeenOperation } from './live/operationWaits.ts'
 import { findOperation, type OperationAnswer, type OperationQuestion } from './operationAnswer.ts'
-import { visible, waitMs } from './visibility.ts'
+import { ProblemError } from './problem.ts'
+import { visible, waitMs, waitMsAskedFor } from './visibility.ts'
 
 export interface OperationWaitRequest {
   readonly id: string
@@ -16,8 +19,8 @@ export interface OperationWaitRequest {
 
 /**
  * The operation once it is as asked for, or as it is when the time is up, the service shuts down, or the caller has gone.
- * Nothing is asked of the database meanwhile: the log's own subscription tells of the operation's events, whichever node
- * wrote them. Throws ProblemError.
+ * One that is not there is waited for as well, if the caller says how long. Nothing is asked of the database meanwhile: the
+ * log's own subscription tells of the operation's events, whichever node wrote them. Throws ProblemError.
  */
 export function awaitOperation(
   context: ApiContext,
@@ -33,26 +36,51 @@ export function awaitOperation(
       // What was told before the wait began may not be in the read model yet, and nobody tells it again.
       const isVisible = await visible(context, lookTo, untilMs - performance.now())
       const seen = isVisible ? question : { ...question, consistency: 'strong' as const }
-      const found = await live.look(() => findOperation(context, id, seen, headers))
-      const known = revisionOf(headers['if-none-match']) ?? found.revision
+      const look = (asked: OperationQuestion) => live.look(() => findOperation(context, id, asked, headers))
+      const mayComeYet = waitMsAskedFor(context, headers) !== null
+      const found = mayComeYet ? await unlessNotThere(look(seen)) : await look(seen)
+      const known = newestKnown(headers) ?? found?.revision ?? beforeAnyRevision
       const enough =
-        until === 'done' ? ({ active }: SeenOperation) => !active : ({ revision }: SeenOperation) => revision > known
-      const active = until === 'done' && isActive(found.text)
-      if (enough({ ...found, active })) return found
+        until === 'done'
+          ? ({ active }: SeenOperation) => !active
+          : ({ changedRevision }: SeenOperation) => changedRevision > known
+      const active = found !== null && until === 'done' && isActive(found.text)
+      if (found !== null && enough({ ...found, active })) return found
       await wait.until((seen) => enough(seen), untilMs - performance.now())
       const { latest } = wait
-      return latest !== null && latest.revision > found.revision ? latest : found
+      if (latest !== null && latest.revision > (found?.revision ?? beforeAnyRevision)) return latest
+      if (found !== null) return found
+      // Where the caller has gone, nobody hears it.
+      if (context.draining.aborted || reply.raw.destroyed) throw shutsDown()
+      // That nothing was told may be due to the read model, and what was accepted is never 404.
+      return await look({ ...question, consistency: 'strong' })
     } finally {
       reply.raw.off('close', onClose)
     }
   })
 }
 
-const tagForm = /^(?:W\/)?"(\d{1,15})"$/
+const beforeAnyRevision = -1n
 
-function revisionOf(tag: string | undefined): bigint | null {
-  const [, digits] = tagForm.exec(tag ?? '') ?? []
-  return digits === undefined ? null : BigInt(digits)
+async function unlessNotThere(look: Promise<OperationAnswer>): Promise<OperationAnswer | null> {
+  try {
+    return await look
+  } catch (error) {
+    if (error instanceof ProblemError && error.problem.code === 'not_found') return null
+    throw error
+  }
+}
+
+/** The time is not up: another node, or this one once it is back, goes on with the wait. */
+function shutsDown(): ProblemError {
+  return new ProblemError({ code: 'overloaded', detail: 'The service shuts down. Ask again.', retryAfterS: 1 })
+}
+
+/** The newest revision that the caller says it has; null when it names none. */
+function newestKnown(headers: IncomingHttpHeaders): bigint | null {
+  const known = knownRevisions(headers)
+  if (known === 'any') return null
+  return known.reduce<bigint | null>((newest, one) => (newest === null || one > newest ? one : newest), null)
 }
 
 function isActive(text: string): boolean {

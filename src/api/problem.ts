@@ -3,6 +3,7 @@ import type { CommandFailure } from '../commands/commandService.ts'
 import { UnreadableStreamError } from '../commands/commandService.ts'
 import { AnotherLogError, LogUnavailableError } from '../eventlog/eventLog.ts'
 import type { Refusal } from '../operation/decision.ts'
+import { TamperedError } from '../operation/verifyStream.ts'
 import { ReadModelUnavailableError } from '../projections/readModel.ts'
 
 // The one place that knows how an outcome becomes HTTP.
@@ -20,6 +21,7 @@ const kinds = {
   keys_full: [409, 'Too many keys'],
   operator_needed: [409, 'There must be a key of an operator'],
   not_parked: [409, 'The stream is not parked there'],
+  tampered: [409, 'The stream was tampered with'],
   projection_paused: [409, 'The projection is paused'],
   rebuild_under_way: [409, 'A rebuild is under way'],
   pipeline_mismatch: [409, 'The operation runs in another pipeline'],
@@ -30,7 +32,7 @@ const kinds = {
   held_full: [409, 'Too many reports wait for their turn'],
   removed: [410, 'Removed'],
   another_log: [410, 'The position is of another log'],
-  revision_mismatch: [412, 'The operation is at another revision'],
+  revision_mismatch: [412, 'At another revision'],
   too_large: [413, 'Too large'],
   unsupported_media_type: [415, 'The content type is not supported'],
   key_reused: [422, 'The idempotency key was used for another command'],
@@ -39,8 +41,8 @@ const kinds = {
   rate_limited: [429, 'Too many requests'],
   headers_too_large: [431, 'The headers are too large'],
   internal: [500, 'Internal error'],
-  unreadable: [500, 'The operation cannot be read by this node'],
-  contention: [503, 'Too many writers on one operation'],
+  unreadable: [500, 'This node cannot read what is stored'],
+  contention: [503, 'Too many writers at once'],
   log_unavailable: [503, 'The event log is not available'],
   not_yet_visible: [503, 'Not yet visible'],
   outcome_unknown: [503, 'The outcome is not known'],
@@ -71,6 +73,9 @@ export interface Problem {
   readonly retryAfterS?: number
   /** Methods, for `Allow`. */
   readonly allow?: readonly string[]
+  /** Of a 415: what is taken, for the headers of that name. */
+  readonly accept?: string
+  readonly acceptEncoding?: string
   readonly operation?: string
   readonly command?: string
   readonly track?: string
@@ -95,6 +100,14 @@ export class ProblemError extends Error {
   }
 }
 
+export function invalidHeader(name: string, detail: string): ProblemError {
+  return new ProblemError({
+    code: 'invalid',
+    detail: `The header ${name} ${detail}.`,
+    errors: [{ in: 'header', pointer: `/${name}`, detail }],
+  })
+}
+
 export function problemStatus(problem: Problem): number {
   return kinds[problem.code][0]
 }
@@ -102,8 +115,15 @@ export function problemStatus(problem: Problem): number {
 /** The body of RFC 9457. `instance`: the path asked for. */
 export function problemText(problem: Problem, instance: string): string {
   const [status, title] = kinds[problem.code]
-  // Those two are headers.
-  const { code, detail, retryAfterS: _retryAfterS, allow: _allow, revision, eventsText, ...members } = problem
+  // Those four are headers.
+  const {
+    retryAfterS: _retryAfterS,
+    allow: _allow,
+    accept: _accept,
+    acceptEncoding: _acceptEncoding,
+    ...told
+  } = problem
+  const { code, detail, revision, eventsText, ...members } = told
   const text = JSON.stringify({
     type: `urn:waybill:problem:${code}`,
     title,
@@ -117,11 +137,18 @@ export function problemText(problem: Problem, instance: string): string {
   return eventsText === undefined ? text : `${text.slice(0, -1)},"events":${eventsText}}`
 }
 
+/** The same as an answer's whole body, with the newline in which all answers end. */
+export function problemLine(problem: Problem, instance: string): string {
+  return `${problemText(problem, instance)}\n`
+}
+
 export function problemHeaders(problem: Problem): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
   if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
   if (problem.code === 'unauthorised') headers['www-authenticate'] = 'Bearer realm="waybill"'
   if (problem.allow !== undefined) headers.allow = problem.allow.join(', ')
+  if (problem.accept !== undefined) headers.accept = problem.accept
+  if (problem.acceptEncoding !== undefined) headers['accept-encoding'] = problem.acceptEncoding
   return headers
 }
 
@@ -130,22 +157,41 @@ export function refusalProblem(refusal: Refusal, operation: string | undefined, 
   return { ...refusal, ...(operation === undefined ? {} : { operation }), command }
 }
 
-const failureDetails: Readonly<Record<CommandFailure['code'], string>> = {
+/** What a command is for. */
+type Subject = 'operation' | 'pipeline' | 'projection'
+
+const detailsOf = (subject: Subject): Readonly<Record<CommandFailure['code'], string>> => ({
   overloaded:
     'The service takes no more commands for now: it holds as many as it can, or is about to stop. Nothing was written.',
-  contention: 'Other writers kept changing the operation. Nothing was written; send the command again.',
+  contention: `Other writers kept changing the ${subject}. Nothing was written; send the command again.`,
   log_unavailable: 'The event log could not be reached. Nothing was written; send the command again later.',
   outcome_unknown:
     'The connection to the event log was lost before it answered. Send the command again with the same key to find out.',
   not_tried: 'An earlier command of this request on the same operation has an open outcome, so this one was not tried.',
-  unreadable: 'The operation holds an event that this node cannot read. Nothing was written.',
+  unreadable: `The ${subject} holds an event that this node cannot read. Nothing was written.`,
+  tampered:
+    `The log does not hold what was appended: the hash chain of the ${subject}${subject === 'operation' ? ', or of its pipeline,' : ''} ` +
+    'is broken. Nothing was written. Keep the command, and tell an operator.',
+})
+
+const failureDetails = {
+  operation: detailsOf('operation'),
+  pipeline: detailsOf('pipeline'),
+  projection: detailsOf('projection'),
 }
 
-export function failureProblem(failure: CommandFailure, operation: string | undefined, command: string): Problem {
-  const mayRetry = failure.code !== 'unreadable' && failure.code !== 'not_tried'
+export function failureProblem(
+  failure: CommandFailure,
+  operation: string | undefined,
+  command: string,
+  subject: Subject = 'operation',
+): Problem {
+  // As a problem, `tampered` is of who would pass over what the log says: 409. Who sends a command has done nothing wrong.
+  const code = failure.code === 'tampered' ? 'unreadable' : failure.code
+  const mayRetry = code !== 'unreadable' && code !== 'not_tried'
   return {
-    code: failure.code,
-    detail: failureDetails[failure.code],
+    code,
+    detail: failureDetails[subject][failure.code],
     ...(mayRetry ? { retryAfterS: failure.retryAfterS } : {}),
     ...(operation === undefined ? {} : { operation }),
     command,
@@ -172,16 +218,17 @@ export function expectedProblem(error: unknown): Problem | null {
       retryAfterS: 1,
     }
   }
-  if (error instanceof UnreadableStreamError) return { code: 'unreadable', detail: failureDetails.unreadable }
+  if (error instanceof UnreadableStreamError) return { code: 'unreadable', detail: unreadableDetail(error) }
   return fastifyProblem(error)
 }
 
+function unreadableDetail({ cause }: UnreadableStreamError): string {
+  if (!(cause instanceof TamperedError)) return failureDetails.operation.unreadable
+  const { stream, revision } = cause
+  return `The log does not hold what was appended: the hash chain of ${stream} is broken at event ${revision}.`
+}
+
 const fastifyCodes: Readonly<Record<string, Problem>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    code: 'unsupported_media_type',
-    detail: 'The path does not take this content type.',
-  },
-  FST_ERR_CTP_EMPTY_TYPE: { code: 'unsupported_media_type', detail: 'A body needs a Content-Type.' },
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too_large', detail: 'The body is too large.' },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: { code: 'invalid', detail: 'The body is not as long as Content-Length says.' },
   FST_ERR_BAD_URL: { code: 'invalid', detail: 'The path is not a valid URL.' },

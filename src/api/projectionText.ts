@@ -20,6 +20,7 @@ export async function projectionText(context: ApiContext, known?: ProjectionStat
     lagEvents: roughEventCount(log, head - state.position),
     lagMs: projector.lagMs(),
     parked: state.parked,
+    tampered: state.tampered,
     epoch: Number(state.epoch),
     foldVersion: state.foldVersion,
     owner: state.owner,

@@ -36,12 +36,16 @@ export async function checkReadiness(context: ApiContext): Promise<ReadinessChec
   ]
 }
 
-function auditCheck({ drifting, checked }: SelfAuditStatus): ReadinessCheck {
+function auditCheck({ drifting, tampering, checked }: SelfAuditStatus): ReadinessCheck {
+  const found = [
+    tampering === 0 ? '' : `Streams of the log that were tampered with: ${tampering}. `,
+    drifting === 0 ? '' : `Rows that differ from the log, of operations or counts: ${drifting}. `,
+  ].join('')
   const detail =
-    drifting === 0
+    found === ''
       ? `None of ${checked.operation} operations looked at differs from the log.`
-      : `Rows differ from the log, of operations or counts: ${drifting}. docs/self-audit.md says what to do.`
-  return { name: 'self-audit', ok: drifting === 0, advisory: true, detail }
+      : `${found}docs/self-audit.md says what to do.`
+  return { name: 'self-audit', ok: found === '', advisory: true, detail }
 }
 
 const replaced =

@@ -9,8 +9,9 @@ function receiptMembers(result: Accepted, tokens: PositionTokens): string {
   return `{"operation":"${result.operation}","command":${keyText(result.key)},"outcome":"${result.outcome}"${reason},"revision":${result.revision},"position":"${tokens.encode(result.position)}"`
 }
 
-export function receiptText(result: Accepted, tokens: PositionTokens): string {
-  return `${receiptMembers(result, tokens)}}`
+/** With its newline. */
+export function receiptLine(result: Accepted, tokens: PositionTokens): string {
+  return `${receiptMembers(result, tokens)}}\n`
 }
 
 export function acceptedLine(result: Accepted, tokens: PositionTokens): string {

@@ -2,6 +2,7 @@ import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } fr
 import { isJsonObject } from '../operation/json.ts'
 import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
+import { parseJsonBodies, passLinesOn, unsupportedTypeProblem } from './bodyParsers.ts'
 import { createBodyReader } from './bodyReader.ts'
 import { boundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
@@ -11,16 +12,16 @@ import { documentedRoutes, serveDocument } from './document.ts'
 import { type ApiLimits, defaultApiLimits } from './limits.ts'
 import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
 import { Live } from './live/live.ts'
-import { ndjson, requireUtf8 } from './mediaTypes.ts'
 import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
-import { expectedProblem, type Problem, ProblemError, problemHeaders, problemStatus, problemText } from './problem.ts'
+import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
 import { limitRate } from './rateLimit.ts'
 import { createRequestTurns } from './requestTurns.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
 import { eventRoutes } from './routes/eventRoutes.ts'
+import { frontRoute } from './routes/frontRoute.ts'
 import { keyRoutes } from './routes/keyRoutes.ts'
 import { liveRoutes } from './routes/liveRoutes.ts'
 import { operationRoutes } from './routes/operationRoutes.ts'
@@ -29,7 +30,6 @@ import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
 import { boundStandingAnswers } from './standingAnswers.ts'
-import { parseStrictJson } from './strictJson.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
 export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits'> {
@@ -121,7 +121,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.server.on('checkExpectation', answerExpectation)
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    let problem = expectedProblem(error)
+    let problem = unsupportedTypeProblem(error, request) ?? expectedProblem(error)
     if (problem === null) {
       // Who asked has left before an answer that is streamed had begun: nobody is there to be told, and nothing failed.
       if (isPrematureClose(error)) return reply
@@ -189,20 +189,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const documented = documentedRoutes(app)
   await app.register(async (scope) => {
     const routes: ApiServer = scope.withTypeProvider<ZodInput>()
-    routes.addContentTypeParser('application/json', (request, _payload, done) => {
-      try {
-        requireUtf8(request.headers['content-type'], request.headers['content-encoding'])
-      } catch (error) {
-        done(error as Error)
-        return
-      }
-      bodies.read(request.raw, (error, bytes) => {
-        if (error !== null) return done(error)
-        const json = parseStrictJson(bytes, limits.jsonDepthMax)
-        if (json.ok) done(null, json.value)
-        else done(new ProblemError({ code: 'invalid', detail: json.detail }))
-      })
-    })
+    parseJsonBodies(routes, bodies, limits.jsonDepthMax)
     commandRoutes(routes, context)
     operationRoutes(routes, context, live)
     liveRoutes(routes, context, live)
@@ -212,17 +199,11 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     parkedRoutes(routes, context)
     keyRoutes(routes, context)
     serviceRoutes(routes, context, metrics)
+    frontRoute(routes, options.version)
   })
   await app.register(async (scope) => {
     const routes: ApiServer = scope.withTypeProvider<ZodInput>()
-    routes.addContentTypeParser(ndjson, (request, _payload, done) => {
-      try {
-        requireUtf8(request.headers['content-type'], request.headers['content-encoding'])
-        done(null)
-      } catch (error) {
-        done(error as Error)
-      }
-    })
+    passLinesOn(routes)
     bulkRoute(routes, context)
   })
   serveDocument(app, documented, options.version)
@@ -262,7 +243,7 @@ function answerProblem(problem: Problem, request: FastifyRequest, reply: Fastify
   return reply
     .code(problemStatus(problem))
     .headers(problemHeaders(problem))
-    .send(problemText(problem, pathOf(request.url)))
+    .send(problemLine(problem, pathOf(request.url)))
 }
 
 /** Longer than any wait the service takes part in. */

@@ -4,6 +4,7 @@ import { isOperationId } from '../operation/names.ts'
 import { reportBody } from './contract/commands.ts'
 import { operationParams, operationQuery } from './contract/operations.ts'
 import { noQuery } from './contract/paging.ts'
+import { jsonPointer } from './jsonPointer.ts'
 import { type Fault, ProblemError } from './problem.ts'
 import { isSoundReport } from './quickReport.ts'
 import { wording } from './validationWording.ts'
@@ -80,6 +81,5 @@ export function invalidInput(part: Fault['in'], issues: readonly z.core.$ZodIssu
 }
 
 function fault(part: Fault['in'], path: readonly PropertyKey[], detail: string): Fault {
-  const pointer = path.map((name) => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
-  return { in: part, pointer, detail }
+  return { in: part, pointer: jsonPointer(path), detail }
 }

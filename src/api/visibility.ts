@@ -30,10 +30,13 @@ const waitPreference = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i
 
 /** Milliseconds the caller is willing to wait (RFC 7240), within the limit. */
 export function waitMs(context: ReadContext, headers: IncomingHttpHeaders): number {
-  const { prefer } = headers
+  return waitMsAskedFor(context, headers) ?? context.limits.waitSDefault * 1_000
+}
+
+/** The same; null when the caller does not say. */
+export function waitMsAskedFor(context: ReadContext, { prefer }: IncomingHttpHeaders): number | null {
   const [, seconds] = waitPreference.exec(typeof prefer === 'string' ? prefer : (prefer?.join(',') ?? '')) ?? []
-  const { waitSDefault, waitSMax } = context.limits
-  return (seconds === undefined ? waitSDefault : Math.min(Number(seconds), waitSMax)) * 1_000
+  return seconds === undefined ? null : Math.min(Number(seconds), context.limits.waitSMax) * 1_000
 }
 
 /** True once the read model is folded up to `position`; false when the time is up or the service shuts down. */

@@ -1,32 +1,49 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { isClosedPipe, whenOutputFails } from '../closedPipe.ts'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'
+import { newLogIdCommand } from './offline/newLogIdCommand.ts'
 import { exitCodes, WrongUsage } from './outcome.ts'
 import { projectionsCommand } from './projectionsCommand.ts'
+import { serveCommand } from './serveCommand.ts'
 
 /** The version in package.json, which is beside `src` and `dist` alike. */
 const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
 function program(): Command {
   return new Command('waybill')
-    .description('Works with a running Waybill, over its HTTP contract; copy-log works on its stores')
+    .description(
+      'Runs Waybill, or works with a running one over its HTTP contract; copy-log and new-log-id work on its stores',
+    )
     .version(version)
+    .addCommand(serveCommand())
     .addCommand(keysCommand())
     .addCommand(projectionsCommand())
     .addCommand(copyLogCommand())
+    .addCommand(newLogIdCommand())
     .addHelpText(
       'after',
       `
 Data goes to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+In a clone of the repository, once npm start or npm run build has built it, it is called as npx waybill.
+
 Examples
+  $ waybill serve
   $ waybill keys create admin --role operator > admin.key
   $ waybill keys list --key-file admin.key --json
   $ waybill projections list --key-file admin.key`,
     )
+}
+
+/** Who reads the data has left: that is their affair. That it could not be written for another reason is a failure. */
+function onDataFailed(error: NodeJS.ErrnoException): void {
+  if (isClosedPipe(error)) process.exit(exitCodes.done)
+  process.stderr.write(`Standard output cannot be written: ${error.message}\n`)
+  process.exit(exitCodes.failed)
 }
 
 /** Commander ends the process by itself with 1 for wrong usage; here that is 2, and 1 means that it was tried. */
@@ -37,9 +54,13 @@ function throwing(command: Command): Command {
 }
 
 async function main(): Promise<number> {
+  whenOutputFails(process.stdout, onDataFailed)
+  // What is under way is done all the same: only nobody is told how it goes.
+  whenOutputFails(process.stderr, () => undefined)
   try {
     await throwing(program()).parseAsync(process.argv)
-    return exitCodes.done
+    // A service that could not start has set its own.
+    return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.done
   } catch (error) {
     // Commander has said already what was wrong, or shown what was asked for.
     if (error instanceof CommanderError) return isShown(error) ? exitCodes.done : exitCodes.usage

@@ -73,6 +73,7 @@ export function retryCommand(): Command {
       'after',
       `
 Helps once the cause is gone: a newer version, a definition that is there by now, a database that takes the data.
+It does not help a stream whose reason is \`tampered\`: put its events back as they were appended, then rebuild.
 Exit code 1 when a stream is parked still.
 
 Examples
@@ -86,15 +87,17 @@ async function retry(stream: string | undefined, options: RetryOptions): Promise
   const terminal = createTerminal(process.env, options.quiet === true)
   if ((stream === undefined) === (options.all !== true)) throw new WrongUsage('Say which stream, or --all')
   const connection = readConnection(options, process.env)
-  const streams =
-    stream === undefined ? (await allParked(connection, options.projection)).map((one) => String(one.stream)) : [stream]
+  const found = stream === undefined ? await allParked(connection, options.projection) : [{ stream }]
+  const tampered = found.filter(({ reason }) => reason === 'tampered').map((one) => String(one.stream))
+  const streams = found.filter(({ reason }) => reason !== 'tampered').map((one) => String(one.stream))
+  for (const one of tampered) terminal.progress(`${one} was tampered with, and no retry takes that away`)
   if (options.dryRun === true) {
     for (const one of streams) terminal.progress(`Would retry ${one} at ${connection.url}`)
     if (options.json === true) terminal.data(JSON.stringify({ dryRun: true, streams }))
     return
   }
   const results: JsonObject[] = []
-  const failures: string[] = []
+  const failures = [...tampered]
   for (const one of streams) {
     try {
       const body = options.reason === undefined ? {} : { reason: options.reason }
@@ -111,7 +114,7 @@ async function retry(stream: string | undefined, options: RetryOptions): Promise
   }
   if (options.json === true) {
     terminal.data(JSON.stringify(options.all === true ? { retried: results } : results[0]))
-  } else if (streams.length === 0) terminal.progress('Nothing is parked')
+  } else if (found.length === 0) terminal.progress('Nothing is parked')
   if (failures.length > 0) throw new CommandFailed(`Not folded: ${failures.join(', ')}`)
 }
 
@@ -130,10 +133,11 @@ export function skipCommand(): Command {
       `
 The event stays in the log, and so does the skip: a rebuild makes the same rows. What the event says is missing from what
 people read. The stream is folded on from the next event, and parked again where that fails.
+An event whose stream has the reason \`tampered\` is not skipped: put the events back as they were appended, then rebuild.
 
 Examples
-  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by hand'
-  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by hand' --yes --json`,
+  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0'
+  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0' --yes --json`,
     )
     .action(skip)
 }

@@ -29,7 +29,7 @@ Examples
   $ waybill projections list
   $ waybill projections parked
   $ waybill projections retry operation-op-17
-  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by hand'
+  $ waybill projections skip operation-op-17 --revision 3 --reason 'written by 1.3.0'
   $ waybill projections rebuild`,
     )
 }
@@ -56,12 +56,16 @@ async function list(options: SharedOptions): Promise<void> {
     String(projection.name),
     stateText(projection),
     `${String(projection.lagEvents)} events`,
-    String(projection.parked),
+    parkedText(projection),
     isObject(projection.owner) ? String(projection.owner.node) : '-',
     String(projection.epoch),
   ])
   const [heading = '', ...lines] = table([['NAME', 'STATE', 'LAG', 'PARKED', 'OWNER', 'EPOCH'], ...rows])
   terminal.data([terminal.bold(heading), ...lines].join('\n'))
+}
+
+function parkedText({ parked, tampered }: JsonObject): string {
+  return Number(tampered) > 0 ? `${String(parked)}, tampered with: ${String(tampered)}` : String(parked)
 }
 
 function stateText({ state, paused, rebuild }: JsonObject): string {
@@ -114,7 +118,12 @@ async function rebuild(name: string, options: ChangeOptions & { readonly wait: b
   }
   if (options.json === true) terminal.data(JSON.stringify(current))
   if (current.outcome === 'failed') throw new CommandFailed(`The rebuild failed: ${String(current.problem)}`)
-  if (current.outcome === 'done') terminal.progress(`Rebuilt ${name}: ${String(current.done)} events`)
+  if (current.outcome !== 'done') return
+  terminal.progress(`Rebuilt ${name}: ${String(current.done)} events`)
+  const { tampered } = await callApi(connection, 'GET', path)
+  if (Number(tampered) > 0) {
+    terminal.progress(`Streams that were tampered with, and are set aside: ${String(tampered)}; see \`parked\``)
+  }
 }
 
 function pauseCommand(): Command {

@@ -27,6 +27,7 @@ import {
   isStats,
 } from './documents.ts'
 import { WaybillClosed } from './errors.ts'
+import { jsonText } from './jsonText.ts'
 import { liveStream } from './liveStream.ts'
 import { type ClientOptions, settingsOf } from './options.ts'
 import { filterQuery, isEventPage, isOperationPage, isPipelinePage, queryOf, throughPages } from './pages.ts'
@@ -72,7 +73,8 @@ export interface ReadOptions extends CallOptions {
 export interface WaitOptions extends ReadOptions {
   /**
    * Waits, `waitS` at most, until the operation is at another revision than `since` (without it: has changed since the
-   * call came), or is no longer active. Resolves with the operation as it then stands, also when the time is up.
+   * call came), or is no longer active. Resolves with the operation as it then stands, also when the time is up. With
+   * `waitS` one that is not there yet is waited for, too; `not_found` when the time is up.
    */
   until?: 'changed' | 'done'
   /** The revision seen last. */
@@ -208,7 +210,7 @@ export function createWaybillClient(options: ClientOptions): WaybillClient {
       const { signal, timeoutMs, expectedRevision } = options
       const command = keyOf(options)
       if (closing.signal.aborted) throw new WaybillClosed('the client is closed', { command, ...unsent })
-      const body = JSON.stringify(definition)
+      const body = jsonText(definition)
       const answer = await retrying(timing, { signal, timeoutMs, command }, (leftMs) =>
         exchange(
           transport,

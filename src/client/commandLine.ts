@@ -1,4 +1,5 @@
 import type { OpenOperation, Report } from './contract.ts'
+import { jsonText } from './jsonText.ts'
 
 /** A command as it is sent, in text: what its caller changes afterwards changes no retry. */
 export interface CommandLine {
@@ -18,7 +19,7 @@ export function openLine(
   key: string,
   expectedRevision: number | undefined,
 ): CommandLine {
-  const fields = JSON.stringify(body)
+  const fields = jsonText(body)
   const ofItsOwn = id === undefined ? fields : joined({ id }, fields)
   return lineOf('OpenOperation', id, key, expectedRevision, ofItsOwn, fields)
 }
@@ -29,7 +30,7 @@ export function reportLine(
   key: string,
   expectedRevision: number | undefined,
 ): CommandLine {
-  const body = JSON.stringify(report)
+  const body = jsonText(report)
   return lineOf('ReportStatus', operation, key, expectedRevision, body, body)
 }
 
@@ -47,6 +48,6 @@ function lineOf(
 
 /** The members of an object, then those of another that is JSON already. */
 function joined(first: object, fields: string): string {
-  const head = JSON.stringify(first).slice(0, -1)
+  const head = jsonText(first).slice(0, -1)
   return fields === '{}' ? `${head}}` : `${head},${fields.slice(1)}`
 }

@@ -157,7 +157,7 @@ export interface TrackDefinition {
 }
 
 export interface PipelinePolicies {
-  outOfOrder?: 'reject' | 'advance' | 'hold'
+  outOfOrder: 'reject' | 'advance' | 'hold'
   lateData?: 'fill' | 'record'
   recordIgnored?: boolean
   /** What tells which of two reports is the newer one. Default `sequence`. */
@@ -273,6 +273,7 @@ export type KnownProblemCode =
   | 'rate_limited'
   | 'headers_too_large'
   | 'internal'
+  | 'tampered'
   | 'unreadable'
   | 'contention'
   | 'log_unavailable'

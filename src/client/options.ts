@@ -72,7 +72,7 @@ export function settingsOf(options: ClientOptions): Settings {
     if (!(value > 0)) throw new TypeError(`${name} must be more than 0`)
   }
   return {
-    baseUrl: url.href.replace(/\/+$/, ''),
+    baseUrl: withoutSlashes(url.href),
     headers: { ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...options.headers },
     clock,
     silenceMsMax,
@@ -86,4 +86,11 @@ export function settingsOf(options: ClientOptions): Settings {
       ...(onRetry === undefined ? {} : { onRetry: (error) => queueMicrotask(() => onRetry(error)) }),
     },
   }
+}
+
+/** Without those at its end. A pattern for them would take time with the square of the slashes that are not. */
+function withoutSlashes(address: string): string {
+  let end = address.length
+  while (address[end - 1] === '/') end -= 1
+  return address.slice(0, end)
 }

@@ -1,5 +1,6 @@
 import { type Answer, isObject } from './answers.ts'
 import type { Operation, OperationListFilter, Pipeline, RecordedEvent } from './contract.ts'
+import { isPlain } from './jsonText.ts'
 
 export interface EventPage {
   readonly events: RecordedEvent[]
@@ -39,25 +40,37 @@ export async function* throughPages<T, P>(
   }
 }
 
-type Parameter = string | number | boolean | readonly string[] | undefined
+type Value = string | number | boolean
 
 /**
  * Only what is given: an absent parameter and an empty one are not the same. One with several values is repeated. Throws
- * TypeError for one with none: left out, it would ask for everything.
+ * TypeError for what would ask for something else than was meant: in JavaScript a parameter may be null, NaN, or an object,
+ * and a list of values without any would ask for everything.
  */
-export function queryOf(members: Readonly<Record<string, Parameter>>): URLSearchParams {
+export function queryOf(members: Readonly<Record<string, Value | readonly string[] | undefined>>): URLSearchParams {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(members)) {
     if (value === undefined) continue
     const values = [value].flat()
     if (values.length === 0) throw new TypeError(`${name} has no value: nothing can match`)
-    for (const one of values) query.append(name, String(one))
+    for (const one of values) query.append(name, parameterOf(name, one))
   }
   return query
 }
 
 export function filterQuery({ metadata = {}, ...filter }: OperationListFilter): URLSearchParams {
+  if (!isPlain(metadata)) throw new TypeError('metadata must be a plain object')
   const query = queryOf({ ...filter })
-  for (const [name, value] of Object.entries(metadata)) query.set(`metadata.${name}`, value)
+  for (const [name, value] of Object.entries(metadata)) {
+    const parameter = `metadata.${name}`
+    query.set(parameter, parameterOf(parameter, value))
+  }
   return query
+}
+
+function parameterOf(name: string, value: Value): string {
+  const isSound =
+    typeof value === 'string' ? value.isWellFormed() : typeof value === 'boolean' || Number.isFinite(value)
+  if (!isSound) throw new TypeError(`${name} must be a string without half of a surrogate pair, or a finite number`)
+  return String(value)
 }

@@ -4,6 +4,7 @@ import { decode } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
 import { isOperationEvent } from '../operation/eventSchemas.ts'
 import { operationStream } from '../operation/streamName.ts'
+import { expectSealed } from '../operation/verifyStream.ts'
 import { heldReasonNow } from '../operation/view.ts'
 import { type CommandOutcome, type LoadedOperation, UnreadableStreamError } from './commandService.ts'
 import type { OperationLoader } from './operationLoader.ts'
@@ -47,6 +48,7 @@ export function createCommandOutcomes({ log, loader, load }: CommandOutcomesOpti
 }
 
 function settledOutcome(recorded: RecordedEvent): NonNullable<CommandOutcome['now']> {
+  unreadable(() => expectSealed(recorded))
   const event = unreadable(() => decode(recorded))
   const { revision, position } = recorded
   if (!isOperationEvent(event))

@@ -96,8 +96,16 @@ export interface CommandFailure {
    * - `outcome_unknown`: sent to the log, not known to have landed; sending it again with the same key finds out.
    * - `not_tried`: an earlier command of its group, on the same operation, failed.
    * - `unreadable`: the operation's stream holds an event that this node cannot fold. Nothing a caller did (HTTP 500).
+   * - `tampered`: its hash chain is broken, or that of its pipeline's stream. As `unreadable` otherwise.
    */
-  readonly code: 'overloaded' | 'contention' | 'log_unavailable' | 'outcome_unknown' | 'not_tried' | 'unreadable'
+  readonly code:
+    | 'overloaded'
+    | 'contention'
+    | 'log_unavailable'
+    | 'outcome_unknown'
+    | 'not_tried'
+    | 'unreadable'
+    | 'tampered'
   readonly retryAfterS: number
 }
 
@@ -158,7 +166,7 @@ export interface CommandMetrics {
   onBatch(listener: (commands: number, logSeconds: number) => void): void
 }
 
-/** A stream holds an event that this node cannot decode or fold. */
+/** A stream holds an event that this node cannot decode or fold. Its cause is a TamperedError when that is why. */
 export class UnreadableStreamError extends Error {
   override readonly name = 'UnreadableStreamError'
 }

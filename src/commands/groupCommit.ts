@@ -26,6 +26,7 @@ import { plus } from './plus.ts'
 import { type SettleTools, settleChain } from './settleChain.ts'
 import { createSnapshots, noSnapshots, type SnapshotLogger } from './snapshots.ts'
 import { createTicketDesk } from './ticketDesk.ts'
+import { failureOf } from './unreadable.ts'
 import { createUnreadableReports } from './unreadableReports.ts'
 
 export interface CommandServiceOptions {
@@ -242,7 +243,11 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   }
 
   async function loadFresh(operation: string): Promise<LoadedOperation | null> {
-    const loaded = await loadOn(loader, operation, lanes.get(operation) ?? null)
+    const loaded = await loadOn(loader, operation, lanes.get(operation) ?? null).catch((error: unknown) => {
+      // Others who read it learn that it is unreadable; that it was tampered with must be heard by operators too.
+      if (failureOf(error) === 'tampered') reportUnreadable(operationStream(operation), error)
+      throw error
+    })
     const { folded } = loaded
     if (folded.state === null) return null
     const lane = lanes.take(operation)

@@ -6,6 +6,7 @@ import type { OperationEvent } from '../operation/events.ts'
 import { evolve } from '../operation/evolve.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
+import { chainedOn, expectSealed } from '../operation/verifyStream.ts'
 import { UnreadableStreamError } from './commandService.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import {
@@ -111,7 +112,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     const stream = operationStream(operation)
     const page = await log.readStream(stream, { fromRevision: state.revision, maxCount: pageSize })
     const [last, ...later] = page
-    if (last === undefined || last.position !== position || decodeOperationEvent(last).meta.hash !== state.lastHash) {
+    if (last === undefined || last.position !== position || decodeAlone(last).meta.hash !== state.lastHash) {
       throw new UnreadableStreamError(`${stream}@${state.revision} is not the event that the snapshot ends in`)
     }
     const fold = beginFold(snapshot)
@@ -135,9 +136,11 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     return {
       async add(page: readonly RecordedEvent[]): Promise<void> {
         for (const recorded of page) {
+          const end = state === null ? null : { revision: state.revision, hash: state.lastHash }
+          unreadable(() => chainedOn(recorded, end))
           const event = decodeOperationEvent(recorded)
           // Only the first event may have to wait, for its pipeline.
-          state = state === null ? await foldFirst(event) : foldNext(state, event, recorded)
+          state = state === null ? await foldFirst(event) : foldNext(state, event)
           position = recorded.position
           if (open !== null && open.key !== event.metadata.$causationId) close()
           open = foldReceipt(open, event, event.metadata, recorded)
@@ -150,14 +153,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     }
   }
 
-  function foldNext(
-    state: OperationState,
-    event: OperationDecoded,
-    { stream, revision }: RecordedEvent,
-  ): OperationState {
-    if (revision !== state.revision + 1n || event.metadata.previousHash !== state.lastHash) {
-      throw new UnreadableStreamError(`${stream}@${revision} does not continue the event before it`)
-    }
+  function foldNext(state: OperationState, event: OperationDecoded): OperationState {
     const { pipeline } = state
     return unreadable(() => evolve(state, event, event.meta, () => pipeline))
   }
@@ -177,7 +173,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     let open: OpenReceipt | null = null
     for await (const page of pages(stream, first.revision, appendPageSize)) {
       for (const recorded of page) {
-        const event = decodeOperationEvent(recorded)
+        const event = decodeAlone(recorded)
         if (event.metadata.$causationId !== key) return open === null ? null : closeReceipt(open)
         open = foldReceipt(open, event, event.metadata, recorded)
       }
@@ -207,6 +203,12 @@ export async function loadOn(
 }
 
 type OperationDecoded = DecodedEvent & OperationEvent
+
+/** Without the events before it: it is held against its own hash alone. */
+function decodeAlone(recorded: RecordedEvent): OperationDecoded {
+  unreadable(() => expectSealed(recorded))
+  return decodeOperationEvent(recorded)
+}
 
 function decodeOperationEvent(recorded: RecordedEvent): OperationDecoded {
   const event = unreadable(() => decode(recorded))

@@ -2,6 +2,7 @@ import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { decode } from '../operation/envelope.ts'
 import { anyPipeline, compilePipeline } from '../operation/pipeline.ts'
 import { pipelineStream } from '../operation/streamName.ts'
+import { type ChainEnd, chainedOn, previousHashOf } from '../operation/verifyStream.ts'
 import { type PipelineRecord, UnreadableStreamError } from './commandService.ts'
 import { unreadable } from './unreadable.ts'
 
@@ -23,6 +24,9 @@ export interface PipelineCatalogOptions {
   /** Versions kept in memory, the least recently used ones go first. */
   readonly pipelinesMax: number
 }
+
+/** Definitions can be large. */
+const pageSize = 50
 
 const builtIn: PipelineRecord = { pipeline: anyPipeline, definedAt: null, revision: null, position: 0n }
 
@@ -64,7 +68,33 @@ export function createPipelineCatalog({ log, pipelinesMax }: PipelineCatalogOpti
 
   async function readTail(name: string): Promise<PipelineRecord | null> {
     const [last] = await log.readStream(pipelineStream(name), { direction: 'backwards', maxCount: 1 })
-    return last === undefined ? null : record(last)
+    if (last === undefined) return null
+    if (last.revision > 0n) return verified(name, last)
+    // The only one, as of most pipelines.
+    if (remembered(name, 1) === undefined) unreadable(() => chainedOn(last, null))
+    return record(last)
+  }
+
+  /** What many operations are decided by is held against its stream's hash chain, once. */
+  async function verified(name: string, stored: RecordedEvent): Promise<PipelineRecord> {
+    const found = remembered(name, Number(stored.revision) + 1)
+    if (found !== undefined) return found
+    await expectChain(stored)
+    return record(stored)
+  }
+
+  async function expectChain({ stream, revision }: RecordedEvent): Promise<void> {
+    let end: ChainEnd | null = null
+    for (;;) {
+      const fromRevision: bigint = end === null ? 0n : end.revision + 1n
+      const page = await log.readStream(stream, { fromRevision, maxCount: pageSize })
+      for (const event of page) {
+        // The next one only tells whether this one's hash was made anew.
+        if (event.revision > revision) return expectNamed(event, end)
+        end = unreadable(() => chainedOn(event, end))
+      }
+      if (page.length < pageSize) return
+    }
   }
 
   function startTail(name: string): Promise<PipelineRecord | null> {
@@ -94,11 +124,16 @@ export function createPipelineCatalog({ log, pipelinesMax }: PipelineCatalogOpti
       const found = remembered(name, version)
       if (found !== undefined) return found
       const [stored] = await log.readStream(pipelineStream(name), { fromRevision: BigInt(version - 1), maxCount: 1 })
-      return stored === undefined ? null : record(stored)
+      return stored === undefined ? null : verified(name, stored)
     },
 
     record,
   }
+}
+
+function expectNamed(event: RecordedEvent, end: ChainEnd | null): void {
+  if (previousHashOf(event.metadata) === (end?.hash ?? null)) return
+  unreadable(() => chainedOn(event, end))
 }
 
 function parse(stored: RecordedEvent, name: string, version: number): PipelineRecord {

@@ -1,5 +1,6 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { TamperedError } from '../operation/verifyStream.ts'
 import { type CommandFailure, UnreadableStreamError } from './commandService.ts'
 
 /** Whatever keeps an event from being decoded or folded (poison, a newer schema) means one thing to commands: not on this node. */
@@ -17,6 +18,6 @@ export function unreadable<T>(fold: () => T): T {
  * rolling upgrade another node can take the command.
  */
 export function failureOf(error: unknown): CommandFailure['code'] {
-  const unfoldable = error instanceof UnreadableStreamError && !(error.cause instanceof NewerSchemaError)
-  return unfoldable ? 'unreadable' : 'log_unavailable'
+  if (!(error instanceof UnreadableStreamError) || error.cause instanceof NewerSchemaError) return 'log_unavailable'
+  return error.cause instanceof TamperedError ? 'tampered' : 'unreadable'
 }

@@ -1,3 +1,4 @@
+import { TamperedError } from '../operation/verifyStream.ts'
 import type { CommandLogger } from './groupCommit.ts'
 
 /** Tells of streams that cannot be read: what may come with every command must not fill the log. */
@@ -33,7 +34,8 @@ export function createUnreadableReports(
         return
       }
       told.add(stream)
-      logger?.error({ err: error, stream, unsaid }, 'stream unreadable')
+      const tampered = error instanceof Error && error.cause instanceof TamperedError
+      logger?.error({ err: error, stream, unsaid }, tampered ? 'stream tampered with' : 'stream unreadable')
       unsaid = 0
     },
     count: () => count,

@@ -39,8 +39,7 @@ export function isDefinite(answer: Answer): boolean {
   return answer.httpStatus < 500 && answer.httpStatus !== 429 && answer.httpStatus !== 408
 }
 
-/** True when the answer says that the command is in the log. */
+/** True when the answer says that the command is in the log: every report with a key of its own is, ignored ones too. */
 export function appended(answer: Answer): boolean {
-  if (answer.outcome === null || answer.code !== null) return false
-  return !(answer.outcome === 'ignored' && answer.reason === 'duplicate')
+  return answer.outcome !== null && answer.code === null
 }

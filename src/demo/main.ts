@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createWaybillClient, type WaybillClient } from '../client/client.ts'
+import { whenOutputFails } from '../closedPipe.ts'
 import { loadDocuments } from './documents.ts'
 import { follow } from './follower.ts'
 import { type DemoOptions, readOptions, usage } from './options.ts'
@@ -119,6 +120,8 @@ async function readStatuses({ client, tally, pipelines }: Showing): Promise<void
 }
 
 async function main(): Promise<number> {
+  // The proof goes on and its exit code stands, whoever has stopped reading.
+  for (const stream of [process.stdout, process.stderr]) whenOutputFails(stream, () => undefined)
   let options: DemoOptions | null
   try {
     options = readOptions(process.argv.slice(2), process.env)

@@ -103,6 +103,20 @@ export function planOperation(options: PlanOptions, random: Random): OperationPl
     mishap: mishap(random),
     mayBeRefused: false,
   }
+  const describing =
+    opensBy === 'open'
+      ? []
+      : descriptions(random).map(
+          ({ atMs, mayBeRefused }): PlannedCommand => ({
+            kind: 'open',
+            key: nextKey('gateway'),
+            service: 'gateway',
+            body: { id, pipeline, theme: document.event, data, metadata: { described: atMs } },
+            dueMs: due(atMs, random),
+            mishap: mishap(random),
+            mayBeRefused,
+          }),
+        )
   const others = steps.map((step): PlannedCommand => {
     const races = opensBy === 'race' && step.role === 'validator'
     return {
@@ -121,9 +135,20 @@ export function planOperation(options: PlanOptions, random: Random): OperationPl
     policy,
     fate,
     expected: expectedEnds[fate],
-    commands: [first, ...others.sort((left, right) => left.dueMs - right.dueMs)],
+    commands: [first, ...[...describing, ...others].sort((left, right) => left.dueMs - right.dueMs)],
     raced: opensBy === 'race',
   }
+}
+
+/** What a report has opened is described by an open that comes later, once: of two the service refuses the second. */
+function descriptions(random: Random): readonly { readonly atMs: number; readonly mayBeRefused: boolean }[] {
+  const draw = random.next()
+  if (draw < 0.4) return []
+  if (draw < 0.8) return [{ atMs: 100, mayBeRefused: false }]
+  return [
+    { atMs: 100, mayBeRefused: true },
+    { atMs: 300, mayBeRefused: true },
+  ]
 }
 
 function due(atMs: number, random: Random): number {
@@ -164,7 +189,13 @@ function stepsOf(fate: Fate, document: SampleDocument): readonly Step[] {
     {
       role: 'scanner',
       atMs: 240,
-      report: { track: 'scan', status: verdict, sequence: 7, data: scanResult(document, verdict) },
+      report: {
+        track: 'scan',
+        status: verdict,
+        sequence: 7,
+        observedAt: '2026-01-01T00:00:00.240Z',
+        data: scanResult(document, verdict),
+      },
     },
     {
       role: 'indexer',
@@ -211,6 +242,11 @@ function strays(fate: Fate, document: SampleDocument, random: Random): readonly 
       atMs: 520,
       report: { track: 'index', status: 'indexing', sequence: 1, data: { index: { all: [] } } },
     })
+  }
+  if (fate === 'archived' && random.chance(0.06)) {
+    // Whichever of the two comes first ends the operation: the other one may overwrite nothing.
+    const shelved = { scratch: null, archive: { shelf: 'warm', signed: true } }
+    found.push({ role: 'archivist', atMs: 700, report: mainReport('archived', shelved) })
   }
   if (random.chance(0.05)) {
     found.push({ role: 'validator', atMs: 200, report: mainReport('validated', validation(document)) })

@@ -3,7 +3,7 @@
  * leaks out. One contract suite (test/contract/eventLogContract.ts) holds for every adapter.
  */
 export interface EventLog {
-  /** UUID of this log. Changes after a restore, a copy or an accepted loss: positions of another log mean nothing here. */
+  /** UUID of this log. A copy has another, and so has a restored log after `waybill new-log-id`: positions of another log mean nothing here. */
   readonly logId: string
 
   /** About how many positions one event takes up, where they are places in the store's files. Undefined: they are counted. */

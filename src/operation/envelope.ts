@@ -130,7 +130,7 @@ function netstring(text: string): string {
   return `${Buffer.byteLength(text)}:${text},`
 }
 
-const hashSuffix = /,"hash":"([0-9a-f]{64})"\}$/
+const hashSuffix = /^,"hash":"([0-9a-f]{64})"\}$/
 const hashSuffixLength = ',"hash":""}'.length + 64
 
 export function withHash(metadata: string, digest: string): string {
@@ -139,7 +139,8 @@ export function withHash(metadata: string, digest: string): string {
 
 /** The metadata text as it was hashed, and the hash it carries; null when it does not end in one. */
 export function withoutHash(metadata: string): { readonly metadata: string; readonly hash: string } | null {
-  const found = hashSuffix.exec(metadata)?.[1]
+  // Only its end is looked at: this is asked of each event that is folded.
+  const found = hashSuffix.exec(metadata.slice(-hashSuffixLength))?.[1]
   return found === undefined ? null : { metadata: `${metadata.slice(0, -hashSuffixLength)}}`, hash: found }
 }
 

@@ -14,7 +14,7 @@ import type {
 import { markRulesVersion } from './eventVersion.ts'
 import { passedBetween, relation } from './graph.ts'
 import type { JsonObject } from './json.ts'
-import { equalHeld, markOf, observedMs, raisedMarks } from './lateness.ts'
+import { equalHeld, lateness, markOf, observedMs, raisedMarks } from './lateness.ts'
 import { defaultLimits } from './limits.ts'
 import { type DocumentTexts, filled, filledAsThen, merged, type OperationDocuments } from './operationDocuments.ts'
 import type { CompiledPipeline, PipelineOf } from './pipeline.ts'
@@ -192,7 +192,11 @@ function ignore(
   { changedRevision }: OperationState,
 ): void {
   const isOwnDrop = next.held.some((report) => report.key === meta.command)
-  const repeatsHeld = !isOwnDrop && event.reason === 'duplicate' && equalHeld(next, event.status, event) !== undefined
+  const repeatsHeld =
+    !isOwnDrop &&
+    event.reason === 'duplicate' &&
+    equalHeld(next, event.status, event) !== undefined &&
+    !repeatsMark(next, event, meta)
   const isMarked = !repeatsHeld && event.reason !== 'unreachable'
   const track = isMarked
     ? observedTrack(next, markedTrack(next, event, meta), event, meta)
@@ -206,6 +210,12 @@ function ignore(
     } else if (isMarked) setDocuments(next, filled(next, event, meta.texts), meta)
   }
   if (next.data === data && next.metadata === metadata) next.changedRevision = changedRevision
+}
+
+/** A duplicate by its sequence is told before one of a held report, and fills. */
+function repeatsMark(next: OperationState, event: ReportIgnored, meta: FoldMeta): boolean {
+  const mark = markOf(next.pipeline, event, meta.recordedAt)
+  return lateness(trackOf(next, event.track), event.service, mark) !== null
 }
 
 function describe(next: Draft<OperationState>, event: OperationDescribed, meta: FoldMeta): void {

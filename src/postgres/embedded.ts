@@ -2,8 +2,9 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { clientConfig } from './connection.ts'
-import { findBinaries } from './embedded/binaries.ts'
+import { type Binaries, findBinaries } from './embedded/binaries.ts'
 import { clusterExists, createCluster, readPassword, SUPERUSER } from './embedded/cluster.ts'
+import { clusterDirectoryOf } from './embedded/clusterDirectory.ts'
 import { lockDirectory } from './embedded/directoryLock.ts'
 import { EmbeddedPostgresError } from './embedded/errors.ts'
 import { installBinaries } from './embedded/installBinaries.ts'
@@ -56,12 +57,14 @@ const DATABASE = 'waybill'
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const dataDir = resolve(options.dataDir)
   try {
+    // Before anything is made on disk: it may not be installed.
+    const packaged = await findBinaries()
     const made = await mkdir(dataDir, { recursive: true, mode: 0o700 })
     // Root's PostgreSQL runs as another user, who has to pass through.
     if (made !== undefined && process.getuid?.() === 0) await chmod(dataDir, 0o711)
     const lock = await lockDirectory(dataDir, options.log === undefined ? {} : { log: options.log })
     try {
-      return await startIn(dataDir, options, () => lock.release())
+      return await startIn(dataDir, packaged, options, () => lock.release())
     } catch (error) {
       await lock.release()
       throw error
@@ -76,13 +79,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 
 async function startIn(
   dataDir: string,
+  packaged: Binaries,
   options: EmbeddedPostgresOptions,
   release: () => Promise<void>,
 ): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => undefined)
-  const clusterDirectory = join(dataDir, 'postgres')
+  const clusterDirectory = clusterDirectoryOf(dataDir)
   const user = await chooseServerUser(clusterDirectory, dataDir)
-  const binaries = await installBinaries(await findBinaries(), user, log)
+  const binaries = await installBinaries(packaged, user, log)
   const exists = await clusterExists(clusterDirectory, binaries)
   const password = await readPassword(dataDir, !exists)
   if (exists) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import type pg from 'pg'
 import { BoundedClient } from './boundedClient.ts'
+import { connectDirectly } from './connectDirectly.ts'
 import { clientConfig } from './connection.ts'
 import { ensureServiceRole, SERVICE_ROLE, type ServiceRole, sqlState } from './serviceRole.ts'
 
@@ -12,6 +13,8 @@ export interface MigrateOptions {
   readonly room: Room
   /** Folder of the room's `NNNN_name.sql` files; its URL ends in a slash. */
   readonly directory: URL
+  /** SQL file that grants to the service's role all that it may do in the room's schema. */
+  readonly grants: URL
   /** Longest wait for another migrator of this database to finish. Default 120,000. */
   readonly lockTimeoutMs?: number
 }
@@ -47,10 +50,17 @@ interface LedgerRow {
   number: number
   name: string
   checksum: string
-  service_role: boolean
 }
 
 const LOCK_NOT_AVAILABLE = '55P03'
+
+/** What tells whether the service's role has been granted anything in a room: its right to use this schema. */
+const schemaOf: Record<Room, string> = {
+  eventlog: 'waybill_log',
+  projections: 'waybill_read',
+  access: 'waybill_access',
+  snapshots: 'waybill_snapshots',
+}
 
 /** Any constant: all migrators of one database queue here, whichever room they migrate. */
 const MIGRATION_LOCK = 7_726_100_518n
@@ -58,7 +68,7 @@ const MIGRATION_LOCK = 7_726_100_518n
 /** A change of a table waits this long for its users; longer, and everybody behind it would wait as well. */
 const TABLE_LOCK_TIMEOUT = '10s'
 
-/** `service_role`: whether the service's role was there, so that the migration's grants to it were made. */
+/** `service_role`: whether the service's role has been granted what it needs of what the migration made. */
 const BOOTSTRAP = `
   CREATE SCHEMA IF NOT EXISTS waybill;
   CREATE TABLE waybill.migrations (
@@ -77,13 +87,15 @@ const BOOTSTRAP = `
  * in a transaction of its own that writes its ledger row first. Forward only. Safe to call from many processes at once: each
  * migration runs once. What fails leaves nothing of itself behind.
  *
- * A migration grants to `waybill_service` only where that role exists (`IF EXISTS (SELECT FROM pg_roles ...)`).
+ * Then the service's role is granted what it may do, where that has not been done: after new migrations, when an administrator
+ * made the role later than the schema, and after a restore on a server that did not have it.
  *
  * The connection must be a direct one (a session lock is held), of the schema's owner.
  *
  * @throws {ChangedMigrationError} an applied file has another content
  * @throws {NewerSchemaError} the ledger holds migrations beyond the newest file
  * @throws {MigrationError} a migration failed, or another migrator did not finish in time
+ * @throws {UnsuitableServerError | IndirectConnectionError} it is no PostgreSQL that works, or it is behind a pooler
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const { room } = options
@@ -99,7 +111,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   )
   // A lost connection also rejects the query that was under way.
   client.on('error', () => undefined)
-  await client.connect()
+  await connectDirectly(client, options.connectionString)
   try {
     await takeLock(client)
     const ledger = await readLedger(client, room)
@@ -110,9 +122,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
       await apply(client, room, migration)
       applied.push(migration.name)
     }
-    if (service.role !== null && ledger.some((row) => !row.service_role)) {
-      return { applied, role: null, warning: roleCameLater(room) }
-    }
+    if (service.role !== null) await grant(client, room, options.grants)
     return { applied, ...service }
   } finally {
     await client.end()
@@ -137,7 +147,7 @@ async function readLedger(client: pg.Client, room: Room): Promise<LedgerRow[]> {
   )
   if (found[0]?.ledger === null) await client.query(BOOTSTRAP)
   const { rows } = await client.query<LedgerRow>(
-    'SELECT number, name, checksum, service_role FROM waybill.migrations WHERE room = $1 ORDER BY number',
+    'SELECT number, name, checksum FROM waybill.migrations WHERE room = $1 ORDER BY number',
     [room],
   )
   return rows
@@ -149,26 +159,41 @@ async function apply(client: pg.Client, room: Room, migration: Migration): Promi
     await client.query(`SET LOCAL lock_timeout = '${TABLE_LOCK_TIMEOUT}'`)
     // First: should the lock ever not hold (a pooler in between), the second of two migrators waits here and then fails.
     await client.query(
-      `INSERT INTO waybill.migrations (room, number, name, checksum, service_role)
-       SELECT $1, $2, $3, $4, EXISTS (SELECT FROM pg_roles WHERE rolname = $5)`,
-      [room, migration.number, migration.name, migration.checksum, SERVICE_ROLE],
+      'INSERT INTO waybill.migrations (room, number, name, checksum, service_role) VALUES ($1, $2, $3, $4, false)',
+      [room, migration.number, migration.name, migration.checksum],
     )
     await client.query(migration.sql)
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined)
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new MigrationError(`Migration ${migration.name} of ${room} failed and was rolled back: ${reason}`, {
+    throw new MigrationError(`Migration ${migration.name} of ${room} failed and was rolled back: ${messageOf(error)}`, {
       cause: error,
     })
   }
 }
 
-function roleCameLater(room: Room): string {
-  return (
-    `The role ${SERVICE_ROLE} was made after the ${room} schema, whose migrations therefore granted it nothing: ` +
-    'the service runs as the database user itself.'
+/** In one transaction with what the ledger says of it. */
+async function grant(client: pg.Client, room: Room, grants: URL): Promise<void> {
+  const { rows } = await client.query<{ complete: boolean }>(
+    `SELECT coalesce(has_schema_privilege($1::name, to_regnamespace($2), 'USAGE'), true)
+       AND NOT EXISTS (SELECT FROM waybill.migrations WHERE room = $3 AND NOT service_role) AS complete`,
+    [SERVICE_ROLE, schemaOf[room], room],
   )
+  if (rows[0]?.complete === true) return
+  const sql = await readFile(grants, 'utf8')
+  await client.query('BEGIN')
+  try {
+    await client.query(sql)
+    await client.query('UPDATE waybill.migrations SET service_role = true WHERE room = $1 AND NOT service_role', [room])
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined)
+    throw new MigrationError(`The grants of ${room} to ${SERVICE_ROLE} failed: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 async function readMigrations(directory: URL): Promise<Migration[]> {

@@ -1,8 +1,11 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { isJsonObject } from '../operation/json.ts'
 import { operationStream } from '../operation/streamName.ts'
-import type { AuditedOperation, AuditRows } from '../projections/auditRows.ts'
+import type { TamperedError } from '../operation/verifyStream.ts'
+import type { AuditedOperation, AuditRows, StoredRow } from '../projections/auditRows.ts'
 import { Skips } from '../projections/parking/skips.ts'
+import { tamperedReason } from '../projections/readModel.ts'
 import { canonical, type Difference, difference, rowDifferences } from '../projections/rowDifferences.ts'
 import { Shapes } from '../projections/shape.ts'
 import { foldStream, type StreamFold } from './streamFold.ts'
@@ -15,6 +18,11 @@ export type AuditSubject =
 export type Verdict =
   | { readonly kind: 'same' }
   | { readonly kind: 'drift'; readonly differences: readonly Difference[] }
+  /**
+   * The log is not what was appended: the hash chain of `stream` is broken, or the row was folded from events that the log
+   * does not hold (any more). To make the rows anew would only hide it.
+   */
+  | { readonly kind: 'tampered'; readonly stream: string; readonly differences: readonly Difference[] }
   /**
    * `too_long`: more than the audit may read. `not_comparable`: the rows are of another log or another version's fold, or
    * the stream holds an event of a newer version.
@@ -48,10 +56,18 @@ async function auditOperation({ log, rows }: AuditStores, id: string, signal: Ab
   if (revision >= eventsMax) return tooLong
   try {
     const stream = operationStream(id)
-    const passedOver = await eventsPassedOver(log, stream, found.checkpoint)
+    const skips = new Skips()
+    await skips.learn(log)
+    const passedOver = eventsPassedOver(skips, stream, found.checkpoint)
     // What an operation is without its first event, only the projector knows.
     if (passedOver(0n)) return notComparable
-    const fold = await foldStream(log, stream, revision, signal, passedOver)
+    // What is parked is folded no further: the rest of its chain is looked at here or by nobody.
+    const verifiedTo = found.parked === null ? revision + 1n : eventsMax
+    const fold = await foldStream(log, stream, revision, signal, { passedOver, verifiedTo })
+    if (fold.kind === 'broken') return tampered(fold.tampered)
+    if (skips.tampered !== null) return tampered(skips.tampered)
+    const missing = missingEvents(found.row, id, fold)
+    if (missing !== null) return { kind: 'tampered', stream, differences: [missing] }
     return verdict([...operationDifferences(found, fold), await definitionDifference(rows, fold)])
   } catch (error) {
     if (error instanceof NewerSchemaError) return notComparable
@@ -60,27 +76,56 @@ async function auditOperation({ log, rows }: AuditStores, id: string, signal: Ab
 }
 
 /** By skips that are folded by now. */
-async function eventsPassedOver(
-  log: AuditStores['log'],
-  stream: string,
-  checkpoint: bigint,
-): Promise<(revision: bigint) => boolean> {
-  const skips = new Skips()
-  await skips.learn(log)
+function eventsPassedOver(skips: Skips, stream: string, checkpoint: bigint): (revision: bigint) => boolean {
   return (revision) => {
     const skippedAt = skips.positionOf(stream, revision)
     return skippedAt !== null && skippedAt <= checkpoint
   }
 }
 
+function tampered({ stream, message }: TamperedError): Verdict {
+  return { kind: 'tampered', stream, differences: [{ field: 'hash chain', row: null, log: message }] }
+}
+
+/**
+ * A row carries the hash of the event it was folded up to: a hash kept elsewhere, against which it shows that events were
+ * cut off the stream's end or that it was written anew as a whole, which its own chain cannot tell. Only a row that agrees
+ * with itself is believed.
+ */
+function missingEvents(
+  row: StoredRow | null,
+  id: string,
+  fold: Exclude<StreamFold, { kind: 'broken' }>,
+): Difference | null {
+  const folded = row === null ? null : foldedUpTo(row)
+  if (row === null || folded === null || folded.id !== id || folded.revision !== String(row.revision)) return null
+  if (fold.kind === 'short') return difference('revision', row.revision, fold.revision < 0n ? null : fold.revision)
+  if (fold.kind !== 'folded' || fold.last === null) return null
+  return difference('state.lastHash', folded.lastHash, fold.last.state.lastHash)
+}
+
+function foldedUpTo({
+  state,
+}: StoredRow): { readonly id: unknown; readonly revision: unknown; readonly lastHash: string } | null {
+  try {
+    const parsed: unknown = JSON.parse(state)
+    if (!isJsonObject(parsed) || typeof parsed.lastHash !== 'string') return null
+    return { id: parsed.id, revision: parsed.revision, lastHash: parsed.lastHash }
+  } catch {
+    return null
+  }
+}
+
 const shapes = new Shapes()
 
-function operationDifferences({ row, parked, checkpoint }: AuditedOperation, fold: StreamFold): (Difference | null)[] {
+function operationDifferences(
+  { row, parked, checkpoint }: AuditedOperation,
+  fold: Exclude<StreamFold, { kind: 'broken' }>,
+): (Difference | null)[] {
   const revision = row?.revision ?? null
   if (fold.kind === 'short') return [difference('revision', revision, fold.revision < 0n ? null : fold.revision)]
-  if (fold.kind !== 'folded') {
-    const said = `at revision ${fold.revision}: ${fold.reason.slice(0, reasonLengthMax)}`
-    return [{ field: fold.kind === 'broken' ? 'hash chain' : 'fold', row: null, log: said }]
+  if (fold.kind === 'unfoldable') {
+    return [{ field: 'fold', row: null, log: `at revision ${fold.revision}: ${fold.reason.slice(0, reasonLengthMax)}` }]
   }
   const { last, next } = fold
   const behind = parked === null && next !== null && next.position <= checkpoint
@@ -88,6 +133,7 @@ function operationDifferences({ row, parked, checkpoint }: AuditedOperation, fol
   return [
     behind ? difference('revision', revision, next.revision) : null,
     ahead ? difference('checkpoint', checkpoint, row.position) : null,
+    parked?.reason === tamperedReason ? { field: 'parked.reason', row: tamperedReason, log: 'its chain holds' } : null,
     parked === null ? null : difference('parked.revision', parked.revision, next?.revision ?? null),
     parked === null ? null : difference('parked.position', parked.position, next?.position ?? null),
     ...(row === null || last === null ? [] : rowDifferences(row, last.state, last.position, shapes)),

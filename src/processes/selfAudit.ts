@@ -4,7 +4,6 @@ import { streamSubject } from '../operation/streamName.ts'
 import type { AuditRows } from '../projections/auditRows.ts'
 import { unprintable } from '../projections/folding.ts'
 import type { ProjectionLogger } from '../projections/readModel.ts'
-import type { Difference } from '../projections/rowDifferences.ts'
 import { type AuditSubject, audit, type Verdict } from './auditChecks.ts'
 
 export interface SelfAuditSettings {
@@ -26,9 +25,13 @@ export interface SelfAuditStatus {
   readonly checked: Readonly<Record<AuditSubject['of'], number>>
   /** Subjects found to differ and not known to before. */
   readonly drifted: Readonly<Record<AuditSubject['of'], number>>
+  /** Streams of the log found to be tampered with and not known to before. */
+  readonly tampered: number
   readonly skipped: Readonly<Record<SkipReason, number>>
-  /** Subjects that differed when they were last looked at, 1,000 at most. They are looked at again until they do not. */
+  /** Subjects that differed when they were last looked at. They are looked at again until they do not. */
   readonly drifting: number
+  /** The same of streams that were tampered with. Of both together, 1,000 at most. */
+  readonly tampering: number
   /** Since the last sample that could be taken; before the first one since the start. */
   readonly secondsSinceCheck: number
 }
@@ -46,7 +49,7 @@ const confirmationWaitMs = 1_000
 const countShare = 0.05
 const drawTriesMax = 8
 const pageSize = 100
-const driftingMax = 1_000
+const knownMax = 1_000
 /** Of one line in the log. */
 const shownDifferencesMax = 20
 
@@ -65,8 +68,9 @@ export class SelfAudit {
   readonly #checked = { operation: 0, count: 0 }
   readonly #drifted = { operation: 0, count: 0 }
   readonly #skipped = { too_long: 0, not_comparable: 0, unconfirmed: 0, unavailable: 0 }
-  /** Least recently looked at first. */
-  readonly #drifting = new Map<string, AuditSubject>()
+  #tampered = 0
+  /** What was wrong when it was last looked at, least recently looked at first. */
+  readonly #known = new Map<string, Known>()
   #samples = 0
   #lastCheckAt: number
   #failing = false
@@ -96,7 +100,9 @@ export class SelfAudit {
       checked: { ...this.#checked },
       drifted: { ...this.#drifted },
       skipped: { ...this.#skipped },
-      drifting: this.#drifting.size,
+      tampered: this.#tampered,
+      drifting: this.#count((stream) => stream === null),
+      tampering: this.#count((stream) => stream !== null),
       secondsSinceCheck: (this.#now() - this.#lastCheckAt) / 1_000,
     }
   }
@@ -130,10 +136,10 @@ export class SelfAudit {
   async #draw(): Promise<AuditSubject | null> {
     this.#samples += 1
     // Every second sample, as long as there are any, so that new ones are found too.
-    const [drifting] = this.#drifting.values()
-    if (drifting !== undefined && this.#samples % 2 === 0) {
-      this.#remember(drifting)
-      return drifting
+    const [known] = this.#known.values()
+    if (known !== undefined && this.#samples % 2 === 0) {
+      this.#remember(known)
+      return known.subject
     }
     if (this.#random() < countShare) {
       const shape = await this.#settings.rows.randomShape(this.#random)
@@ -176,12 +182,12 @@ export class SelfAudit {
   async #judge(subject: AuditSubject): Promise<Verdict | 'unconfirmed'> {
     const { signal } = this.#stopping
     let verdict = await audit(this.#settings, subject, signal)
-    if (this.#drifting.has(keyOf(subject))) return verdict
-    for (let looks = 0; looks < confirmations && verdict.kind === 'drift'; looks += 1) {
+    if (this.#known.has(keyOf(subject))) return verdict
+    for (let looks = 0; looks < confirmations && isWrong(verdict); looks += 1) {
       await this.#pause(confirmationWaitMs, signal)
       signal.throwIfAborted()
       verdict = await audit(this.#settings, subject, signal)
-      if (verdict.kind !== 'drift') return 'unconfirmed'
+      if (!isWrong(verdict)) return 'unconfirmed'
     }
     return verdict
   }
@@ -191,29 +197,65 @@ export class SelfAudit {
     else if (verdict.kind === 'skipped') this.#skipped[verdict.reason] += 1
     else {
       this.#checked[subject.of] += 1
-      if (verdict.kind === 'drift') this.#drifts(subject, verdict.differences)
-      else if (this.#drifting.delete(keyOf(subject))) {
-        this.#settings.logger?.info(fieldsOf(subject), 'the read model is what the log says again')
-      }
+      if (isWrong(verdict)) this.#tell(subject, verdict)
+      else this.#tellRight(subject)
     }
   }
-  #drifts(subject: AuditSubject, differences: readonly Difference[]): void {
-    const known = this.#drifting.has(keyOf(subject))
-    this.#remember(subject)
-    if (known) return
-    this.#drifted[subject.of] += 1
-    const shown = { ...fieldsOf(subject), differences: differences.slice(0, shownDifferencesMax) }
-    this.#settings.logger?.error(shown, 'the read model is not what the log says')
+
+  #tell(subject: AuditSubject, verdict: Wrong): void {
+    const stream = verdict.kind === 'tampered' ? verdict.stream : null
+    const known = this.#known.get(keyOf(subject))
+    if (stream !== null && known?.stream !== stream && this.#count((other) => other === stream) > 0) {
+      // A stream that others rest on, as a pipeline's: it is known by another operation of it, and told once.
+      return
+    }
+    this.#remember({ subject, stream })
+    if (known?.stream === stream) return
+    const fields = { ...fieldsOf(subject), differences: verdict.differences.slice(0, shownDifferencesMax) }
+    if (stream === null) {
+      this.#drifted[subject.of] += 1
+      this.#settings.logger?.error(fields, 'the read model is not what the log says')
+    } else {
+      this.#tampered += 1
+      this.#settings.logger?.error({ stream, ...fields }, 'the log was tampered with')
+    }
+  }
+
+  #tellRight(subject: AuditSubject): void {
+    const known = this.#known.get(keyOf(subject))
+    if (known === undefined) return
+    this.#known.delete(keyOf(subject))
+    const fields = fieldsOf(subject)
+    if (known.stream === null) this.#settings.logger?.info(fields, 'the read model is what the log says again')
+    else this.#settings.logger?.info({ stream: known.stream, ...fields }, 'the log is what was appended again')
   }
 
   /** As the one looked at last. */
-  #remember(subject: AuditSubject): void {
-    const key = keyOf(subject)
-    this.#drifting.delete(key)
-    this.#drifting.set(key, subject)
-    const [oldest] = this.#drifting.keys()
-    if (this.#drifting.size > driftingMax && oldest !== undefined) this.#drifting.delete(oldest)
+  #remember(known: Known): void {
+    const key = keyOf(known.subject)
+    this.#known.delete(key)
+    this.#known.set(key, known)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > knownMax && oldest !== undefined) this.#known.delete(oldest)
   }
+
+  #count(isCounted: (stream: string | null) => boolean): number {
+    let count = 0
+    for (const { stream } of this.#known.values()) if (isCounted(stream)) count += 1
+    return count
+  }
+}
+
+interface Known {
+  readonly subject: AuditSubject
+  /** The stream that was tampered with; null: the rows drift. */
+  readonly stream: string | null
+}
+
+type Wrong = Extract<Verdict, { kind: 'drift' | 'tampered' }>
+
+function isWrong(verdict: Verdict): verdict is Wrong {
+  return verdict.kind === 'drift' || verdict.kind === 'tampered'
 }
 
 function keyOf({ of, id }: AuditSubject): string {

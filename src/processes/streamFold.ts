@@ -1,11 +1,11 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
-import { decode, noHash, withoutHash } from '../operation/envelope.ts'
+import { decode, withoutHash } from '../operation/envelope.ts'
 import { isOperationEvent, NewerSchemaError } from '../operation/eventSchemas.ts'
 import { evolve } from '../operation/evolve.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline, type PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { pipelineStream } from '../operation/streamName.ts'
-import { type Link, verifyStream } from '../operation/verifyStream.ts'
+import { type Link, refuseNewer, TamperedError, verifyStream } from '../operation/verifyStream.ts'
 
 export type StreamFold =
   | {
@@ -13,17 +13,21 @@ export type StreamFold =
       /** The state at the revision asked for, and the position of its event; null when that was -1n. */
       readonly last: Last | null
       /** The event after it; null when there is none. */
-      readonly next: { readonly revision: bigint; readonly position: bigint } | null
+      readonly next: Place | null
     }
   /** The stream ends at `revision`, before the one asked for; -1n: there is no stream. */
   | { readonly kind: 'short'; readonly revision: bigint }
   | FoldFailure
 
-/** The event at `revision` is not what its hash says, or cannot be folded. The reason holds nothing of the documents. */
-interface FoldFailure {
-  readonly kind: 'broken' | 'unfoldable'
+type FoldFailure =
+  /** The hash chain does not hold at an event of the stream, or of that of its pipeline. */
+  | { readonly kind: 'broken'; readonly tampered: TamperedError }
+  /** The event at `revision` cannot be folded. The reason holds nothing of the documents. */
+  | { readonly kind: 'unfoldable'; readonly revision: bigint; readonly reason: string }
+
+interface Place {
   readonly revision: bigint
-  readonly reason: string
+  readonly position: bigint
 }
 
 interface Last {
@@ -31,8 +35,14 @@ interface Last {
   readonly position: bigint
 }
 
+export interface FoldStreamOptions {
+  /** Events that are folded as if they said nothing. Default: none. */
+  readonly passedOver?: (revision: bigint) => boolean
+  /** Up to where later events are held against the chain. Default: the event after the last one that is folded. */
+  readonly verifiedTo?: bigint
+}
+
 type Log = Pick<EventLog, 'readStream'>
-type PassedOver = (revision: bigint) => boolean
 
 /** In memory as a whole, and events have up to 768 KiB. */
 const pageCount = 50
@@ -41,84 +51,107 @@ const turnUnits = 256 * 1024
 
 /**
  * Folds an operation's stream from its beginning up to `revision` (-1n: nothing of it), each event held against the hash
- * chain first. Page by page, with turns for others in between: memory grows with the stream by its keys alone. Events that
- * are `passedOver` are folded as if they said nothing, and may be what no node writes. Throws NewerSchemaError, what the
- * log throws, and the reason of `signal`.
+ * chain first. What comes after `revision` is only held against the chain. Page by page, with turns for others in between:
+ * memory grows with the stream by its keys alone. Throws NewerSchemaError, what the log throws, and the reason of `signal`.
  */
 export async function foldStream(
   log: Log,
   stream: string,
   revision: bigint,
   signal: AbortSignal,
-  passedOver: PassedOver = () => false,
+  { passedOver = () => false, verifiedTo = revision + 1n }: FoldStreamOptions = {},
 ): Promise<StreamFold> {
-  const fold = new Fold(log, passedOver)
-  for (;;) {
-    const from = fold.revision + 1n
-    // Up to the event after the last one: whether there is one, and where, is asked for too.
-    const wanted = revision + 2n - from
-    const maxCount = wanted < pageCount ? Number(wanted) : pageCount
-    const page = await log.readStream(stream, { fromRevision: from, maxCount })
-    for (const events of turns(
-      page.filter((event) => event.revision <= revision),
-      passedOver,
-    )) {
+  const fold = new Fold(log, revision, passedOver)
+  try {
+    for await (const events of verified(log, stream, verifiedTo > revision ? verifiedTo : revision + 1n)) {
       signal.throwIfAborted()
       const failure = await fold.take(events)
       if (failure !== null) return failure
       await new Promise((resolve) => setImmediate(resolve))
     }
-    const next = page.find((event) => event.revision > revision) ?? null
-    if (next === null && page.length === maxCount) continue
-    if (fold.revision < revision) return { kind: 'short', revision: fold.revision }
-    return { kind: 'folded', last: fold.last, next }
+  } catch (error) {
+    if (error instanceof TamperedError) return { kind: 'broken', tampered: error }
+    throw error
   }
+  if (fold.revision < revision) return { kind: 'short', revision: fold.revision }
+  return { kind: 'folded', last: fold.last, next: fold.next }
+}
+
+/** A stream's events up to a revision, in pieces, each held against the hash chain. Throws TamperedError, NewerSchemaError. */
+async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<readonly RecordedEvent[]> {
+  let link: Link | null = null
+  let position = 0n
+  for (;;) {
+    const fromRevision: bigint = link === null ? 0n : link.revision + 1n
+    const wanted = to + 1n - fromRevision
+    const maxCount = wanted < pageCount ? Number(wanted) : pageCount
+    const page = await log.readStream(stream, { fromRevision, maxCount })
+    for (const events of turns(page)) {
+      link = linkAfter(events, link)
+      for (const event of events) {
+        // No hash covers where an event is in the log; that a stream's events are there in order is known all the same.
+        if (event.position <= position) throw new TamperedError(event, 'it comes before its predecessor in the log')
+        position = event.position
+      }
+      yield events
+    }
+    if (page.length < maxCount || maxCount === Number(wanted)) return
+  }
+}
+
+function linkAfter(events: readonly RecordedEvent[], link: Link | null): Link | null {
+  const verification = verifyStream(events, link)
+  if (verification.kind === 'intact') return verification.link
+  const broken = events.find(({ revision }) => revision === verification.revision)
+  if (broken === undefined) throw new Error('a verification that names no event')
+  refuseNewer(broken)
+  throw new TamperedError(broken, verification.reason)
 }
 
 class UnfoldableError extends Error {}
 
 class Fold {
   readonly #log: Log
-  readonly #passedOver: PassedOver
-  #link: Link | null = null
+  /** What comes after it is not folded. */
+  readonly #to: bigint
+  readonly #passedOver: (revision: bigint) => boolean
   #pipelineOf: PipelineOf = () => {
     throw new UnfoldableError('no pipeline')
   }
+  revision = -1n
   last: Last | null = null
+  /** The first event that is not folded. */
+  next: Place | null = null
 
-  constructor(log: Log, passedOver: PassedOver) {
+  constructor(log: Log, to: bigint, passedOver: (revision: bigint) => boolean) {
     this.#log = log
+    this.#to = to
     this.#passedOver = passedOver
   }
 
-  get revision(): bigint {
-    return this.#link?.revision ?? -1n
-  }
-
   async take(events: readonly RecordedEvent[]): Promise<FoldFailure | null> {
-    const verified = verifyStream(events, this.#link)
-    const [first] = events
-    if (first !== undefined && this.#passedOver(first.revision)) {
-      this.#passOver(first, verified.kind === 'intact' ? verified.link : null)
-      return null
-    }
-    if (verified.kind === 'broken') return verified
     for (const event of events) {
+      const { revision } = event
+      if (revision > this.#to) {
+        this.next ??= event
+        return null
+      }
       try {
-        await this.#fold(event)
+        if (this.#passedOver(revision)) this.#passOver(event)
+        else await this.#fold(event)
       } catch (error) {
         if (!(error instanceof UnfoldableError)) throw error
-        return { kind: 'unfoldable', revision: event.revision, reason: error.message }
+        return { kind: 'unfoldable', revision, reason: error.message }
       }
+      this.revision = revision
     }
-    this.#link = verified.link
     return null
   }
 
-  #passOver({ revision, position, metadata }: RecordedEvent, link: Link | null): void {
-    const hash = withoutHash(metadata)?.hash ?? this.#link?.hash ?? noHash
-    this.#link = link ?? { revision, hash, keys: this.#link?.keys ?? new Map() }
-    if (this.last !== null) this.last = { state: { ...this.last.state, revision, lastHash: hash }, position }
+  #passOver({ revision, position, metadata }: RecordedEvent): void {
+    if (this.last === null) return
+    const { state } = this.last
+    this.last = { state: { ...state, revision, lastHash: withoutHash(metadata)?.hash ?? state.lastHash }, position }
   }
 
   async #fold(event: RecordedEvent): Promise<void> {
@@ -135,9 +168,12 @@ class Fold {
   /** From the log, not from the read model: that is what is being audited. */
   async #pipeline(name: string, version: number): Promise<CompiledPipeline> {
     if (name === anyPipeline.name) return anyPipeline
-    // Each event of a pipeline's stream defines the next version, from 1.
-    const fromRevision = BigInt(version) - 1n
-    const [stored] = await this.#log.readStream(pipelineStream(name), { fromRevision, maxCount: 1 })
+    // Each event of a pipeline's stream defines the next version, from 1. The one after it tells whether its hash is its own.
+    const revision = BigInt(version) - 1n
+    let stored: RecordedEvent | undefined
+    for await (const events of verified(this.#log, pipelineStream(name), revision + 1n)) {
+      stored ??= events.find((event) => event.revision === revision)
+    }
     return foldable(() => {
       const defined = stored === undefined ? null : decode(stored)
       if (defined?.type !== 'PipelineDefined' || defined.data.version !== version) {
@@ -157,19 +193,18 @@ function foldable<T>(step: () => T): T {
   }
 }
 
-/** In pieces of so many units; events that are passed over are pieces of their own. */
-function* turns(events: readonly RecordedEvent[], passedOver: PassedOver): Generator<readonly RecordedEvent[]> {
+/** In pieces of so many units. */
+function* turns(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
   let turn: RecordedEvent[] = []
   let units = 0
   for (const event of events) {
-    const alone = passedOver(event.revision)
-    if (turn.length > 0 && (alone || units >= turnUnits)) {
+    if (turn.length > 0 && units >= turnUnits) {
       yield turn
       turn = []
       units = 0
     }
     turn.push(event)
-    units = alone ? turnUnits : units + event.data.length + event.metadata.length
+    units += event.data.length + event.metadata.length
   }
   if (turn.length > 0) yield turn
 }

@@ -29,7 +29,7 @@ export interface AuditRows {
 export interface AuditedOperation {
   readonly checkpoint: bigint
   readonly row: StoredRow | null
-  readonly parked: { readonly revision: bigint; readonly position: bigint } | null
+  readonly parked: { readonly revision: bigint; readonly position: bigint; readonly reason: string } | null
 }
 
 /** A row of `operations` (migrations/0001_read_model.sql says what the columns hold), and that of its shape. */
@@ -149,7 +149,7 @@ export function createAuditRows(settings: AuditRowsSettings): AuditRows {
              'blocked', s.blocked, 'held', s.held, 'failed', s.failed, 'since', s.since, 'heard', s.heard,
              'standings', (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(s.standings))
            ) AS shape_flags,
-           p.revision AS parked_revision, p.position AS parked_at`,
+           p.revision AS parked_revision, p.position AS parked_at, p.reason AS parked_reason`,
         // Tables in the order in which all who read several of them lock them.
         ` LEFT JOIN (
             ${schemaName}.shapes s RIGHT JOIN ${schemaName}.operations o ON o.shape = s.id AND s.operations > 0
@@ -162,11 +162,11 @@ export function createAuditRows(settings: AuditRowsSettings): AuditRows {
         [id],
       )
       if (found === null) return null
-      const { checkpoint, parked_revision: revision, parked_at: position } = found
+      const { checkpoint, parked_revision: revision, parked_at: position, parked_reason: reason } = found
       return {
         checkpoint,
         row: hasRow(found) ? storedRow(found) : null,
-        parked: revision === null || position === null ? null : { revision, position },
+        parked: revision === null || position === null ? null : { revision, position, reason: reason ?? '' },
       }
     },
 
@@ -241,6 +241,7 @@ interface OperationColumns extends RowColumns {
   readonly shape_flags: unknown
   readonly parked_revision: bigint
   readonly parked_at: bigint
+  readonly parked_reason: string
 }
 
 type FoundRow = Maybe<OperationColumns> & RowColumns

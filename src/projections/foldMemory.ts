@@ -7,8 +7,10 @@ import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
 import { revisit } from './parking/revisit.ts'
 import { Skips } from './parking/skips.ts'
+import { StreamChains } from './parking/streamChains.ts'
 import { PipelineCatalogue } from './pipelineCatalogue.ts'
-import type { FoldedRows } from './projectionStore.ts'
+import type { FoldedRows, ParkedAt } from './projectionStore.ts'
+import { tamperedReason } from './readModel.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 
@@ -20,9 +22,10 @@ export class FoldMemory {
   readonly pipelines = new PipelineCatalogue()
   /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
   readonly condemned = new Map<string, string>()
-  /** By stream: the revision it is parked at. */
-  parked = new Map<string, bigint>()
+  /** By stream: where it is parked. */
+  parked = new Map<string, ParkedAt>()
   readonly skips = new Skips()
+  readonly chains: StreamChains
   readonly #log: Pick<EventLog, 'readStream'>
   readonly #states: StateCache
   readonly #shapes = new Shapes()
@@ -32,6 +35,7 @@ export class FoldMemory {
   /** `log` is where streams that are folded again are read from. */
   constructor(cacheBytesMax: number, log: Pick<EventLog, 'readStream'>) {
     this.#log = log
+    this.chains = new StreamChains(log)
     this.#states = new StateCache(cacheBytesMax)
   }
 
@@ -41,7 +45,15 @@ export class FoldMemory {
     this.pipelines.clear()
     this.parked = new Map()
     this.skips.clear()
+    this.chains.clear()
     this.#skipsKnown = false
+  }
+
+  /** How many of the parked streams have a broken hash chain. */
+  tampered(): number {
+    let count = 0
+    for (const { reason } of this.parked.values()) if (reason === tamperedReason) count += 1
+    return count
   }
 
   /** The operation as folded last, unless something is wrong with its stream; null when it is not at hand. */
@@ -77,8 +89,12 @@ export class FoldMemory {
     for (const [index, event] of events.entries()) {
       if (index > 0 && index % sliceCount === 0) await othersTurn()
       try {
-        if (event.stream === interventionStream) await revisit(event, folding, { log: this.#log, rows, memory: this })
-        else folding.fold(event)
+        if (event.stream === interventionStream) {
+          await revisit(event, folding, { log: this.#log, rows, memory: this })
+          continue
+        }
+        const fault = this.chains.faultOf(event, folding)
+        folding.fold(event, (fault instanceof Promise ? await fault : fault) ?? undefined)
       } catch (error) {
         if (!(error instanceof NewerSchemaError)) throw error
         newer = error

@@ -5,7 +5,7 @@ import type { DatabaseSession } from './databaseSession.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
 import type { PipelineCatalogue } from './pipelineCatalogue.ts'
-import { FencedError, type FoldedRows, projectionName, RefusedDataError } from './projectionStore.ts'
+import { FencedError, type FoldedRows, type ParkedAt, projectionName, RefusedDataError } from './projectionStore.ts'
 
 /** Data exception, integrity constraint violation, program limit exceeded. */
 const refusedClasses = new Set(['22', '23', '54'])
@@ -30,11 +30,11 @@ export class PostgresFoldedRows implements FoldedRows {
     for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
   }
 
-  async loadParked(): Promise<Map<string, bigint>> {
-    const { rows } = await this.#session.query<{ stream: string; revision: bigint }>(
-      'SELECT stream, revision FROM parked',
+  async loadParked(): Promise<Map<string, ParkedAt>> {
+    const { rows } = await this.#session.query<ParkedAt & { stream: string }>(
+      'SELECT stream, revision, reason FROM parked',
     )
-    return new Map(rows.map((row) => [row.stream, row.revision]))
+    return new Map(rows.map(({ stream, revision, reason }) => [stream, { revision, reason }]))
   }
 
   async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]> {

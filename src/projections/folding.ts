@@ -5,11 +5,14 @@ import type { PipelineDefined } from '../operation/events.ts'
 import { evolve } from '../operation/evolve.ts'
 import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
+import { TamperedError } from '../operation/verifyStream.ts'
 import type { Batch, ParkWrite, Revisit, Write } from './batch.ts'
 import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
 import type { Skips } from './parking/skips.ts'
 import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
+import type { ParkedAt } from './projectionStore.ts'
+import { tamperedReason } from './readModel.ts'
 import type { Shapes } from './shape.ts'
 import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
 
@@ -49,8 +52,8 @@ export const unprintable = /[^\x21-\x7e]/
 export class Folding {
   readonly #states: StateCache
   readonly #pipelines: PipelineCatalogue
-  /** By stream: the revision it is parked at. */
-  readonly #parked: Map<string, bigint>
+  /** By stream: where it is parked. */
+  readonly #parked: Map<string, ParkedAt>
   /** Streams the database refused, with the reason: parked at their next event. */
   readonly #condemned: ReadonlyMap<string, string>
   readonly #shapes: Shapes
@@ -70,7 +73,7 @@ export class Folding {
     parts: {
       readonly states: StateCache
       readonly pipelines: PipelineCatalogue
-      readonly parked: Map<string, bigint>
+      readonly parked: Map<string, ParkedAt>
       readonly condemned: ReadonlyMap<string, string>
       readonly shapes: Shapes
       readonly skips: Skips
@@ -189,6 +192,11 @@ export class Folding {
     return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events, revisits: this.#revisits }
   }
 
+  /** Whether the rest of the stream's events in this batch is known from its state, and not read. */
+  recognises(stream: string): boolean {
+    return this.#recognised.has(stream)
+  }
+
   // What parking/revisit.ts folds again, in the midst of the batch.
 
   /** Folded up to here. */
@@ -197,7 +205,7 @@ export class Folding {
   }
 
   parkedAt(stream: string): bigint | undefined {
-    return this.#parked.get(stream)
+    return this.#parked.get(stream)?.revision
   }
 
   /** Otherwise `stateOf` is only right once its row was loaded and admitted. */
@@ -295,8 +303,9 @@ export class Folding {
   }
 
   park({ stream, revision, position }: RecordedEvent, error: unknown): void {
-    this.#parked.set(stream, revision)
-    const park: ParkWrite = { kind: 'park', stream, revision, position, ...reasonOf(error) }
+    const { reason, detail } = reasonOf(error)
+    this.#parked.set(stream, { revision, reason })
+    const park: ParkWrite = { kind: 'park', stream, revision, position, reason, detail }
     this.#writes.push(park)
   }
 }
@@ -313,6 +322,7 @@ function reasonOf(error: unknown): { readonly reason: string; readonly detail: s
   const message = error instanceof Error ? error.message : String(error)
   // Texts of PostgreSQL hold no NUL, and a lone surrogate is no UTF-8.
   const detail = Buffer.from(message.replaceAll('\0', '').slice(0, detailLengthMax)).toString()
+  if (error instanceof TamperedError) return { reason: tamperedReason, detail }
   if (error instanceof MalformedEventError) return { reason: 'malformed_event', detail }
   if (error instanceof UnknownPipelineError) return { reason: 'unknown_pipeline', detail }
   if (error instanceof RevisionGapError) return { reason: 'revision_gap', detail }

@@ -3,6 +3,7 @@ import type { PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { restoreForReading, restoreState, serialiseWithoutDocuments } from '../operation/stateJson.ts'
 import { operationBody } from '../operation/view.ts'
+import type { OperationRow } from './readModel.ts'
 
 /**
  * A folded operation as its row holds it: documents apart from the rest, so that each is stored once, and a report that
@@ -34,9 +35,8 @@ export function shownState(columns: StateColumns, pipelineOf: PipelineOf): Opera
   return withDocuments(state, columns)
 }
 
-/** The row's answer (operation/view.ts) as JSON text. Throws what `pipelineOf` throws. */
-export function bodyOf(columns: StateColumns, pipelineOf: PipelineOf): string {
-  return operationBody(shownState(columns, pipelineOf))
+export function shownOf(state: OperationState): Pick<OperationRow, 'body' | 'changedRevision'> {
+  return { body: operationBody(state), changedRevision: state.changedRevision }
 }
 
 function withDocuments(state: OperationState, { data, metadata }: StateColumns): OperationState {

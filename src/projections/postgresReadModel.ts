@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
 import type { PipelineDefinition, PipelineOf } from '../operation/pipeline.ts'
-import { operationBody } from '../operation/view.ts'
+import type { OperationState } from '../operation/state.ts'
 import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
@@ -9,7 +9,7 @@ import type { CheckpointSignal } from './checkpointSignal.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
 import { wayTo } from './listWay.ts'
-import { bodyOf, type StateColumns, shownState } from './operationState.ts'
+import { type StateColumns, shownOf, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
 import {
   type OperationRow,
@@ -102,8 +102,9 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const rows = await query<CheckpointRow & Maybe<OperationColumns>>({ ...operationStatement, values: [id] })
       const position = seen(rows)
       const [row] = rows
-      const value = row !== undefined && isOperation(row) ? await shown((of) => operationRow(row, of)) : null
-      return { position, value }
+      if (row === undefined) return { position, value: null, parked: null }
+      const value = isOperation(row) ? await shown((of) => operationRow(row, of)) : null
+      return { position, value, parked: parkedOf(row) }
     },
 
     async operationsById(ids) {
@@ -117,7 +118,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const value = await shown((of) =>
         rows.filter(isOperation).map((row) => {
           const operation = shownState(row, of)
-          return changedOperation(rowOf(row, operationBody(operation)), operation, row)
+          return changedOperation(rowOf(row, operation), operation, row)
         }),
       )
       return { position, value }
@@ -203,7 +204,7 @@ const operationStatement = {
            o.opened_at, p.revision AS parked_revision, p.reason AS parked_reason
     FROM ${schemaName}.checkpoints c
     LEFT JOIN ${schemaName}.operations o ON o.id = $1
-    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || o.id
+    LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || $1
     WHERE c.name = '${projectionName}'`,
 }
 
@@ -212,21 +213,25 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
 }
 
 function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationRow {
-  return rowOf(row, bodyOf(row, pipelineOf))
+  return rowOf(row, shownState(row, pipelineOf))
 }
 
-function rowOf(row: OperationColumns, body: string): OperationRow {
-  const { parked_revision: revision, parked_reason: reason } = row
+function rowOf(row: OperationColumns, state: OperationState): OperationRow {
   return {
     id: row.id,
-    body,
+    ...shownOf(state),
     revision: row.revision,
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),
     openedAt: new Date(Number(row.opened_at)).toISOString(),
     ...(row.since_ms === undefined ? {} : { sinceMs: Number(row.since_ms) }),
-    parked: revision === null || reason === null ? null : { revision, reason },
+    parked: parkedOf(row),
   }
+}
+
+function parkedOf(row: Pick<Maybe<OperationColumns>, 'parked_revision' | 'parked_reason'>): OperationRow['parked'] {
+  const { parked_revision: revision, parked_reason: reason } = row
+  return revision === null || reason === null ? null : { revision, reason }
 }
 
 const definitionStatement = {

@@ -78,8 +78,8 @@ export interface Leftover {
 export interface FoldedRows {
   /** The definitions folded so far. */
   loadPipelines(catalogue: PipelineCatalogue): Promise<void>
-  /** By stream: the revision it is parked at. */
-  loadParked(): Promise<Map<string, bigint>>
+  /** By stream: where it is parked, and why. */
+  loadParked(): Promise<Map<string, ParkedAt>>
   /** Operations as their rows have them; those without a row are left out. */
   loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]>
   /**
@@ -87,6 +87,12 @@ export interface FoldedRows {
    * Throws FencedError, RefusedDataError, or what the connection threw: then nobody knows whether it was written.
    */
   commit(batch: Batch): Promise<void>
+}
+
+export interface ParkedAt {
+  /** Of the first event that was not folded. */
+  readonly revision: bigint
+  readonly reason: string
 }
 
 export interface ShadowOptions {

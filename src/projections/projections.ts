@@ -40,7 +40,12 @@ const controlTimeoutMs = 5_000
 
 /** Brings the read model's schema up to date; run before `createProjections`, as the owner of the database. */
 export function migrateReadModel(connectionString: string): Promise<MigrateResult> {
-  return migrate({ connectionString, room: 'projections', directory: new URL('./migrations/', import.meta.url) })
+  return migrate({
+    connectionString,
+    room: 'projections',
+    directory: new URL('./migrations/', import.meta.url),
+    grants: new URL('./grants.sql', import.meta.url),
+  })
 }
 
 /** The read model of a log, and the projector that fills it: a node's both know of each other, so that no wait costs a query. */

@@ -6,6 +6,7 @@ import type { ConfirmedState } from './folding.ts'
 import { FoldMemory } from './foldMemory.ts'
 import { Follower } from './follower.ts'
 import { LagMeter } from './lagMeter.ts'
+import { tellParked } from './parking/tellParked.ts'
 import {
   FencedError,
   foldVersion,
@@ -85,6 +86,7 @@ class StoreProjector implements Projector {
   #batches = 0
   /** As last known: the memory forgets its streams with every session. */
   #parkedCount = 0
+  #tamperedCount = 0
   #wakeSleeper: (() => void) | null = null
   /** Whether the projection is paused: as the checkpoint said at the take-over, and the order desk since. */
   #held = false
@@ -148,6 +150,7 @@ class StoreProjector implements Projector {
       phase: this.#phase,
       position: this.#settings.signal.position,
       parked: this.#parkedCount,
+      tampered: this.#tamperedCount,
       paused: this.#held,
       eventsFolded: this.#eventsFolded,
       batches: this.#batches,
@@ -277,7 +280,10 @@ class StoreProjector implements Projector {
     const older = rowsVersion < foldVersion
     if (!older) await session.rows.loadPipelines(this.#memory.pipelines)
     this.#memory.parked = await session.rows.loadParked()
-    this.#parkedCount = this.#memory.parked.size
+    this.#countParked()
+    if (this.#tamperedCount > 0) {
+      logger?.error({ tampered: this.#tamperedCount }, 'streams are set aside because they were tampered with')
+    }
     signal.observe(position)
     signal.publish(true)
     logger?.info({ projection: projectionName, epoch: String(epoch), position: String(position) }, 'projecting')
@@ -307,15 +313,20 @@ class StoreProjector implements Projector {
     for (const write of batch.writes) {
       if (write.kind !== 'park') continue
       this.#memory.condemned.delete(write.stream)
-      const { stream, revision, reason, detail } = write
-      this.#settings.logger?.error({ stream, revision: String(revision), reason, detail }, 'a stream is parked')
+      tellParked(this.#settings.logger, write)
     }
     for (const { stream, position, unparked } of batch.revisits) {
       this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
     }
-    this.#parkedCount = this.#memory.parked.size
+    // Counting goes over all of them, and most batches set none aside.
+    if (batch.revisits.length > 0 || batch.writes.some(({ kind }) => kind === 'park')) this.#countParked()
     this.#lag.committed()
     this.#settings.signal.observe(batch.to)
+  }
+
+  #countParked(): void {
+    this.#parkedCount = this.#memory.parked.size
+    this.#tamperedCount = this.#memory.tampered()
   }
 
   /** Nothing is folded into the rows of an older fold: they stay as they are until others take their place. */

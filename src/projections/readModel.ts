@@ -3,8 +3,11 @@ import type { ChangedOperation } from './changedOperations.ts'
 
 /** The read model as queries see it (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
 export interface ReadModel {
-  /** The operation's row, or null. `position` of the answer is the checkpoint the row was read at. */
-  operation(id: string): Promise<ReadAt<OperationRow | null>>
+  /**
+   * The operation's row, or null. `position` of the answer is the checkpoint the row was read at. A stream may be parked from
+   * its first event on: then `parked` says so, and there is no row.
+   */
+  operation(id: string): Promise<ReadAt<OperationRow | null> & Pick<OperationRow, 'parked'>>
 
   /** The rows of these operations (1,000 at most), in no order, all as they are at one checkpoint; those without a row are left out. */
   operationsById(ids: readonly string[]): Promise<ReadAt<readonly ChangedOperation[]>>
@@ -47,6 +50,8 @@ export interface OperationRow {
   /** The answer of `GET /v1/operations/{id}` without `position`, as JSON text ready to send (operation/view.ts). */
   readonly body: string
   readonly revision: bigint
+  /** Of its last event that was more than an ignored report that filled nothing. */
+  readonly changedRevision: bigint
   /** Position of the operation's last event. */
   readonly position: bigint
   readonly updatedAt: string
@@ -135,6 +140,9 @@ export interface PipelineRow {
   readonly definedAt: string
 }
 
+/** Why a stream is parked whose hash chain is broken. Neither a skip nor a retry takes it away. */
+export const tamperedReason = 'tampered'
+
 /** A stream that could not be folded; the events from `revision` on are not in the read model. */
 export interface ParkedStream {
   readonly stream: string
@@ -215,6 +223,8 @@ export interface ProjectorStatus {
   readonly position: bigint
   /** Streams set aside, as last seen by this node's projector. */
   readonly parked: number
+  /** Of those, the ones whose hash chain is broken. */
+  readonly tampered: number
   /** Whether an operator has paused the projection, on whichever node, as last heard of by this one. */
   readonly paused: boolean
   /** By this node, since it started. */

@@ -13,7 +13,12 @@ export interface SnapshotSettings {
 
 /** Brings the snapshots' schema up to date; run before `openSnapshots`, as the owner of the database. */
 export function migrateSnapshots(connectionString: string): Promise<MigrateResult> {
-  return migrate({ connectionString, room: 'snapshots', directory: new URL('./migrations/', import.meta.url) })
+  return migrate({
+    connectionString,
+    room: 'snapshots',
+    directory: new URL('./migrations/', import.meta.url),
+    grants: new URL('./grants.sql', import.meta.url),
+  })
 }
 
 /** Snapshots in PostgreSQL, beside the read model wherever the log is. Connects when it is first used; once closed it keeps nothing. */

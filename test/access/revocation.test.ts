@@ -6,12 +6,11 @@ import { readConfig } from '../../src/config.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { openStream, type Reader } from '../live/liveHarness.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 
 const quiet = () => undefined
 const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet }
 const operatorKey = 'o'.repeat(40)
-/** In force on every node after two, seen by its streams after one more; the rest is for a busy machine. */
-const endMsMax = 8_000
 
 let database: TestDatabase
 const nodes: Service[] = []
@@ -51,7 +50,7 @@ function theNode(n: number): Service {
 
 /** Tries until the node has heard of the key. */
 async function stream(node: Service, path: string, key: string): Promise<Reader> {
-  const deadline = performance.now() + endMsMax
+  const deadline = performance.now() + patienceMs
   for (;;) {
     try {
       const reader = await openStream(Number(new URL(node.url).port), path, bearer(key))
@@ -68,7 +67,7 @@ const within = <T>(what: string, happens: Promise<T>): Promise<T> =>
   Promise.race([
     happens,
     new Promise<never>((_, reject) => {
-      setTimeout(() => reject(new Error(`not in time: ${what}`)), endMsMax).unref()
+      setTimeout(() => reject(new Error(`not in time: ${what}`)), patienceMs).unref()
     }),
   ])
 

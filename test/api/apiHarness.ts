@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest, InjectOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, InjectOptions, LightMyRequestResponse } from 'fastify'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
@@ -17,6 +17,7 @@ import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import { createMigratedDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 
 export interface ApiHarness {
   readonly app: ApiServer
@@ -112,6 +113,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     const answer = await app.inject({ method: method ?? 'GET', url, ...payload, headers: { ...type, ...headers } })
     const isJson = String(answer.headers['content-type'] ?? '').includes('json') && method !== 'HEAD'
     const isLines = String(answer.headers['content-type'] ?? '').includes('ndjson')
+    checkEnd(answer)
     return {
       status: answer.statusCode,
       headers: answer.headers,
@@ -176,6 +178,15 @@ function fits(schema: z.ZodType, value: Body): Body {
   return value
 }
 
+/** A terminal's prompt follows on a line of its own, and who reads by the length that is declared reads that newline too. */
+function checkEnd({ headers, body, raw }: LightMyRequestResponse): void {
+  const type = String(headers['content-type'] ?? '')
+  if (body === '' || raw.req.method === 'HEAD' || !/json|yaml|text\/plain/.test(type)) return
+  if (!body.endsWith('\n')) throw new Error(`the answer does not end in a newline: ${body.slice(-200)}`)
+  const length = headers['content-length']
+  if (length !== undefined) expect(Number(length)).toBe(Buffer.byteLength(body))
+}
+
 type Documented = Readonly<
   Record<string, { readonly content?: Readonly<Record<string, { readonly schema: z.ZodType }>> }>
 >
@@ -197,13 +208,13 @@ function checkAnswer(request: FastifyRequest, reply: FastifyReply, payload: unkn
   return payload
 }
 
-/** Asks until the condition holds, at most 10 s. */
+/** Asks until the condition holds. */
 export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 10_000
+  const deadline = performance.now() + patienceMs
   for (;;) {
     const value = await ask()
     if (holds(value)) return value
-    if (Date.now() > deadline) throw new Error(`did not come true: ${JSON.stringify(value)}`)
+    if (performance.now() > deadline) throw new Error(`did not come true: ${JSON.stringify(value)}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { resultLine } from '../../src/api/contract/commands.ts'
 import { type ApiHarness, linear, linesOf, startApi } from './apiHarness.ts'
 import { failingLog } from './failingLog.ts'
 import { rawConnection } from './rawHttp.ts'
@@ -86,7 +87,26 @@ describe('bulk', () => {
       payload: spoiled,
       headers: { 'content-type': 'application/x-ndjson' },
     })
-    expect(linesOf(answer.body).map((line) => line.httpStatus)).toEqual([201, 400, 200])
+    const results = linesOf(answer.body)
+    expect(results.map((line) => line.httpStatus)).toEqual([201, 400, 200])
+    expect(results[1].problem.detail).toBe(`The line is not valid UTF-8: see offset ${lines[1]?.indexOf('ä')}.`)
+  })
+
+  test('what strict JSON refuses is pointed at, relative to the line', async () => {
+    const line = (data: string) => `{"type":"ReportStatus","operation":"b-8","service":"s","status":"a","data":${data}}`
+    const results = await api.bulk([
+      line('{"items":[{"n":12345678901234567890}]}'),
+      line('{"a":{"b/c":1,"b/c":2}}'),
+      line('{"a":["\\ud800"]}'),
+      line('{"a":}'),
+    ])
+    expect(results.map(({ problem }) => problem.errors?.map((one: { pointer: string }) => one.pointer))).toEqual([
+      ['/data/items/0/n'],
+      ['/data/a/b~1c'],
+      ['/data/a/0'],
+      undefined,
+    ])
+    expect(results[3].problem.detail).toBe(`The document is not valid JSON: see offset ${line('{"a":').length - 1}.`)
   })
 
   test('blank lines are passed over, and the last needs no newline', async () => {
@@ -125,12 +145,65 @@ describe('bulk', () => {
     expect(results.every((result) => result.httpStatus < 300)).toBe(true)
   })
 
+  test.each(['application/x-ndjson', 'application/ndjson', 'application/jsonl', 'Application/JSONL; charset=UTF-8'])(
+    'lines may be called %s',
+    async (type) => {
+      const text = JSON.stringify(report(`type-${type.length}-1`, 's', { pipeline: 'any' }))
+      const answer = await api.send('POST', '/v1/commands', text, { 'content-type': type })
+      expect([answer.status, linesOf(answer.text).map(({ httpStatus }) => httpStatus)]).toEqual([200, [201]])
+      expect(answer.headers['content-type']).toBe('application/x-ndjson; charset=utf-8')
+    },
+  )
+
   test('another content type is 415, and JSON routes take no lines', async () => {
     expect((await api.send('POST', '/v1/commands', '{}')).body).toMatchObject({ code: 'unsupported_media_type' })
     const lines = { 'content-type': 'application/x-ndjson' }
     expect((await api.send('POST', '/v1/operations', '{}', lines)).status).toBe(415)
     const utf16 = { 'content-type': 'application/x-ndjson; charset=utf-16' }
     expect((await api.send('POST', '/v1/commands', '{}', utf16)).status).toBe(415)
+  })
+})
+
+describe('with results=failures', () => {
+  const lines = { 'content-type': 'application/x-ndjson' }
+  const failures = async (...sent: readonly unknown[]) => {
+    const text = sent.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')
+    const answer = await api.send('POST', '/v1/commands?results=failures', text, lines)
+    expect(answer.status).toBe(200)
+    return linesOf(answer.text).map((line) => resultLine.parse(line))
+  }
+
+  test('only lines that were refused are answered, each with its number, and the last line counts', async () => {
+    const results = await failures(
+      open('f-1'),
+      'nonsense',
+      '',
+      report('f-1', 'status1', { command: 'k-1' }),
+      // Held back, repeated, overtaken: an outcome, and no failure.
+      report('f-1', 'status1', { command: 'k-1' }),
+      report('f-1', 'done', { command: 'k-2' }),
+      open('f-2', 'nowhere'),
+    )
+    expect(results).toMatchObject([
+      { line: 2, httpStatus: 400, problem: { code: 'invalid', instance: '/v1/commands#2' } },
+      { line: 6, operation: 'f-1', command: 'k-2', httpStatus: 409, problem: { code: 'transition_not_allowed' } },
+      { line: 7, operation: 'f-2', httpStatus: 404, problem: { code: 'not_found' } },
+      { lines: 6, failed: 3 },
+    ])
+    expect(results).toHaveLength(4)
+  })
+
+  test('without a failure, and without a line, it is the count alone', async () => {
+    expect(await failures(open('f-3'))).toEqual([{ lines: 1, failed: 0 }])
+    expect(await failures('')).toEqual([{ lines: 0, failed: 0 }])
+  })
+
+  test('all is the default, and nothing else is known', async () => {
+    const text = JSON.stringify(report('f-4', 's', { pipeline: 'any' }))
+    const all = await api.send('POST', '/v1/commands?results=all', text, lines)
+    expect(linesOf(all.text)).toMatchObject([{ httpStatus: 201 }])
+    const wrong = await api.send('POST', '/v1/commands?results=none', text, lines)
+    expect(wrong.body).toMatchObject({ code: 'invalid', errors: [{ in: 'query', pointer: '/results' }] })
   })
 })
 
@@ -206,7 +279,7 @@ describe('over a real connection', () => {
   let streaming: ApiHarness
   let port: number
   beforeAll(async () => {
-    streaming = await startApi({ limits: { bulkIdleMsMax: 400, bulkCommandsMax: 50 } })
+    streaming = await startApi({ limits: { bulkCommandsMax: 50 } })
     await streaming.app.listen({ port: 0, host: '127.0.0.1' })
     port = (streaming.app.server.address() as AddressInfo).port
   })
@@ -229,27 +302,41 @@ describe('over a real connection', () => {
     connection.socket.destroy()
   })
 
-  test('an upload that stands still is ended, and what was sent of it is answered', async () => {
+  test('with results=failures the answer begins with the first result, which is not written', async () => {
     const connection = await rawConnection(port)
-    connection.write(`${head}${chunk(`${JSON.stringify(report('still-1', 'a', { pipeline: 'any' }))}\n{"type":`)}`)
-    const text = await connection.closed()
-    expect(text).toContain('"httpStatus":201')
+    connection.write(head.replace('/commands', '/commands?results=failures'))
+    connection.write(chunk(`${JSON.stringify(report('early-1', 'a', { pipeline: 'any' }))}\n`))
+    expect(await connection.until(/\r\n\r\n/)).toMatch(
+      /^HTTP\/1\.1 200 .*content-type: application\/x-ndjson.*\r\n\r\n$/is,
+    )
+    connection.write('0\r\n\r\n')
+    await connection.until(/\{"lines":1,"failed":0\}\n\r\n0\r\n\r\n$/)
+    connection.socket.destroy()
   })
 
-  test('a reader that does not read stops the upload, in bounded memory, and is let go', async () => {
-    const connection = await rawConnection(port)
-    connection.write(head)
-    connection.socket.pause()
-    // Short lines with long answers, so that what the kernel holds between the two is soon full.
-    const lines = chunk('x\n'.repeat(1_000))
-    let sent = 0
-    while (!connection.socket.closed && sent < 5_000) {
-      sent += 1
-      if (connection.socket.write(lines)) await new Promise(setImmediate)
-      else await new Promise<void>((resolve) => connection.socket.once('drain', resolve).once('close', () => resolve()))
-    }
-    await connection.closed()
-    expect(sent).toBeLessThan(5_000)
+  describe('that stands still', () => {
+    let idle: ApiHarness
+    let port: number
+    beforeAll(async () => {
+      idle = await startApi({ limits: { bulkIdleMsMax: 400, bulkCommandsMax: 50 } })
+      await idle.app.listen({ port: 0, host: '127.0.0.1' })
+      port = (idle.app.server.address() as AddressInfo).port
+    })
+    afterAll(() => idle.close())
+
+    test('an upload is ended, and what was sent of it is answered', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${head}${chunk(`${JSON.stringify(report('still-1', 'a', { pipeline: 'any' }))}\n{"type":`)}`)
+      const text = await connection.closed()
+      expect(text).toContain('"httpStatus":201')
+      expect(text).toContain('{"httpStatus":408,"readUpTo":1,"problem":{"type":"urn:waybill:problem:timeout"')
+    })
+
+    test('one that stood still from its beginning is 408', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${head}${chunk('{"type":')}`)
+      expect(await connection.closed()).toMatch(/^HTTP\/1\.1 408 /)
+    })
   })
 
   test('a client that goes away in the middle leaves nothing behind', async () => {
@@ -273,7 +360,9 @@ test('a shutdown ends an upload after what is in hand', async () => {
   connection.write(`${line.length.toString(16)}\r\n${line}\r\n`)
   await connection.until(/"httpStatus":201/)
   closing.drain.abort()
-  expect(await connection.until(/\r\n0\r\n\r\n$/)).toContain('"httpStatus":201')
+  const text = await connection.until(/\r\n0\r\n\r\n$/)
+  expect(text).toContain('"httpStatus":201')
+  expect(text).toContain('{"httpStatus":503,"readUpTo":1,"problem":{"type":"urn:waybill:problem:overloaded"')
   await closing.close()
   await connection.closed()
 })

@@ -1,11 +1,15 @@
-import { IncomingMessage } from 'node:http'
+import { randomUUID } from 'node:crypto'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { bulkResults } from '../../src/api/bulk/bulkResults.ts'
+import { createUnreadResults } from '../../src/api/bulk/bulkAnswer.ts'
+import { BulkRun } from '../../src/api/bulk/bulkRun.ts'
 import { createBulkShare } from '../../src/api/bulk/bulkShare.ts'
 import { createBulkTurns, refusedOfTurn } from '../../src/api/bulk/bulkTurns.ts'
+import { allResults } from '../../src/api/bulk/resultForm.ts'
 import type { ApiContext } from '../../src/api/context.ts'
 import { defaultApiLimits as limits } from '../../src/api/limits.ts'
+import { createPositionTokens } from '../../src/api/positionToken.ts'
 
 /** Lines that are refused ask nothing else of it. */
 const context = { limits, draining: new AbortController().signal } as ApiContext
@@ -43,18 +47,44 @@ describe('turns of bulk uploads', () => {
     expect(new Set(came.map(([, , turn]) => turn)).size).toBe(3)
   })
 
+  it('leave no room taken when a client has left before its answer was begun', async () => {
+    const unread = createUnreadResults({ bulkUnreadBytesMax: 1 })
+    const room = {
+      share: createBulkShare({ bulkCommandsMax: 1_000, bulkCommandsTotalMax: 1_000 }),
+      pace: { appended: () => undefined, isAhead: () => false },
+      turns: createBulkTurns(),
+      unread,
+    }
+    const request = uploadOf(1_000)
+    const response = new ServerResponse(request)
+    const form = allResults(createPositionTokens(randomUUID()))
+    const run = new BulkRun(context, room, { request, response, unpacked: null, sender, form })
+    const running = run.run()
+    await run.begun
+    expect(unread.bytes()).toBeGreaterThan(0)
+    response.emit('close')
+    expect(unread.bytes()).toBe(0)
+    await running
+  })
+
   it('leave the loop to others while thousands of lines are refused', async () => {
     const room = {
       share: createBulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
       turns: createBulkTurns(),
+      unread: createUnreadResults(limits),
     }
     const loop = countTurns()
     const linesInTurn = new Map<number, number>()
     const answered = async (): Promise<number> => {
+      const request = uploadOf(1_000)
+      const response = new ServerResponse(request)
+      const form = allResults(createPositionTokens(randomUUID()))
+      const run = new BulkRun(context, room, { request, response, unpacked: null, sender, form })
+      void run.run()
       let lines = 0
-      for await (const text of bulkResults(context, room, uploadOf(1_000), sender)) {
-        const count = text.split('\n').length - 1
+      for await (const chunk of run.results) {
+        const count = String(chunk).split('\n').length - 1
         lines += count
         linesInTurn.set(loop.turn(), (linesInTurn.get(loop.turn()) ?? 0) + count)
       }

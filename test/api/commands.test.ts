@@ -113,7 +113,7 @@ describe('reporting', () => {
   test('ignored and held reports are 200 with a reason', async () => {
     await open('rep-5', 'patient')
     expect((await report('rep-5', 'done')).body).toMatchObject({ outcome: 'held', reason: 'predecessor_missing' })
-    expect((await report('rep-5', 'new')).body).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision: 1 })
+    expect((await report('rep-5', 'new')).body).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision: 2 })
     await open('rep-6')
     await report('rep-6', 'status2')
     expect((await report('rep-6', 'status1')).body).toMatchObject({ outcome: 'ignored', reason: 'overtaken' })
@@ -172,7 +172,22 @@ describe('If-Match', () => {
     expect((await report('match-1', 'done', {}, { 'if-match': '"2"' })).status).toBe(200)
   })
 
-  test.each([['0'], ['W/"0"'], ['*'], ['"1", "2"'], ['"-1"'], ['"01"']])('%s is refused', async (tag) => {
+  test('a tag that a proxy has weakened is taken for its own', async () => {
+    await open('match-3')
+    expect((await report('match-3', 'status1', {}, { 'if-match': 'W/"1"' })).status).toBe(412)
+    expect((await report('match-3', 'status1', {}, { 'if-match': 'W/"0"' })).status).toBe(200)
+  })
+
+  test('* is any revision: as if nothing was asked, an operation that is not there too', async () => {
+    const any = { 'if-match': '*', 'idempotency-key': 'any-1' }
+    expect((await report('match-4', 'a', { pipeline: 'any' }, any)).body).toMatchObject({ outcome: 'applied' })
+    // The same request for its receipt's sake.
+    const again = await report('match-4', 'a', { pipeline: 'any' }, { 'idempotency-key': 'any-1' })
+    expect([again.status, again.body.revision]).toEqual([201, 1])
+    expect((await report('match-5', 'a', {}, { 'if-match': '*' })).body).toMatchObject({ code: 'not_found' })
+  })
+
+  test.each([['0'], ['w/"0"'], ['*, "1"'], ['"*"'], ['"1", "2"'], ['"-1"'], ['"01"']])('%s is refused', async (tag) => {
     const answer = await report('match-2', 'a', { pipeline: 'any' }, { 'if-match': tag })
     expect(answer.body).toMatchObject({ code: 'invalid', errors: [{ in: 'header', pointer: '/If-Match' }] })
   })

@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, environmentSchema, readConfig } from '../../src/config.ts'
 
-function errorsOf(environment: Record<string, string>): string {
+function errorsOf(environment: Record<string, string>, toServe = false): string {
   try {
-    readConfig(environment)
+    readConfig(environment, { toServe })
   } catch (error) {
     if (error instanceof ConfigError) return error.message
     throw error
@@ -106,6 +106,60 @@ describe('the configuration', () => {
 
   test('bulk must not be able to fill the queue', () => {
     expect(errorsOf({ WAYBILL_QUEUED_COMMANDS_MAX: '100' })).toContain('WAYBILL_BULK_COMMANDS_TOTAL_MAX')
+  })
+
+  test('what is wrong only together is said beside what is wrong by itself, and each once', () => {
+    const environment = {
+      WAYBILL_PORT: '70000',
+      WAYBILL_QUEUED_COMMANDS_MAX: '100',
+      WAYBILL_HOST: '0.0.0.0',
+      WAYBILL_DATA_DIR: join(tmpdir(), 'waybill-nowhere'),
+      EVENTSTORE_URL: 'esdb://',
+      WAYBILL_OPERATOR_KEY_FILE: '',
+    }
+    expect(errorsOf(environment, true).split('\n').slice(1)).toEqual([
+      expect.stringContaining('WAYBILL_PORT: must be 0 to 65535'),
+      expect.stringContaining('EVENTSTORE_URL: must be esdb://user:password@host:port?tls=true'),
+      expect.stringContaining('WAYBILL_BULK_COMMANDS_TOTAL_MAX: must be below'),
+      expect.stringContaining('WAYBILL_HOST: 0.0.0.0 can be reached from other machines, and there is no access key'),
+    ])
+  })
+
+  test('beyond this machine a service needs a key; whether there is one in a database, only that can tell', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'waybill-config-'))
+    try {
+      const open = { WAYBILL_HOST: '0.0.0.0', WAYBILL_DATA_DIR: folder }
+      expect(errorsOf(open, true)).toContain('there is no access key')
+      expect(errorsOf(open)).toBe('')
+      expect(errorsOf({ ...open, WAYBILL_OPERATOR_KEY: 'k'.repeat(32) }, true)).toBe('')
+      expect(errorsOf({ ...open, WAYBILL_ALLOW_UNAUTHENTICATED: 'true' }, true)).toBe('')
+      expect(errorsOf({ ...open, DATABASE_URL: 'postgres://h/d' }, true)).toBe('')
+      mkdirSync(join(folder, 'postgres'))
+      writeFileSync(join(folder, 'postgres', 'PG_VERSION'), '18\n')
+      expect(errorsOf(open, true)).toBe('')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  test.each([
+    ['DATABASE_URL', 'postgres://u:p@h:5432/d?sslmode=require', ''],
+    ['DATABASE_URL', 'postgresql://u@/d?host=/var/run/postgresql', ''],
+    ['DATABASE_URL', 'postgres://u@%2Fvar%2Frun/d', ''],
+    ['DATABASE_URL', 'postgres://u:se#cret@h/d', 'DATABASE_URL: must be postgres://user:password@host:port/database'],
+    ['DATABASE_URL', 'postgres://u:p@h:99999/d', 'DATABASE_URL: must be postgres://user:password@host:port/database'],
+    ['DATABASE_URL', 'postgres://h/d?sslrootcert=/nowhere', 'DATABASE_URL: the file of its option sslrootcert'],
+    ['EVENTSTORE_URL', 'esdb://a:2113,b:2113,c?tls=true&nodePreference=leader', ''],
+    ['EVENTSTORE_URL', 'esdb+discover://u:p@cluster.example:2113/?tls=false', ''],
+    ['EVENTSTORE_URL', 'esdb://a:21x13', 'EVENTSTORE_URL: must be esdb://'],
+    ['EVENTSTORE_URL', 'esdb://a?tls=maybe', 'EVENTSTORE_URL: tls must be true or false'],
+    ['EVENTSTORE_URL', 'esdb://a?tls', 'EVENTSTORE_URL: must be esdb://'],
+    ['EVENTSTORE_URL', 'esdb://a?tls=true&tlsCAFile=/nowhere', 'EVENTSTORE_URL: the file of its option tlsCAFile'],
+  ])('%s=%s: %s', (name, url, fault) => {
+    const message = errorsOf({ [name]: url })
+    if (fault === '') expect(message).toBe('')
+    else expect(message).toContain(`\n  ${fault}`)
+    expect(message).not.toMatch(/se#cret|nowhere/)
   })
 })
 

@@ -6,8 +6,9 @@ import { type ApiHarness, startApi } from './apiHarness.ts'
 let api: ApiHarness
 interface Operation {
   operationId?: string
-  parameters?: { name: string; in: string; schema: object }[]
-  requestBody?: { content: Record<string, unknown> }
+  description?: string
+  parameters?: { name: string; in: string; schema: object; description?: string }[]
+  requestBody?: { required?: boolean; content: Record<string, { schema: object }> }
   responses: Record<string, { description: string; headers?: object; content?: Record<string, { schema: object }> }>
 }
 let document: {
@@ -20,6 +21,18 @@ beforeAll(async () => {
   document = (await api.send('GET', '/openapi.json')).body
 })
 afterAll(() => api.close())
+
+/** Fields of a schema that say nothing of themselves, at any depth; what is referred to is looked at by itself. */
+function undescribed(schema: unknown, at: string): string[] {
+  if (typeof schema !== 'object' || schema === null || '$ref' in schema) return []
+  const part = (name: string): unknown => Reflect.get(schema, name)
+  const properties = Object.entries(part('properties') ?? {}).flatMap(([name, property]) => {
+    const isDescribed = '$ref' in property || Boolean(property.description)
+    return [...(isDescribed ? [] : [`${at}.${name}`]), ...undescribed(property, `${at}.${name}`)]
+  })
+  const others = [part('items'), part('additionalProperties'), part('anyOf'), part('oneOf'), part('allOf')]
+  return [...properties, ...others.flat().flatMap((other) => undescribed(other, at))]
+}
 
 const operations = () =>
   Object.entries(document.paths).flatMap(([path, item]) =>
@@ -77,6 +90,8 @@ describe('the document', () => {
     }
     expect(Object.keys(document.paths['/v1/commands']?.post?.requestBody?.content ?? {})).toEqual([
       'application/x-ndjson',
+      'application/ndjson',
+      'application/jsonl',
     ])
   })
 
@@ -86,6 +101,45 @@ describe('the document', () => {
     expect(references.length).toBeGreaterThan(10)
     for (const name of references) expect(document.components.schemas[name], name).toBeDefined()
     expect(text).not.toContain('__SCHEMA__')
+  })
+
+  test('describes every operation, every parameter and every field', () => {
+    const bare: string[] = []
+    for (const { name, operation } of operations()) {
+      if (!operation.description) bare.push(name)
+      for (const parameter of operation.parameters ?? []) {
+        if (!parameter.description && !Reflect.get(parameter.schema, 'description'))
+          bare.push(`${name} ${parameter.name}`)
+      }
+      for (const { content = {} } of [operation.requestBody ?? {}, ...Object.values(operation.responses)]) {
+        for (const { schema } of Object.values(content)) bare.push(...undescribed(schema, name))
+      }
+    }
+    for (const [name, schema] of Object.entries(document.components.schemas)) {
+      if (!Reflect.get(schema, 'description')) bare.push(name)
+      bare.push(...undescribed(schema, name))
+    }
+    expect(bare).toEqual([])
+  })
+
+  test('has no schema that nothing refers to, and none twice', () => {
+    const text = JSON.stringify(document)
+    for (const name of Object.keys(document.components.schemas)) {
+      expect(text, name).toContain(`"#/components/schemas/${name}"`)
+      expect(name).not.toMatch(/Input$/)
+    }
+  })
+
+  test('says that a body is required where one is', () => {
+    for (const name of [
+      'POST /v1/operations',
+      'POST /v1/operations/{id}/reports',
+      'POST /v1/commands',
+      'POST /v1/keys',
+    ]) {
+      const operation = operations().find((one) => one.name === name)?.operation
+      expect(operation?.requestBody, name).toMatchObject({ required: true })
+    }
   })
 
   test('lists every problem code', () => {
@@ -124,6 +178,15 @@ test('/docs shows it, from this server alone', async () => {
   for (const [, asset] of page.text.matchAll(/(?:src|href)="(?!http)([^"]+)"/g)) {
     const url = new URL(asset ?? '', 'http://x/docs/').pathname
     expect((await api.send('GET', url)).status, url).toBe(200)
+  }
+})
+
+test('its other forms end in a newline, as every answer does', async () => {
+  for (const url of ['/docs/json', '/docs/yaml']) {
+    const answer = await api.send('GET', url)
+    expect([answer.status, answer.text.at(-1)], url).toEqual([200, '\n'])
+    const head = await api.send('HEAD', url)
+    expect(head.headers['content-length']).toBe(answer.headers['content-length'])
   }
 })
 

@@ -98,6 +98,17 @@ describe('the whole log', () => {
     expect(eventLines(some.text)).toEqual(events.slice(4, 6))
   })
 
+  test.each([
+    ['application/jsonl', 'application/jsonl'],
+    ['application/ndjson;q=0.9, application/json;q=0.1', 'application/ndjson'],
+    ['application/jsonl;q=0.1, application/x-ndjson', 'application/x-ndjson'],
+    ['application/jsonl;q=0, application/json', 'application/json'],
+    ['application/jsonl;q=0.5, */*', 'application/json'],
+  ])('Accept: %s is answered as %s', async (accept, type) => {
+    const answer = await api.send('HEAD', '/v1/events', undefined, { accept })
+    expect(answer.headers['content-type']).toBe(`${type}; charset=utf-8`)
+  })
+
   test('HEAD of the stream sends no events', async () => {
     const head = await api.send('HEAD', '/v1/events', undefined, { accept: 'application/x-ndjson' })
     expect([head.status, head.text]).toEqual([200, ''])

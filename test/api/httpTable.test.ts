@@ -8,7 +8,7 @@ import { rawConnection } from './rawHttp.ts'
 let api: ApiHarness
 let port: number
 beforeAll(async () => {
-  api = await startApi({ limits: { bodyArrivalMsMax: 300, headersArrivalMsMax: 300 } })
+  api = await startApi()
   await api.app.listen({ port: 0, host: '127.0.0.1' })
   port = (api.app.server.address() as AddressInfo).port
 })
@@ -42,21 +42,28 @@ test('a sound request over a socket is answered', async () => {
 describe('bodies that JSON.parse would alter, or that harm, are 400', () => {
   const within = (data: string) => `{"service":"s","status":"a","pipeline":"any","data":${data}}`
   test.each([
-    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`)],
-    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`)],
-    ['1e400', within('{"a":1e400}')],
-    ['an integer beyond 2^53-1', within('{"a":9007199254740993}')],
-    ['a sequence beyond 2^53-1', '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}'],
-    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}'],
-    ['a lone surrogate', within('{"a":"\\ud800"}')],
-    ['NUL', within('{"a":"\\u0000"}')],
-    ['NUL in a name', within('{"\\u0000":1}')],
-    ['__proto__', within('{"__proto__":{"polluted":1}}')],
-    ['not JSON', '{"service":'],
-    ['nothing', ''],
-  ])('%s', async (_what, body) => {
+    ['10,000 deep', within(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), `/data${'/a'.repeat(31)}`],
+    ['33 deep', within(`${'{"a":'.repeat(32)}1${'}'.repeat(32)}`), `/data${'/a'.repeat(31)}`],
+    ['1e400', within('{"a":1e400}'), '/data/a'],
+    ['an integer that a double alters', within('{"a":9007199254740993}'), '/data/a'],
+    ['a decimal that a double alters', within('{"a":[0.123456789012345678]}'), '/data/a/0'],
+    [
+      'a sequence beyond 2^53-1',
+      '{"service":"s","status":"a","pipeline":"any","sequence":9007199254740992}',
+      '/sequence',
+    ],
+    ['duplicate keys', '{"service":"s","status":"a","status":"b","pipeline":"any"}', '/status'],
+    ['a lone surrogate', within('{"a":"\\ud800"}'), '/data/a'],
+    ['NUL', within('{"a":"\\u0000"}'), '/data/a'],
+    ['NUL in a name', within('{"\\u0000":1}'), '/data'],
+    ['__proto__', within('{"__proto__":{"polluted":1}}'), '/data/__proto__'],
+    ['not JSON', '{"service":', null],
+    ['nothing', '', null],
+  ])('%s', async (_what, body, pointer) => {
     const answer = await api.send('POST', path, body)
     expect(answer.body).toMatchObject({ code: 'invalid', status: 400 })
+    if (pointer === null) expect(answer.body.detail).toMatch(/ at offset \d+\.$/)
+    else expect(answer.body.errors).toMatchObject([{ in: 'body', pointer }])
     expect(answer.headers['content-type']).toContain('application/problem+json')
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
   })
@@ -131,9 +138,17 @@ describe('content', () => {
     if (status === 415) expect(answer.body.code).toBe('unsupported_media_type')
   })
 
-  test('a body without a type, or compressed, is 415', async () => {
-    expect(await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({ status: 415 })
-    expect((await api.send('POST', path, good, { 'content-encoding': 'gzip' })).status).toBe(415)
+  test('a 415 says what is taken', async () => {
+    const bare = await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)
+    expect(bare).toMatchObject({ status: 415 })
+    expect(bare.text).toContain('A body needs a Content-Type. This path takes application/json.')
+    expect(bare.text).toMatch(/^accept: application\/json\r$/im)
+    const typed = await api.send('POST', path, good, { 'content-type': 'text/plain' })
+    expect([typed.status, typed.body.detail]).toEqual([415, 'This path takes application/json.'])
+    const lines = 'application/x-ndjson, application/ndjson, application/jsonl'
+    const bulk = await api.send('POST', '/v1/commands', good)
+    expect([bulk.status, bulk.body.detail]).toEqual([415, `This path takes ${lines}.`])
+    expect(bulk.headers.accept).toBe(lines)
   })
 
   test('a body over the limit is 413, whatever its size', async () => {
@@ -197,6 +212,22 @@ describe('what is not sound HTTP', () => {
     expect(text).toMatch(/^content-type: application\/problem\+json/im)
   })
 
+  test.each([
+    ['of the parser', 'hello\r\n\r\n'],
+    ['of an expectation', 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
+    ['of a route', 'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+    ['that is no problem', 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+  ])('an answer %s ends in a newline, within its length', async (_what, bytes) => {
+    const connection = await rawConnection(port)
+    connection.write(bytes)
+    const [head = '', body = ''] = (await connection.closed()).split('\r\n\r\n')
+    const [, length] = /^content-length: (\d+)/im.exec(head) ?? []
+    const chunks = /^transfer-encoding: chunked/im.test(head)
+    const sent = chunks ? body.replace(/^[0-9a-f]+\r\n/, '').replace(/\r\n0(?:\r\n)?$/, '') : body
+    expect(sent).toMatch(/^\{.*\}\n$/)
+    if (!chunks) expect(Number(length)).toBe(Buffer.byteLength(sent))
+  })
+
   test('HTTP/1.0 needs no Host header', async () => {
     expect((await raw('GET /livez HTTP/1.0\r\n\r\n')).status).toBe(200)
   })
@@ -208,34 +239,45 @@ describe('what is not sound HTTP', () => {
     expect(path.status).toBe(431)
   })
 
-  test('a body that trickles in is 408, and the connection is closed', async () => {
-    const connection = await rawConnection(port)
-    connection.write(`${plain}Content-Length: 100\r\n\r\n{`)
-    const trickle = setInterval(() => connection.write(' '), 50)
-    const text = await connection.closed()
-    clearInterval(trickle)
-    expect(text).toMatch(/^HTTP\/1\.1 408 /)
-    expect(text).toContain('"code":"timeout"')
-  })
+  describe('that does not arrive in time', () => {
+    let hurried: ApiHarness
+    let port: number
+    beforeAll(async () => {
+      hurried = await startApi({ limits: { bodyArrivalMsMax: 300, headersArrivalMsMax: 300 } })
+      await hurried.app.listen({ port: 0, host: '127.0.0.1' })
+      port = (hurried.app.server.address() as AddressInfo).port
+    })
+    afterAll(() => hurried.close())
 
-  test('headers that trickle in are 408, and the connection is closed', async () => {
-    const connection = await rawConnection(port)
-    connection.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
-    const trickle = setInterval(() => connection.write('X-A: b\r\n'), 50)
-    const text = await connection.closed()
-    clearInterval(trickle)
-    expect(text).toMatch(/^HTTP\/1\.1 408 /)
-  })
+    test('a body that trickles in is 408, and the connection is closed', async () => {
+      const connection = await rawConnection(port)
+      connection.write(`${plain}Content-Length: 100\r\n\r\n{`)
+      const trickle = setInterval(() => connection.write(' '), 50)
+      const text = await connection.closed()
+      clearInterval(trickle)
+      expect(text).toMatch(/^HTTP\/1\.1 408 /)
+      expect(text).toContain('"code":"timeout"')
+    })
 
-  test('a request that was told 408 is not carried out, should the rest of it come', async () => {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-    const body = '{"service":"s","status":"a","pipeline":"any"}'
-    socket.write('POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
-    const [answer] = await once(socket, 'data')
-    expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /)
-    socket.end(`Content-Length: ${body.length}\r\n\r\n${body}`)
-    await once(socket, 'close')
-    expect((await api.send('GET', '/v1/operations/too-late')).status).toBe(404)
+    test('headers that trickle in are 408, and the connection is closed', async () => {
+      const connection = await rawConnection(port)
+      connection.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
+      const trickle = setInterval(() => connection.write('X-A: b\r\n'), 50)
+      const text = await connection.closed()
+      clearInterval(trickle)
+      expect(text).toMatch(/^HTTP\/1\.1 408 /)
+    })
+
+    test('a request that was told 408 is not carried out, should the rest of it come', async () => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      const body = '{"service":"s","status":"a","pipeline":"any"}'
+      socket.write('POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
+      const [answer] = await once(socket, 'data')
+      expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /)
+      socket.end(`Content-Length: ${body.length}\r\n\r\n${body}`)
+      await once(socket, 'close')
+      expect((await hurried.send('GET', '/v1/operations/too-late')).status).toBe(404)
+    })
   })
 
   test('bytes that are no request do not answer the sound ones before them', async () => {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createLineSplitter, type Line } from '../../src/api/bulk/lineSplitter.ts'
@@ -31,7 +32,12 @@ function expected(bytes: Buffer, lineBytesMax: number): Line[] {
     const number = index + 1
     if (line.length > lineBytesMax) return [{ number, fault: 'too_long' }]
     const text = line.toString('utf8')
-    if (!Buffer.from(text).equals(line)) return [{ number, fault: 'not_utf8' }]
+    if (!Buffer.from(text).equals(line)) {
+      // The longest beginning that is UTF-8.
+      const lengths = Array.from({ length: line.length }, (_, length) => length)
+      const offset = lengths.findLast((length) => isUtf8(line.subarray(0, length))) ?? 0
+      return [{ number, fault: 'not_utf8', offset }]
+    }
     return text.trim() === '' ? [] : [{ number, text }]
   })
 }

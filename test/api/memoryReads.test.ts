@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 
 let api: ApiHarness
@@ -12,7 +13,7 @@ const report = (id: string, status: string) =>
   api.send('POST', `/v1/operations/${id}/reports`, { service: 's', status, pipeline: 'any' })
 
 async function projected(): Promise<string> {
-  await api.projections.readModel.waitFor(await api.log.head(), 10_000)
+  await api.projections.readModel.waitFor(await api.log.head(), patienceMs)
   return (await api.send('GET', '/v1/stats')).body.position
 }
 

@@ -80,7 +80,12 @@ describe('defining', () => {
   test('at another revision than If-Match says is 412', async () => {
     await put('matched', linear)
     const answer = await put('matched', { ...linear, outOfOrder: 'hold' }, { 'if-match': '"5"' })
-    expect(answer.body).toMatchObject({ code: 'revision_mismatch', status: 412 })
+    expect(answer.body).toMatchObject({ code: 'revision_mismatch', status: 412, revision: 0 })
+    expect(answer.body.detail).toMatch(/^The pipeline is at revision 0/)
+    const unborn = await put('unborn', linear, { 'if-match': '"5"' })
+    expect([unborn.status, unborn.body.detail]).toEqual([412, 'The pipeline does not exist yet'])
+    // Nothing in either speaks of what a pipeline is not.
+    for (const { text } of [answer, unborn]) expect(text.split('"events"')[0]).not.toMatch(/operation/)
     expect((await put('matched', { ...linear, outOfOrder: 'hold' }, { 'if-match': '"0"' })).status).toBe(200)
   })
 
@@ -101,10 +106,31 @@ describe('reading', () => {
       version: 1,
       definition: long,
     })
-    expect((await api.send('GET', '/v1/pipelines/read/versions/3')).status).toBe(404)
+    const missing = async (path: string) => {
+      const { status, body } = await api.send('GET', path)
+      return [status, body.detail]
+    }
+    const noVersion = 'Pipeline "read" has no version 3; its newest is 2.'
+    expect(await missing('/v1/pipelines/read/versions/3')).toEqual([404, noVersion])
+    const noPipeline = 'There is no pipeline "nobody".'
+    expect(await missing('/v1/pipelines/nobody/versions/1')).toEqual([404, noPipeline])
+    expect(await missing('/v1/pipelines/nobody')).toEqual([404, noPipeline])
     expect((await api.send('GET', '/v1/pipelines/read/versions/0')).status).toBe(400)
     expect((await api.send('GET', '/v1/pipelines/read/versions/x')).status).toBe(400)
-    expect((await api.send('GET', '/v1/pipelines/nobody')).status).toBe(404)
+  })
+
+  test('one tells its revision, for If-Match and If-None-Match', async () => {
+    await put('tagged', linear)
+    await put('tagged', { ...linear, outOfOrder: 'hold' })
+    const read = (path: string, tags: string) => api.send('GET', path, undefined, { 'if-none-match': tags })
+    const newest = await read('/v1/pipelines/tagged', '"0"')
+    expect([newest.status, newest.headers.etag]).toEqual([200, '"1"'])
+    expect((await read('/v1/pipelines/tagged', 'W/"1"')).status).toBe(304)
+    expect((await read('/v1/pipelines/tagged/versions/1', '"0"')).status).toBe(304)
+    expect((await read('/v1/pipelines/any', '"0"')).status).toBe(200)
+    expect((await read('/v1/pipelines/any', '*')).status).toBe(304)
+    const next = { ...linear, outOfOrder: 'reject' }
+    expect((await put('tagged', next, { 'if-match': String(newest.headers.etag) })).body.version).toBe(3)
   })
 
   test('the list, by name, page by page, with what is built in', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { WaybillClient } from '../../src/client/client.ts'
-import type { RecordedEvent } from '../../src/client/contract.ts'
+import type { PipelineDefinition, RecordedEvent } from '../../src/client/contract.ts'
 import { WaybillProblem } from '../../src/client/errors.ts'
 import { type RunningService, startService } from './service.ts'
 
@@ -123,7 +123,7 @@ describe('the client, against the service', () => {
       })
       const bad = await caught(client.report(id, { service: '', status: 'b' }))
       expect(bad).toMatchObject({ code: 'invalid', errors: [{ pointer: '/service' }], mayHaveLanded: false })
-      const cyclic = { statuses: ['a', 'a'] }
+      const cyclic: PipelineDefinition = { statuses: ['a', 'a'], outOfOrder: 'hold' }
       expect(await caught(client.definePipeline('bad', cyclic))).toMatchObject({
         code: 'invalid',
         command: expect.any(String),

@@ -81,6 +81,19 @@ test('a position of another log is refused for good', async () => {
   await client.close()
 })
 
+test('an operation that is not there yet is waited for, if so asked', async () => {
+  const client = service.client()
+  const opened = client.get('to-come', { until: 'changed', since: 0, waitS: 30 })
+  const done = client.get('to-come', { until: 'done', waitS: 30 })
+  await expect(client.get('to-come', { until: 'done' })).rejects.toMatchObject({ code: 'not_found' })
+  await expect(client.get('never', { until: 'done', waitS: 0 })).rejects.toMatchObject({ code: 'not_found' })
+  await client.report('to-come', { service: 's', status: 'x', pipeline: 'any' })
+  expect((await opened).id).toBe('to-come')
+  await client.report('to-come', { service: 's', status: 'y', final: 'succeeded' })
+  expect(await done).toMatchObject({ state: 'succeeded', revision: 2 })
+  await client.close()
+})
+
 test('an operation is waited for: until it has changed, until it is done, until the time is up', async () => {
   const client = service.client()
   await client.open({ id: 'awaited', pipeline: 'any' })

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createWaybillClient, type RecordedEvent } from '../../src/client/client.ts'
+import { patienceMs } from '../support/patience.ts'
 import { createManualClock, settled } from './manualClock.ts'
 
 const cleanUps: (() => Promise<void>)[] = []
@@ -220,9 +221,9 @@ describe('live streams', () => {
   })
 })
 
-/** Until what was sent over the wire has had its effect; at most 5 s. */
+/** Until what was sent over the wire has had its effect. */
 async function arrival(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000
+  const deadline = performance.now() + patienceMs
   while (!holds()) {
     if (performance.now() > deadline) throw new Error('it did not come about')
     await new Promise(setImmediate)

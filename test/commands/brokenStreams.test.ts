@@ -1,10 +1,18 @@
 import { expect, test, vi } from 'vitest'
 import type { EventLog, RecordedEvent } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { plainState } from '../operation/support/plainState.ts'
 import { accepted, advancing, codeOf, createNode, definePipeline, linear, type Node, open, report } from './node.ts'
 
 const eventsOf = (log: EventLog, stream: string) => log.readStream(stream, { maxCount: 100 })
+
+/** What the event says, as a stream's first event: its hash chain holds. */
+async function inChain(stream: string, event: RecordedEvent | undefined): Promise<RecordedEvent> {
+  const { type, data } = event ?? expect.unreachable()
+  const { events } = await nextInChain(createMemoryEventLog(), stream, { type, data })
+  return { ...(events[0] ?? expect.unreachable()), stream, revision: 0n, position: 1n }
+}
 
 /** A node over a log that holds these events in one stream, and what it logs. */
 async function nodeOver(stream: string, events: readonly (RecordedEvent | undefined)[]) {
@@ -43,26 +51,31 @@ function becomes(node: Node, { log }: Node): void {
 
 const submit = ({ commands }: Node) => commands.submit(report('op-1', 'key-1', 'read'))
 
-test('a stream that lacks an event is unreadable', async () => {
+test('a stream that lacks an event was tampered with', async () => {
   const node = createNode()
   accepted(await node.commands.submit(open('op-1', 'open')))
   for (const status of ['a', 'b']) accepted(await node.commands.submit(report('op-1', status, status)))
   const [first, , third] = await eventsOf(node.log, 'operation-op-1')
   const broken = await nodeOver('operation-op-1', [first, third])
-  expect(codeOf(await submit(broken.node))).toBe('unreadable')
-  expect(broken.reasons()).toEqual([['operation-op-1', 'operation-op-1@1 does not continue the event before it']])
+  expect(codeOf(await submit(broken.node))).toBe('tampered')
+  const reason = 'its hash is not that of its bytes and its predecessor'
+  expect(broken.reasons()).toEqual([
+    ['operation-op-1', `the hash chain of operation-op-1 is broken at event 1: ${reason}`],
+  ])
 })
 
-test('a stream that begins without an opening is unreadable', async () => {
+test('a stream that begins without an opening was tampered with, or is unreadable', async () => {
   const [, second] = await threeEvents()
   const { node } = await nodeOver('operation-op-1', [second])
-  expect(codeOf(await submit(node))).toBe('unreadable')
+  expect(codeOf(await submit(node))).toBe('tampered')
+  const sealed = await nodeOver('operation-op-1', [await inChain('operation-op-1', second)])
+  expect(codeOf(await submit(sealed.node))).toBe('unreadable')
 })
 
 test('a stream that a newer node wrote is nothing wrong with the stream: another node may take the command', async () => {
   const events = (await threeEvents()).map((event) => ({
     ...event,
-    metadata: event.metadata.replace('"schemaVersion":1', '"schemaVersion":99'),
+    metadata: event.metadata.replace(/"schemaVersion":\d+/, '"schemaVersion":99'),
   }))
   const { node } = await nodeOver('operation-op-1', events)
   expect(codeOf(await submit(node))).toBe('log_unavailable')
@@ -75,7 +88,8 @@ test('an operation of a pipeline that the log does not define is unreadable', as
 })
 
 test('an operation whose stream holds another kind of event is unreadable', async () => {
-  const { node, reasons } = await nodeOver('operation-op-1', await versions(linear))
+  const [definition] = await versions(linear)
+  const { node, reasons } = await nodeOver('operation-op-1', [await inChain('operation-op-1', definition)])
   expect(codeOf(await submit(node))).toBe('unreadable')
   expect(reasons()).toEqual([['operation-op-1', 'operation-op-1@0 is no event of an operation']])
 })
@@ -84,7 +98,7 @@ test('a pipeline whose stream lacks a version, or holds another kind of event, i
   const [, second] = await versions(linear, advancing)
   const [operation] = await threeEvents()
   for (const event of [second, operation]) {
-    const { node, reasons } = await nodeOver('pipeline-invoice', [event])
+    const { node, reasons } = await nodeOver('pipeline-invoice', [await inChain('pipeline-invoice', event)])
     const command = { name: 'invoice', definition: linear, key: 'key', actor: 'anonymous' }
     expect(await node.commands.definePipeline(command)).toMatchObject({ failure: { code: 'unreadable' } })
     expect(reasons()).toEqual([['pipeline-invoice', 'pipeline-invoice@0 does not define version 1']])

@@ -174,22 +174,26 @@ test('what one append releases counts to its receipt, and the held report keeps 
   }
 })
 
+/** Where a report that says nothing new leaves nothing, if nobody could miss it. */
+const quiet = { ...linear, recordIgnored: false }
+const unkeyed = (key: string, status: string) => ({ ...report('op-1', key, status), keyGenerated: true as const })
+
 test('what a command is answered when it appends nothing is decided anew and carries the current revision', async () => {
   const node = createNode()
-  await definePipeline(node, 'invoice', linear)
+  await definePipeline(node, 'invoice', quiet)
   accepted(await node.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
   const applied = accepted(await node.commands.submit(report('op-1', 'key-1', 'read')))
-  const again = accepted(await node.commands.submit(report('op-1', 'key-2', 'read')))
+  const again = accepted(await node.commands.submit(unkeyed('key-2', 'read')))
   expect(again).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision: 1n, position: applied.position })
 })
 
 test('decided on a state that was read after it came, it is answered without asking the log again', async () => {
   const one = createNode()
-  await definePipeline(one, 'invoice', linear)
+  await definePipeline(one, 'invoice', quiet)
   accepted(await one.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
   const applied = accepted(await one.commands.submit(report('op-1', 'key-1', 'read')))
   const two = createNode(one.log)
-  const again = accepted(await two.commands.submit(report('op-1', 'key-2', 'read')))
+  const again = accepted(await two.commands.submit(unkeyed('key-2', 'read')))
   const { revision, position } = applied
   expect(again).toMatchObject({ outcome: 'ignored', reason: 'duplicate', revision, position })
   expect(two.log.appends).toEqual([])
@@ -222,10 +226,10 @@ test('load folds all that the log has, cached shows what this node knows', async
 
 test('what appends nothing carries the revision it was decided at, though a later command of its batch appends', async () => {
   const node = createNode()
-  await definePipeline(node, 'invoice', linear)
+  await definePipeline(node, 'invoice', quiet)
   const opened = accepted(await node.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
   const [before, applied, after] = await Promise.all(
-    ['new', 'read', 'read'].map((status, n) => node.commands.submit(report('op-1', `key-${n}`, status))),
+    ['new', 'read', 'read'].map((status, n) => node.commands.submit(unkeyed(`key-${n}`, status))),
   )
   expect(before).toMatchObject({ reason: 'duplicate', revision: 0n, position: opened.position })
   expect(applied).toMatchObject({ outcome: 'applied', revision: 1n })

@@ -248,7 +248,7 @@ test('what is recorded of a definition', async () => {
   })
   const stored = await node.log.readStream('pipeline-invoice', { maxCount: 10 })
   const [one, two] = stored.map(({ metadata }) => JSON.parse(metadata))
-  expect(one).toMatchObject({ command: 'key-1', actor: 'anonymous', previousHash: '0'.repeat(64), schemaVersion: 1 })
+  expect(one).toMatchObject({ command: 'key-1', actor: 'anonymous', previousHash: '0'.repeat(64), schemaVersion: 3 })
   expect(one).not.toHaveProperty('traceparent')
   expect(two).toMatchObject({
     command: 'key-2',

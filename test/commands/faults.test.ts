@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AppendRequest } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { createGate, unavailable, unknownLanded, unknownLost, wholeLog } from './faultyEventLog.ts'
 import { accepted, codeOf, createNode, definePipeline, linear, open, report, until } from './node.ts'
 
@@ -133,13 +134,7 @@ test('a poisoned stream fails its own commands clearly and no others', async () 
   const log = createMemoryEventLog()
   const node = createNode(log)
   accepted(await node.commands.submit(open('good', 'open')))
-  await log.append([
-    {
-      stream: 'operation-bad',
-      expectedRevision: 'noStream',
-      events: [{ id: '00000000-0000-4000-8000-000000000001', type: 'Nonsense', data: '{}', metadata: '{"a":1}' }],
-    },
-  ])
+  await log.append([await nextInChain(log, 'operation-bad')])
   const results = await Promise.all([
     node.commands.submit(report('bad', 'key-1', 'read')),
     node.commands.submit(report('good', 'key-1', 'read')),
@@ -151,7 +146,7 @@ test('a poisoned stream fails its own commands clearly and no others', async () 
 
 test('a failure fails the later commands of its group on that operation, and a refusal does not', async () => {
   const node = createNode()
-  await definePipeline(node, 'invoice', linear)
+  await definePipeline(node, 'invoice', { ...linear, recordIgnored: false })
   for (const id of ['op-1', 'op-2']) accepted(await node.commands.submit(open(id, 'open', { pipeline: 'invoice' })))
   node.log.failNextAppend(async (batch, forward) => {
     const outcomes = await forward(batch.filter((request) => request.stream === 'operation-op-2'))
@@ -164,7 +159,8 @@ test('a failure fails the later commands of its group on that operation, and a r
   const submit = (id: string, status: string) => node.commands.submit(report(id, `key-${status}`, status), group)
   const alone = node.commands.submit(report('op-1', 'alone', 'read'))
   const results = await Promise.all([
-    submit('op-1', 'read'),
+    // Says nothing new after `alone`, so it appends nothing: it is decided again on what the log then has.
+    node.commands.submit({ ...report('op-1', 'key-read', 'read'), keyGenerated: true }, group),
     submit('op-2', 'done'),
     submit('op-2', 'read'),
     submit('op-2', 'checked'),
@@ -190,7 +186,7 @@ test('a failure fails the later commands of its group on that operation, and a r
 
 test('what appends nothing is answered with the position known, which the log need not tell of a check', async () => {
   const node = createNode()
-  await definePipeline(node, 'invoice', linear)
+  await definePipeline(node, 'invoice', { ...linear, recordIgnored: false })
   accepted(await node.commands.submit(open('op-1', 'open', { pipeline: 'invoice' })))
   const { position } = accepted(await node.commands.submit(report('op-1', 'first', 'read')))
   node.log.failNextAppend(async (batch, forward) => {
@@ -200,7 +196,7 @@ test('what appends nothing is answered with the position known, which the log ne
     )
   })
   for (const key of ['second', 'third']) {
-    const again = accepted(await node.commands.submit(report('op-1', key, 'read')))
+    const again = accepted(await node.commands.submit({ ...report('op-1', key, 'read'), keyGenerated: true }))
     expect(again).toMatchObject({ outcome: 'ignored', reason: 'duplicate', position })
   }
 })

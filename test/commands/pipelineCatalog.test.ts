@@ -49,8 +49,11 @@ test('there is no version but whole numbers from 1, and none of them is asked fo
 
 test('reads of the newest that come together are two: the first, and one that began after all of them', async () => {
   const { catalog, log } = await catalogOf(10)
-  await Promise.all(Array.from({ length: 5 }, () => catalog.newest('a')))
-  expect(log.seen.reads).toBe(2)
+  // The first time its stream is read from the beginning, too, as its hash chain asks.
   await catalog.newest('a')
-  expect(log.seen.reads).toBe(3)
+  expect(log.seen.reads).toBe(2)
+  await Promise.all(Array.from({ length: 5 }, () => catalog.newest('a')))
+  expect(log.seen.reads).toBe(4)
+  await catalog.newest('a')
+  expect(log.seen.reads).toBe(5)
 })

@@ -575,9 +575,7 @@ export function describeEventLogContract(adapter: string, create: () => Promise<
     })
 
     describe.each([1, 2, 50])('writers racing on %d streams', (streamCount) => {
-      it('lose nothing, skip nothing, and a follower sees every event once and in order', {
-        timeout: 60_000,
-      }, async () => {
+      it('lose nothing, skip nothing, and a follower sees every event once and in order', async () => {
         const before = await log.head()
         const streams = Array.from({ length: streamCount }, newStream)
         const nodes = [log, await store.open(), await store.open()]
@@ -613,7 +611,7 @@ export function describeEventLogContract(adapter: string, create: () => Promise<
       })
     })
 
-    it('answers any series of batches as the model does', { timeout: 60_000 }, async () => {
+    it('answers any series of batches as the model does', async () => {
       await fc.assert(
         fc.asyncProperty(batches, async (series) => {
           const run = randomUUID()

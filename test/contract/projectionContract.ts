@@ -7,6 +7,7 @@ import { eventually } from '../projections/support/eventually.ts'
 import { Journal } from '../projections/support/journal.ts'
 import { stutteringLog } from '../projections/support/logs.ts'
 import { createReadModelDatabase, type ReadModelDatabase } from '../projections/support/readModelDatabase.ts'
+import { patienceMs } from '../support/patience.ts'
 
 export interface ProjectionUnderTest {
   readonly name: string
@@ -50,7 +51,7 @@ export function projectionContract(projection: ProjectionUnderTest): void {
     }
 
     async function caughtUp({ readModel, projector }: Projections, journal: Journal): Promise<void> {
-      if (!(await readModel.waitFor(journal.position, 10_000)))
+      if (!(await readModel.waitFor(journal.position, patienceMs)))
         throw new Error(JSON.stringify(projector.status().phase))
     }
 

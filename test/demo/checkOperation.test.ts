@@ -2,44 +2,26 @@
 // that lost, doubled, altered or reordered reports would show it (with a hash chain that is right again, unless the chain
 // is what is tested), and expects the check that is there for it.
 import { describe, expect, it } from 'vitest'
-import type { Report } from '../../src/client/client.ts'
-import type { JsonObject } from '../../src/demo/json.ts'
-import type { Answer, OperationRecord } from '../../src/demo/ledger.ts'
-import { openRecord } from '../../src/demo/ledger.ts'
-import { expectedEnds } from '../../src/demo/pipeline.ts'
-import type { PlannedCommand, Role } from '../../src/demo/plan.ts'
-import { checkOperation } from '../../src/demo/proof/checkOperation.ts'
-import { createFindings } from '../../src/demo/proof/findings.ts'
-import { foldEvents } from '../../src/demo/proof/foldEvents.ts'
-import { hashOf } from '../../src/demo/proof/hashChain.ts'
+import type { Answer } from '../../src/demo/ledger.ts'
+import type { PlannedCommand } from '../../src/demo/plan.ts'
 import type { LoggedEvent } from '../../src/demo/proof/loggedEvent.ts'
-
-interface Draft {
-  readonly type: string
-  readonly key: string
-  readonly cause?: string
-  readonly data: JsonObject
-}
-
-const id = 'demo-1'
-
-function report(service: Role, key: string, body: Omit<Report, 'service'>): PlannedCommand {
-  return {
-    kind: 'report',
-    key,
-    service,
-    body: { service, ...body },
-    dueMs: 0,
-    mishap: 'none',
-    mayBeRefused: false,
-  }
-}
+import {
+  answer,
+  applied,
+  type Draft,
+  faultsOf as faultsOfOperation,
+  noted,
+  operationId,
+  type Planted,
+  receiptOf,
+  report,
+} from './support/recordedOperation.ts'
 
 const opening: PlannedCommand = {
   kind: 'open',
   key: 'open',
   service: 'gateway',
-  body: { id, pipeline: 'p', theme: 'push', data: { event: 'push', document: { n: 1.5 } } },
+  body: { id: operationId, pipeline: 'p', theme: 'push', data: { event: 'push', document: { n: 1.5 } } },
   dueMs: 0,
   mishap: 'none',
   mayBeRefused: false,
@@ -57,17 +39,6 @@ const commands = [
   report('archivist', 'k8', main('archived')),
   report('validator', 'k9', main('validated')),
 ]
-
-function applied(command: PlannedCommand, from: string, cause = command.key): Draft {
-  const { status, track, ...facts }: JsonObject = { ...command.body }
-  const data = { track: track ?? 'main', from, to: status ?? null, ...facts }
-  return { type: 'StatusChanged', key: command.key, cause, data }
-}
-
-function noted(type: 'ReportHeld' | 'ReportIgnored', command: PlannedCommand, reason: string): Draft {
-  const { track, ...facts }: JsonObject = { ...command.body }
-  return { type, key: command.key, data: { track: track ?? 'main', ...facts, reason } }
-}
 
 function command(key: string): PlannedCommand {
   const found = commands.find((candidate) => candidate.key === key)
@@ -94,85 +65,10 @@ const drafts: readonly Draft[] = [
   noted('ReportIgnored', command('k9'), 'overtaken'),
 ]
 
-/** Seals drafts as the service does: consecutive revisions, a hash chain over the bytes. */
-function seal(from: readonly Draft[]): LoggedEvent[] {
-  let previousHash = '0'.repeat(64)
-  return from.map((draft, revision) => {
-    const metadata = {
-      command: draft.key,
-      $causationId: draft.cause ?? draft.key,
-      recordedAt: `2026-01-01T00:00:${String(revision).padStart(2, '0')}.000Z`,
-      previousHash,
-    }
-    const bare: LoggedEvent = {
-      stream: `operation-${id}`,
-      revision,
-      position: `p${revision}`,
-      type: draft.type,
-      data: draft.data,
-      metadata,
-      dataText: JSON.stringify(draft.data),
-      metadataText: JSON.stringify(metadata),
-    }
-    const hash = hashOf(bare, previousHash)
-    previousHash = hash
-    return { ...bare, metadataText: `${bare.metadataText.slice(0, -1)},"hash":"${hash}"}` }
-  })
-}
-
-function answer(revision: number, outcome = 'applied', reason: string | null = null): Answer {
-  return { httpStatus: 200, outcome, reason, revision, position: `p${revision}`, code: null }
-}
-
-/** The receipts that go with `drafts`. */
-const receipts: Readonly<Record<string, Answer>> = {
-  open: answer(0, 'opened'),
-  k1: answer(1),
-  k2: answer(2),
-  k3: answer(3),
-  k4: answer(4, 'held', 'requirement_unmet'),
-  k5: answer(6),
-  k6: answer(7),
-  k7: answer(8),
-  k8: answer(9),
-  k9: answer(10, 'ignored', 'overtaken'),
-}
-
-interface Planted {
-  drafts?: readonly Draft[]
-  /** Changes the sealed events. */
-  events?: (events: LoggedEvent[]) => LoggedEvent[]
-  answers?: Readonly<Record<string, readonly Answer[]>>
-  view?: (view: JsonObject) => JsonObject | null
-  listed?: (view: JsonObject) => JsonObject | null
-}
-
-function faultsOf(planted: Planted): string[] {
-  const sealed = seal(planted.drafts ?? drafts)
-  const events = planted.events?.(sealed) ?? sealed
-  const record: OperationRecord = openRecord({
-    id,
-    pipeline: 'p',
-    policy: 'advance',
-    fate: 'archived',
-    expected: expectedEnds.archived,
-    commands,
-    raced: false,
-  })
-  for (const sent of record.sent) {
-    const { key } = sent.command
-    sent.answers.push(...(planted.answers?.[key] ?? [receipts[key] ?? answer(0)]))
-  }
-  const folded = foldEvents(events, 'advance', () => undefined)
-  const tracks = Object.fromEntries(
-    Object.entries(folded.tracks).map(([name, track]) => [name, { ...track, held: [] }]),
-  )
-  const { held: _, ...members } = folded
-  const view: JsonObject = { id, pipeline: { name: 'p', version: 1 }, theme: 'push', ...members, tracks }
-  const findings = createFindings()
-  const show = (change: ((body: JsonObject) => JsonObject | null) | undefined) => (change ? change(view) : view)
-  checkOperation(record, { events, byId: show(planted.view), listed: show(planted.listed) }, findings)
-  return [...new Set(findings.faults.map((fault) => fault.check))]
+function faultsOf(planted: Partial<Planted>): string[] {
+  // The answers stay those that go with the faithful record.
+  const answers = Object.fromEntries(commands.map(({ key }) => [key, [receiptOf(drafts, key)]]))
+  return faultsOfOperation({ commands, drafts, ...planted, answers: { ...answers, ...planted.answers } })
 }
 
 const without = (key: string): readonly Draft[] => drafts.filter((draft) => draft.key !== key)

@@ -38,6 +38,7 @@ function bodyOf({ kind, body: sent }: PlannedCommand): CommandBody {
     service: textOf(body.service),
     status: textOf(body.status),
     ...(typeof body.track === 'string' ? { track: body.track } : {}),
+    ...(typeof body.observedAt === 'string' ? { observedAt: body.observedAt } : {}),
     ...(typeof body.sequence === 'number' ? { sequence: body.sequence } : {}),
     ...(body.pipeline === undefined ? {} : { pipeline: 'p' }),
     ...documents,
@@ -127,7 +128,14 @@ describe('the plan', () => {
       expect(faults).toEqual([])
       for (const event of events as readonly LoggedEvent[]) kinds.add(event.type)
     }
-    expect([...kinds].sort()).toEqual(['DataMerged', 'OperationOpened', 'ReportHeld', 'ReportIgnored', 'StatusChanged'])
+    expect([...kinds].sort()).toEqual([
+      'DataMerged',
+      'OperationDescribed',
+      'OperationOpened',
+      'ReportHeld',
+      'ReportIgnored',
+      'StatusChanged',
+    ])
   })
 
   it('ends as promised in any order of arrival', () => {

@@ -13,7 +13,7 @@ const quiet = () => undefined
 const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet }
 
 // A program that starts, works and proves takes a while on a machine with much else to do.
-describe('the demo program', { timeout: 60_000 }, () => {
+describe('the demo program', () => {
   let build: BuiltService
   let database: TestDatabase
   let service: Service

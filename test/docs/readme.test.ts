@@ -51,6 +51,15 @@ describe('README', () => {
     expect(lines).toEqual(expect.arrayContaining(['npm ci', 'npm start', 'npm test', 'npm run demo']))
   })
 
+  it('calls the command line as it is called in a clone', async () => {
+    const { name, bin } = JSON.parse(await readFile(new URL('package.json', root), 'utf8'))
+    expect([name, bin.waybill]).toEqual(['waybill', 'dist/cli/main.js'])
+    const called = [...readme.matchAll(/`npx waybill ([a-z-]+)[^`]*`/g)].map(([, verb = '']) => verb)
+    expect(called).toContain('serve')
+    const program = await readFile(new URL('src/cli/main.ts', root), 'utf8')
+    for (const verb of called.filter((verb) => !verb.startsWith('-'))) expect(program).toContain(`${verb}Command()`)
+  })
+
   it('links to and names only files that exist', () => {
     const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, path = '']) => path)
     const named = [...readme.matchAll(/`((?:test|src|docs|bench|\.ci)\/[^`\s]+)`/g)].map(([, path = '']) => path)

@@ -59,7 +59,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 export function withoutRunDetails(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (member, inner) => {
     if (member === 'position') return '<position>'
-    if (['since', 'openedAt', 'updatedAt', 'definedAt', 'recordedAt'].includes(member) && inner !== null)
+    if (['since', 'heardAt', 'openedAt', 'updatedAt', 'definedAt', 'recordedAt'].includes(member) && inner !== null)
       return '<time>'
     return typeof inner === 'string' && uuid.test(inner) ? '<uuid>' : inner
   })

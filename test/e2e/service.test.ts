@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { builtService } from '../nodes/support/builtService.ts'
 import { until } from '../nodes/support/until.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type ServiceProcess, startService } from './serviceProcess.ts'
 
 let program: string
@@ -19,6 +20,9 @@ beforeAll(async () => {
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
+
+/** An orderly end takes longer than a test may: what is to end at once must not wait for it. */
+const patient = { WAYBILL_SHUTDOWN_S_MAX: '600', WAYBILL_BODY_MS_MAX: '600000' }
 
 const json = { 'content-type': 'application/json' }
 
@@ -88,10 +92,10 @@ describe('with its own PostgreSQL', () => {
     expect(await report(afterUrl, 'kept-1', 'd')).toBe(200)
     await stop(after, 'SIGINT')
     expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false)
-  }, 60_000)
+  })
 
   test('when its PostgreSQL is killed with a report under way it ends at once, for a supervisor to start it again', async () => {
-    const service = startService(program, { WAYBILL_DATA_DIR: dataDir })
+    const service = startService(program, { WAYBILL_DATA_DIR: dataDir, ...patient })
     const url = await service.url
     const { postmaster, connectionString } = ownServer(dataDir)
     const [holder, observer] = [new pg.Client({ connectionString }), new pg.Client({ connectionString })]
@@ -102,22 +106,20 @@ describe('with its own PostgreSQL', () => {
     // The report's append waits behind this lock: nobody knows what became of it when the connection breaks.
     await holder.query('BEGIN; SELECT FROM waybill_log.log_head FOR UPDATE')
     const answer = report(url, 'under-way', 'a').catch(() => 'no answer')
-    await until('the append waits', 20_000, async () => {
+    await until('the append waits', patienceMs, async () => {
       const { rowCount } = await observer.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
       return rowCount !== 0
     })
-    const began = performance.now()
     process.kill(postmaster, 'SIGKILL')
     expect((await service.ended).code).toBe(1)
-    expect(performance.now() - began).toBeLessThan(3_000)
     expect(['no answer', 503]).toContain(await answer)
-    expect(service.output()).toMatch(/Waybill stopped: The embedded PostgreSQL has ended\n$/)
+    expect(service.output()).toMatch(/^Waybill stopped: The embedded PostgreSQL has ended$/m)
     await Promise.allSettled([holder.end(), observer.end()])
 
     const again = startService(program, { WAYBILL_DATA_DIR: dataDir })
     expect(await report(await again.url, 'under-way', 'b')).toBe(201)
     await stop(again)
-  }, 60_000)
+  })
 })
 
 /** The embedded server that works in a data directory now. */
@@ -152,39 +154,33 @@ describe('with DATABASE_URL', () => {
     await stop(other)
     expect(existsSync(dataDir)).toBe(false)
     await database.drop()
-  }, 30_000)
+  })
 
   test.each([
     ['SIGTERM', 'SIGTERM'],
     ['SIGTERM', 'SIGINT'],
-  ] as const)(
-    'a shutdown by %s answers what was taken, and %s after it ends it at once',
-    async (first, second) => {
-      const database = await createTestDatabase()
-      const service = startService(program, { DATABASE_URL: database.connectionString })
-      const url = new URL(await service.url)
-      const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
-      expect(new Set(await taken)).toEqual(new Set([201]))
-      // A request that never ends is what an orderly shutdown waits for.
-      const holder = connect(Number(url.port), url.hostname)
-      holder.on('error', () => undefined)
-      await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
-      holder.write(
-        'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-      )
-      await report(url.origin, 'taken-0', 'b')
-      service.child.kill(first)
-      while (!service.output().includes('Stopping'))
-        await new Promise((resolve) => service.child.stdout?.once('data', resolve))
-      const began = Date.now()
-      service.child.kill(second)
-      expect((await service.ended).code).toBe(1)
-      expect(Date.now() - began).toBeLessThan(2_000)
-      holder.destroy()
-      await database.drop()
-    },
-    30_000,
-  )
+  ] as const)('a shutdown by %s answers what was taken, and %s after it ends it at once', async (first, second) => {
+    const database = await createTestDatabase()
+    const service = startService(program, { DATABASE_URL: database.connectionString, ...patient })
+    const url = new URL(await service.url)
+    const taken = Promise.all(Array.from({ length: 50 }, (_, index) => report(url.origin, `taken-${index}`, 'a')))
+    expect(new Set(await taken)).toEqual(new Set([201]))
+    // A request that never ends is what an orderly shutdown waits for.
+    const holder = connect(Number(url.port), url.hostname)
+    holder.on('error', () => undefined)
+    await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
+    holder.write(
+      'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+    )
+    await report(url.origin, 'taken-0', 'b')
+    service.child.kill(first)
+    while (!service.output().includes('Stopping'))
+      await new Promise((resolve) => service.child.stdout?.once('data', resolve))
+    service.child.kill(second)
+    expect((await service.ended).code).toBe(1)
+    holder.destroy()
+    await database.drop()
+  })
 })
 
 describe('what is foreseen to go wrong is said in a line', () => {
@@ -203,6 +199,35 @@ describe('what is foreseen to go wrong is said in a line', () => {
     expect(output).toContain('WAYBILL_PORT')
     expect(output).toContain('WAYBILL_LOG_LEVEL')
     expect(output).not.toContain('    at ')
+  })
+
+  test('nothing is made for a service that could not serve', async () => {
+    const dataDir = join(folder, 'never-made')
+    const open = { WAYBILL_HOST: '0.0.0.0', WAYBILL_DATA_DIR: dataDir }
+    const result = await failing({ ...open, WAYBILL_PORT: 'x', EVENTSTORE_URL: 'esdb://?' })
+    expect(result).toMatchObject({ code: 2, output: expect.stringContaining('there is no access key') })
+    for (const name of ['WAYBILL_PORT', 'EVENTSTORE_URL', 'WAYBILL_HOST']) expect(result.output).toContain(name)
+    expect(result.output.split('\n')).toHaveLength(4)
+
+    const squatter = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => squatter.once('listening', resolve))
+    const { port } = squatter.address() as AddressInfo
+    const taken = await failing({ WAYBILL_DATA_DIR: dataDir, WAYBILL_PORT: String(port) })
+    expect(taken).toMatchObject({ code: 1, output: expect.stringMatching(/^Port \d+ .* in use/) })
+    squatter.close()
+    const elsewhere = await failing({ ...open, WAYBILL_HOST: '192.0.2.1', WAYBILL_ALLOW_UNAUTHENTICATED: 'true' })
+    expect(elsewhere).toMatchObject({ code: 1, output: expect.stringContaining('no address of this machine') })
+    expect(existsSync(dataDir)).toBe(false)
+
+    const database = await createTestDatabase()
+    const inDatabase = await failing({ WAYBILL_HOST: '0.0.0.0', DATABASE_URL: database.connectionString })
+    expect(inDatabase).toMatchObject({ code: 2, output: expect.stringContaining('there is no access key') })
+    const client = new pg.Client({ connectionString: database.connectionString })
+    await client.connect()
+    const { rows } = await client.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'waybill%'")
+    await client.end()
+    expect(rows).toEqual([])
+    await database.drop()
   })
 
   test('an unknown argument is exit code 2; --help and --version are 0', async () => {

@@ -1,11 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { AnotherLogError, LogUnavailableError } from '../../src/eventlog/eventLog.ts'
-import {
-  DurabilityOffError,
-  IdentityGuard,
-  IndirectConnectionError,
-  type Witness,
-} from '../../src/eventlog/postgres/identity.ts'
+import { DurabilityOffError, IdentityGuard, type Witness } from '../../src/eventlog/postgres/identity.ts'
+import { IndirectConnectionError } from '../../src/postgres/connectDirectly.ts'
 
 const healthy = {
   logId: '11111111-1111-4111-8111-111111111111',

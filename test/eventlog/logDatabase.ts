@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import type { AppendRequest, EventToAppend } from '../../src/eventlog/eventLog.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 
 export interface LogDatabase extends TestDatabase {
   /** A session of the database's owner. */
@@ -70,11 +71,11 @@ export function newStream(override: Partial<EventToAppend> = {}): AppendRequest 
 export async function until(
   condition: () => Promise<boolean> | boolean,
   what: string,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<void> {
-  const endMs = Date.now() + timeoutMs
+  const endMs = performance.now() + timeoutMs
   while (!(await condition())) {
-    if (Date.now() > endMs) throw new Error(`${what}: not within ${timeoutMs} ms`)
+    if (performance.now() > endMs) throw new Error(`${what}: not within ${timeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -71,9 +71,10 @@ describe('a log whose server is not to be had', () => {
     network.cut()
     await until(() => warnings.some((warning) => warning.startsWith('Lost the connection')), 'the loss is noticed')
     expect(await log.append([newStream()])).toEqual([{ kind: 'unavailable' }])
-    const startMs = performance.now()
-    expect(await log.append([newStream(), newStream()])).toEqual([{ kind: 'unavailable' }, { kind: 'unavailable' }])
-    expect(performance.now() - startMs).toBeLessThan(patienceMs / 2)
+    // At once is before the event loop has looked at the network again, however slow the machine is.
+    const atOnce = log.append([newStream(), newStream()])
+    const later = new Promise((resolve) => setImmediate(() => setImmediate(resolve, 'later')))
+    expect(await Promise.race([atOnce, later])).toEqual([{ kind: 'unavailable' }, { kind: 'unavailable' }])
     await expect(log.head()).rejects.toThrow(LogUnavailableError)
     await expect(log.readStream('a', { maxCount: 1 })).rejects.toThrow(LogUnavailableError)
     await expect(log.readEvent('a', newStream().events[0]!.id)).rejects.toThrow(LogUnavailableError)
@@ -95,9 +96,9 @@ describe('a log whose server is not to be had', () => {
   it('gives up on the head lock in time, keeps its session, and leaves nothing behind', async () => {
     const impatient = await openPostgresEventLog({
       connectionString: database.connectionString,
-      lockTimeoutMs: 200,
-      statementTimeoutMs: 400,
-      deadlineMs: 2_000,
+      lockTimeoutMs: 400,
+      statementTimeoutMs: 20_000,
+      deadlineMs: 30_000,
     })
     const pids = await database.writerPids()
     const head = await database.holdHead()

@@ -9,7 +9,10 @@ describe('an append whose answer is lost', () => {
   let database: LogDatabase
   let network: FaultyNetwork
   let log: EventLog
-  const bounds = { lockTimeoutMs: 500, statementTimeoutMs: 700, deadlineMs: 900 }
+  /** What is waited for comes to an end long before them. */
+  const patient = { lockTimeoutMs: 60_000, statementTimeoutMs: 70_000, deadlineMs: 80_000 }
+  /** They are met, and no sooner than a busy machine has come to where the test wants it. */
+  const bounds = { lockTimeoutMs: 2_000, statementTimeoutMs: 2_200, deadlineMs: 2_500 }
 
   beforeAll(async () => {
     database = await createLogDatabase()
@@ -17,12 +20,17 @@ describe('an append whose answer is lost', () => {
   afterAll(() => database.drop())
   beforeEach(async () => {
     network = await createFaultyNetwork(database.connectionString)
-    log = await openPostgresEventLog({ connectionString: network.connectionString, ...bounds })
+    log = await openPostgresEventLog({ connectionString: network.connectionString, ...patient })
   })
   afterEach(async () => {
     await log.close()
     await network.close()
   })
+
+  async function reopen(): Promise<void> {
+    await log.close()
+    log = await openPostgresEventLog({ connectionString: network.connectionString, ...bounds })
+  }
 
   const exists = async (stream: string) => (await log.readStream(stream, { maxCount: 1 })).length > 0
   const waitsForHead = async () => {
@@ -83,15 +91,16 @@ describe('an append whose answer is lost', () => {
   })
 
   it('is unknown, but only when nothing can land any more, where the server cannot be asked', async () => {
+    await reopen()
     const head = await database.holdHead()
     const [first, second] = [newStream(), newStream()]
     const outcomes = Promise.all([log.append([first]), log.append([second])])
     await until(waitsForHead, 'the append waits for the head')
     network.refuse()
     network.loseClients()
-    const lostMs = Date.now()
+    const lostMs = performance.now()
     expect(await outcomes).toEqual([[{ kind: 'unknown' }], [{ kind: 'unknown' }]])
-    expect(Date.now() - lostMs).toBeGreaterThan(2 * bounds.statementTimeoutMs)
+    expect(performance.now() - lostMs).toBeGreaterThan(2 * bounds.statementTimeoutMs)
     await head.release('COMMIT')
     network.accept()
     await until(async () => (await log.append([newStream()]))[0]?.kind === 'appended', 'appends work again')
@@ -100,6 +109,7 @@ describe('an append whose answer is lost', () => {
   })
 
   it('is unknown where the server keeps the session and the lock was not to be had', async () => {
+    await reopen()
     const head = await database.holdHead()
     const request = newStream()
     const outcome = log.append([request])
@@ -129,11 +139,12 @@ describe('an append whose answer is lost', () => {
   })
 
   it('is looked for when the server falls silent beyond the deadline', async () => {
+    await reopen()
     const request = newStream()
     network.stall()
-    const startMs = Date.now()
+    const startMs = performance.now()
     const [outcome] = await log.append([request])
-    expect(Date.now() - startMs).toBeGreaterThanOrEqual(bounds.deadlineMs - 50)
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(bounds.deadlineMs - 50)
     expect(['unavailable', 'unknown']).toContain(outcome?.kind)
     expect(await exists(request.stream)).toBe(false)
     expect(await log.append([newStream()])).toMatchObject([{ kind: 'appended' }])
@@ -143,9 +154,8 @@ describe('an append whose answer is lost', () => {
     await log.readAll({ after: 0n, maxCount: 1 })
     await log.append([newStream()])
     network.stall()
-    const startMs = Date.now()
+    // It would wait for ever.
     await log.close()
-    expect(Date.now() - startMs).toBeLessThan(8_000)
   })
 
   it('leaves no session behind that could append', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LogNotOpenError } from '../../src/eventlog/eventLog.ts'
 import { openPostgresEventLog, type PostgresEventLogOptions } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { patienceMs } from '../support/patience.ts'
 import { createFaultyNetwork } from './faultyNetwork.ts'
 import { createLogDatabase, type LogDatabase, newStream, until } from './logDatabase.ts'
 
@@ -65,7 +66,7 @@ describe('what the log tells of its database', () => {
     expect(logger.info.mock.calls).toEqual([[{ downMs: expect.any(Number) }, 'Connected to the event log again']])
     const { downMs } = logger.info.mock.calls[0]?.[0] ?? {}
     expect(downMs).toBeGreaterThanOrEqual(0)
-    expect(downMs).toBeLessThan(10_000)
+    expect(downMs).toBeLessThan(patienceMs)
     expect(await log.append([newStream()])).toMatchObject([{ kind: 'appended' }])
   })
 

@@ -1,6 +1,6 @@
 import type { Json } from '../../src/operation/json.ts'
 
-/** What clients report on: every policy, parallel tracks, a start condition and a join. */
+/** What clients report on: every policy, parallel tracks, start conditions, joins, and a loop ordered by time. */
 export interface Kind {
   readonly pipeline: string
   /** Null: built in. */
@@ -47,5 +47,51 @@ export const kinds: readonly [Kind, ...Kind[]] = [
       { track: 'main', status: 'checked' },
       { track: 'main', status: 'done' },
     ],
+  },
+  {
+    pipeline: 'optional',
+    definition: {
+      outOfOrder: 'advance',
+      tracks: {
+        main: {
+          initial: 'new',
+          transitions: { new: ['special', 'checked'], special: ['checked'], checked: ['done', 'void'] },
+          final: { done: 'succeeded', void: 'failed' },
+          requires: {
+            done: [{ track: 'extra', in: ['passed'], orSkipped: true }],
+            void: [{ track: 'extra', in: ['failed'] }],
+          },
+        },
+        extra: {
+          initial: 'waiting',
+          transitions: { waiting: ['passed', 'failed'] },
+          final: { passed: 'succeeded', failed: 'failed' },
+          startsWhen: { track: 'main', in: ['special'] },
+        },
+      },
+    },
+    steps: [
+      { track: 'main', status: 'special' },
+      { track: 'extra', status: 'passed' },
+      { track: 'main', status: 'checked' },
+      { track: 'extra', status: 'failed' },
+      { track: 'main', status: 'void' },
+      { track: 'main', status: 'done' },
+    ],
+  },
+  {
+    pipeline: 'looped',
+    definition: {
+      outOfOrder: 'hold',
+      orderBy: 'observedAt',
+      tracks: {
+        main: {
+          initial: 'draft',
+          transitions: { draft: ['review'], review: ['draft', 'approved'], approved: ['review', 'done'] },
+          final: { done: 'succeeded' },
+        },
+      },
+    },
+    steps: [{ status: 'review' }, { status: 'draft' }, { status: 'approved' }, { status: 'done' }],
   },
 ]

@@ -53,6 +53,8 @@ export async function defineKinds(client: WorkloadClient, defined: readonly Kind
 }
 
 const recentMax = 200
+/** Services see things happen within a moment of each other, some of them at one time. */
+const observedFromMs = Date.UTC(2026, 0, 1)
 /** As long as it takes a service to come back, and longer. */
 const attemptsMax = 2_000
 
@@ -176,11 +178,19 @@ class Session {
     this.#commands += 1
     world.reports += 1
     const key = `${name}-${this.#commands}`
-    const data = { [name]: this.#commands, ...(random.chance(0.02) ? { large: 'x'.repeat(world.largeLength) } : {}) }
+    // All clients set and delete the same member, so that late data meets what is gone.
+    const shared = random.chance(0.3) ? { shared: random.chance(0.4) ? null : this.#commands } : {}
+    const data = {
+      [name]: this.#commands,
+      ...shared,
+      ...(random.chance(0.02) ? { large: 'x'.repeat(world.largeLength) } : {}),
+    }
     const { status, track } = random.pick(of.kind.steps as [(typeof of.kind.steps)[number]])
     const opens = random.chance(0.9) ? { pipeline: of.kind.pipeline } : {}
     const sequence = random.chance(0.2) ? { sequence: random.integer(1, 50) } : {}
-    const body: CommandBody = random.chance(0.05)
+    const observed = new Date(observedFromMs + random.integer(0, 50)).toISOString()
+    const observedAt = random.chance(0.3) ? { observedAt: observed } : {}
+    const body: CommandBody = random.chance(0.08)
       ? { type: 'OpenOperation', pipeline: of.kind.pipeline, theme: name, data }
       : {
           type: 'ReportStatus',
@@ -188,6 +198,7 @@ class Session {
           status,
           ...(track === undefined ? {} : { track }),
           ...sequence,
+          ...observedAt,
           ...(random.chance(0.6) ? { data } : {}),
           ...(random.chance(0.2) ? { metadata: { by: name, n: this.#commands } } : {}),
           ...opens,

@@ -11,15 +11,21 @@ export interface Exchange {
   readonly closed: boolean
 }
 
-const silenceMs = 15_000
 /** Bytes that may be no whole request: after this the end of them is told. */
 const rawSilenceMs = 300
-const endMs = 10_000
 /** Streams and long answers are looked at no further. */
 const lookedAtMax = 256 * 1024
 
-/** Sends bytes; settles with the first whole answer, or with what there is when nothing more comes. */
-export async function exchange(port: number, bytes: string, method: string, isRaw: boolean): Promise<Exchange> {
+/**
+ * Sends bytes; settles with the first whole answer, or with what there is when nothing more comes for `silenceMs`, and for as
+ * long again after the end of the bytes was told. `isRaw`: the bytes need be no whole request.
+ */
+export async function exchange(
+  port: number,
+  bytes: string,
+  method: string,
+  { isRaw, silenceMs }: { readonly isRaw: boolean; readonly silenceMs: number },
+): Promise<Exchange> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   const reader = new AnswerReader()
   const answers: Answer[] = []
@@ -57,7 +63,7 @@ export async function exchange(port: number, bytes: string, method: string, isRa
   await within(settled, isRaw ? rawSilenceMs : silenceMs)
   if (answers.length === 0 && !streamed && malformed === null && !closed) {
     socket.end()
-    await within(settled, endMs)
+    await within(settled, silenceMs)
   }
   const rest = malformed === null && answers.length === 0 ? reader.partial(method, closed) : null
   if (rest !== null) answers.push(rest)
@@ -84,21 +90,29 @@ export interface Pipelined {
 export class Pipeline<Request extends Pipelined> {
   readonly #port: number
   readonly #depth: number
+  readonly #silenceMs: number
   readonly #next: () => Request | null
-  readonly #onAnswer: (request: Request, answer: Answer) => void
+  readonly #now: () => number
+  readonly #onAnswer: (request: Request, answer: Answer, ms: number) => void
   /** The connection ended, or said what is no answer, with these on it; the first was to be answered. */
   readonly #onUnanswered: (requests: readonly Request[], reason: string) => void
 
   constructor(options: {
     readonly port: number
     readonly depth: number
+    readonly silenceMs: number
     readonly next: () => Request | null
-    readonly onAnswer: (request: Request, answer: Answer) => void
+    /** Milliseconds of a clock that does not jump. */
+    readonly now: () => number
+    /** `ms`: since it was sent, and so with what those before it on the connection took. */
+    readonly onAnswer: (request: Request, answer: Answer, ms: number) => void
     readonly onUnanswered: (requests: readonly Request[], reason: string) => void
   }) {
     this.#port = options.port
     this.#depth = options.depth
+    this.#silenceMs = options.silenceMs
     this.#next = options.next
+    this.#now = options.now
     this.#onAnswer = options.onAnswer
     this.#onUnanswered = options.onUnanswered
   }
@@ -113,7 +127,7 @@ export class Pipeline<Request extends Pipelined> {
     return new Promise((resolve) => {
       const socket: Socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true })
       const reader = new AnswerReader()
-      const open: Request[] = []
+      const open: { readonly request: Request; readonly sentMs: number }[] = []
       let done = false
       let reason = 'the connection was closed without an answer'
       const fillUp = () => {
@@ -122,24 +136,24 @@ export class Pipeline<Request extends Pipelined> {
           const request = this.#next()
           done = request === null
           if (request === null) break
-          open.push(request)
+          open.push({ request, sentMs: this.#now() })
           text += request.bytes
         }
         if (text !== '') socket.write(Buffer.from(text, 'latin1'))
         if (done && open.length === 0) socket.destroy()
       }
-      socket.setTimeout(silenceMs, () => {
-        reason = `no answer within ${silenceMs} ms`
+      socket.setTimeout(this.#silenceMs, () => {
+        reason = `no answer within ${this.#silenceMs} ms`
         socket.destroy()
       })
       socket.on('data', (chunk: Buffer) => {
         reader.push(chunk)
         try {
           for (let first = open[0]; first !== undefined; first = open[0]) {
-            const answer = reader.next(first.method)
+            const answer = reader.next(first.request.method)
             if (answer === null) break
             open.shift()
-            this.#onAnswer(first, answer)
+            this.#onAnswer(first.request, answer, this.#now() - first.sentMs)
           }
           if (open.length === 0 && !reader.isEmpty) throw new MalformedAnswerError('more came than was asked for')
         } catch (error) {
@@ -152,7 +166,11 @@ export class Pipeline<Request extends Pipelined> {
       })
       socket.on('error', () => undefined)
       socket.on('close', () => {
-        if (open.length > 0) this.#onUnanswered(open, reason)
+        if (open.length > 0)
+          this.#onUnanswered(
+            open.map(({ request }) => request),
+            reason,
+          )
         resolve(done)
       })
       fillUp()

@@ -133,6 +133,17 @@ export const hostileLiterals: readonly string[] = [
   ...characters.map((text) => JSON.stringify(text)),
   ...[...long, 20_000].map((length) => JSON.stringify('y'.repeat(length))),
   JSON.stringify('ü'.repeat(129)),
+  // What a careless pattern, or a careless loop, takes long for.
+  `1${'0'.repeat(40_000)}1`,
+  `0.${'0'.repeat(40_000)}1`,
+  '7'.repeat(40_000),
+  `1e${'0'.repeat(20_000)}1`,
+  `"${'\\\\'.repeat(10_000)}"`,
+  `"${'\\"'.repeat(10_000)}"`,
+  `"${'\\u00e9'.repeat(5_000)}"`,
+  `"${' '.repeat(20_000)}x"`,
+  `{${'"a":{'.repeat(30)}"${'~/'.repeat(5_000)}":[1e400]${'}'.repeat(31)}`,
+  `{${Array.from({ length: 3_000 }, (_, n) => `"${n * 85_899}":0`).join(',')}}`,
   `[${'0,'.repeat(2_000)}0]`,
   `{${Array.from({ length: 300 }, (_, n) => `"m${n}":${n}`).join(',')}}`,
   // Not JSON.

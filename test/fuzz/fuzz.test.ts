@@ -1,15 +1,20 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ApiHarness, startApi } from '../api/apiHarness.ts'
-import { type FuzzReport, fuzz } from './fuzz.ts'
+import { patienceMs } from '../support/patience.ts'
+import { fuzz } from './fuzz.ts'
+import type { FuzzReport } from './fuzzReport.ts'
 import { type Seen, startPlantingProxy, type Told } from './plantingProxy.ts'
 
 const requests = 1_500
-/** On a machine that does much else at the time. */
-const timeoutMs = 60_000
+/** A bound against hanging: a test takes some seconds, and ten times as long on a machine that does much else. */
+const timeoutMs = 300_000
 const seed = 11
-/** Time to shrink a fault down to what brings it about, for the tests that look at what is left. */
-const shrinkAllMs = 10_000
+/** Those below need 41 at most: how small a fault becomes has nothing to do with how fast the machine is. */
+const shrinkTriesMax = 200
+/** A clock that moves when a test moves it: how long a request takes has nothing to do with the machine. */
+let nowMs = 0
+const pace = { requestMsMax: 1_000, waitMsMax: 100, now: () => nowMs, silenceMs: patienceMs }
 let api: ApiHarness
 
 async function start(): Promise<number> {
@@ -18,10 +23,9 @@ async function start(): Promise<number> {
   return (api.app.server.address() as AddressInfo).port
 }
 
-/** A service with a fault, as far as anybody can see; found and shrunk, or not: as far as that goes in the time given. */
+/** A service with a fault, as far as anybody can see; found and shrunk, or not. */
 async function fuzzed(
   plant: (seen: Seen, told: Told, port: number) => Partial<Told> | null | Promise<Partial<Told> | null>,
-  shrinkMsMax = 1_000,
 ): Promise<FuzzReport> {
   const port = await start()
   const proxy = await startPlantingProxy(port, (seen, told) => plant(seen, told, port))
@@ -34,7 +38,9 @@ async function fuzzed(
       seconds: null,
       roundRequests: 500,
       faultsMax: 1,
-      shrinkMsMax,
+      shrinkTriesMax,
+      shrinkMsMax: timeoutMs,
+      ...pace,
     })
   } finally {
     await proxy.close()
@@ -57,10 +63,8 @@ const problem = (detail: string, status = 400) => ({
 
 describe('planted faults are found, and shrunk to what brings them about', { timeout: timeoutMs }, () => {
   test('a route that throws', async () => {
-    const { faults } = await fuzzed(
-      ({ method, body }) =>
-        method === 'PUT' && body.includes('"lateData":"record"') ? problem('Something went wrong.', 500) : null,
-      shrinkAllMs,
+    const { faults } = await fuzzed(({ method, body }) =>
+      method === 'PUT' && body.includes('"lateData":"record"') ? problem('Something went wrong.', 500) : null,
     )
     expect(faults).toMatchObject([{ kind: 'server_error', operation: 'definePipeline' }])
     const [fault] = faults
@@ -70,11 +74,33 @@ describe('planted faults are found, and shrunk to what brings them about', { tim
     expect(fault?.command).toMatch(/^curl .*-X PUT/)
   })
 
+  test.each([
+    ['orderBy', '"orderBy":"observedAt"', /"orderBy":"observedAt"/],
+    ['orSkipped', '"orSkipped":true', /"orSkipped":true/],
+  ])('a route that throws on a member of a definition: %s', async (_, text, shown) => {
+    // The fuzzer's own definitions are accepted.
+    const { faults } = await fuzzed(({ method, url, body }) =>
+      method === 'PUT' && !url.endsWith('/byTime') && body.includes(text)
+        ? problem('Something went wrong.', 500)
+        : null,
+    )
+    expect(faults).toMatchObject([{ kind: 'server_error', operation: 'definePipeline' }])
+    expect(faults[0]?.shrunk.body).toMatch(shown)
+  })
+
+  test('a receipt asked for by its key that says what is not documented', async () => {
+    const { faults } = await fuzzed(({ method, url }, { status, body }) =>
+      method === 'GET' && /\/commands\/[^/]+$/.test(url) && status === 200
+        ? { body: body.replace(/"outcome":"\w+"/, '"outcome":"forgotten"') }
+        : null,
+    )
+    expect(faults).toMatchObject([{ kind: 'body_not_as_documented', operation: 'getCommandOutcome' }])
+    expect(faults[0]?.shrunk.target).toMatch(/^\/v1\/operations\/[^/]+\/commands\/[^/]+$/)
+  })
+
   test('a status that is not documented', async () => {
-    const { faults } = await fuzzed(
-      ({ url }, { status, headers, body }) =>
-        url.includes('state=') ? { status: status === 200 ? 206 : status, headers, body } : null,
-      shrinkAllMs,
+    const { faults } = await fuzzed(({ url }, { status, headers, body }) =>
+      url.includes('state=') ? { status: status === 200 ? 206 : status, headers, body } : null,
     )
     expect(faults).toMatchObject([{ kind: 'undocumented_status', operation: 'listOperations' }])
     expect(faults[0]?.shrunk.target).toMatch(/^\/v1\/operations\?(?:state=active|state=active&\w+=\w+)$/)
@@ -112,6 +138,15 @@ describe('planted faults are found, and shrunk to what brings them about', { tim
     expect(faults[0]?.shrunk.target).toMatch(/\/reports/)
   })
 
+  test('a request that keeps the service busy for long, among hundreds that had to wait for it', async () => {
+    const { faults } = await fuzzed(({ body }) => {
+      if (/\d{1000}/.test(body)) nowMs += 1_800
+      return null
+    })
+    expect(faults).toMatchObject([{ kind: 'too_slow', detail: '3 times it took 1800 ms or more' }])
+    expect(faults[0]?.shrunk.body).toMatch(/\d{1000}/)
+  })
+
   test('an operation nobody spoke of that changes', async () => {
     let planted = 0
     const { faults } = await fuzzed(async ({ method }) => {
@@ -137,7 +172,7 @@ describe('a service without a planted fault', { timeout: timeoutMs }, () => {
   afterAll(() => api.close())
 
   test('is found to be as documented', async () => {
-    const report = await fuzz({ port, operatorKey: null, seed, requests, seconds: null })
+    const report = await fuzz({ port, operatorKey: null, seed, requests, seconds: null, ...pace })
     expect(report.faults).toEqual([])
     expect(report.requests).toBe(requests)
     // Enough was sound to be written.

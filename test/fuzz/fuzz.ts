@@ -2,53 +2,12 @@ import fc, { type Arbitrary } from 'fast-check'
 import { MalformedAnswerError } from './answers.ts'
 import { type ApiDocument, type OpenApi, readDocument } from './apiDocument.ts'
 import { exchange, Pipeline } from './connections.ts'
-import { type Finding, judge } from './judge.ts'
+import type { FoundFault, FuzzOptions, FuzzReport } from './fuzzReport.ts'
+import { type Finding, judge, operationOf } from './judge.ts'
+import { isTooSlow, type Pace, slowTimesNeeded } from './pace.ts'
 import { requestArbitrary } from './requestArbitrary.ts'
 import { ServiceState } from './serviceState.ts'
 import { bytesOf, type FuzzRequest, fill, needsOwnConnection, shellCommand } from './wire.ts'
-
-export interface FuzzOptions {
-  readonly port: number
-  /** Null: the service has no key yet. */
-  readonly operatorKey: string | null
-  readonly seed: number
-  /** Null: until the time is up. */
-  readonly requests: number | null
-  readonly seconds: number | null
-  /** The first request; default 0. */
-  readonly from?: number
-  /** Requests between two looks at the log and at what must not change. */
-  readonly roundRequests?: number
-  /** Different faults to be shrunk; after so many the run ends. */
-  readonly faultsMax?: number
-  /** For each fault. */
-  readonly shrinkMsMax?: number
-  readonly progress?: (line: string) => void
-}
-
-export interface FoundFault extends Finding {
-  /** Number of the request among all that the seed makes. */
-  readonly request: number
-  /** As few and as simple as could be found. */
-  readonly shrunk: FuzzRequest
-  /** To be sent by hand. */
-  readonly command: string
-  readonly shrinks: number
-}
-
-export interface FuzzReport {
-  readonly seed: number
-  readonly requests: number
-  readonly seconds: number
-  /** Answers by status; `none`: connections closed without one. */
-  readonly statuses: Readonly<Record<string, number>>
-  readonly operations: number
-  /** Events appended meanwhile, each of which its sender was told of. */
-  readonly events: number
-  /** 503s that came once, and not again for the same request. */
-  readonly fleeting: number
-  readonly faults: readonly FoundFault[]
-}
 
 interface Case {
   readonly number: number
@@ -84,6 +43,10 @@ class Fuzzer {
   #chunk: readonly FuzzRequest[] = []
   #sent = 0
   #alone: Case[] = []
+  readonly #pace: Pace
+  readonly #silenceMs: number
+  /** Answered late: the reason, or among those that had to wait for it. */
+  #late: Case[] = []
 
   constructor(options: FuzzOptions, document: ApiDocument, state: ServiceState) {
     this.#options = options
@@ -91,6 +54,9 @@ class Fuzzer {
     this.#state = state
     this.#arbitrary = requestArbitrary(document)
     this.#number = options.from ?? 0
+    const { now = () => performance.now(), requestMsMax, waitMsMax } = options
+    this.#silenceMs = options.silenceMs ?? 15_000
+    this.#pace = { now, requestMsMax, waitMsMax }
   }
 
   async run(): Promise<FuzzReport> {
@@ -164,8 +130,11 @@ class Fuzzer {
       new Pipeline<Case>({
         port: this.#options.port,
         depth: pipelinedMax,
+        silenceMs: this.#silenceMs,
         next,
-        onAnswer: (one, answer) => {
+        now: this.#pace.now,
+        onAnswer: (one, answer, ms) => {
+          if (isTooSlow(this.#pace, one.request, answer, ms)) this.#late.push(one)
           this.#count(String(answer.status))
           this.#state.learn(one.request, answer)
           for (const finding of judge(this.#document, one.request, answer)) this.#note(finding, one.number)
@@ -180,6 +149,10 @@ class Fuzzer {
     )
     await Promise.all(pipelines)
     while (alone.size > 0) await Promise.race(alone)
+    for (const one of this.#late.splice(0)) {
+      const slow = await this.#slowFinding(one)
+      if (slow !== null) this.#note(slow, one.number)
+    }
   }
 
   #next(): Case {
@@ -210,9 +183,14 @@ class Fuzzer {
     for (const finding of await this.#exchanged(one)) this.#note(finding, one.number)
   }
 
-  async #exchanged({ request, bytes, method }: Case): Promise<readonly Finding[]> {
+  async #exchanged({ request, bytes, method, ...one }: Case): Promise<readonly Finding[]> {
     const isRaw = request.raw !== null || method === 'CONNECT'
-    const { answers, malformed, closed } = await exchange(this.#options.port, bytes, method, isRaw)
+    const sentMs = this.#pace.now()
+    const { answers, malformed, closed } = await exchange(this.#options.port, bytes, method, {
+      isRaw,
+      silenceMs: this.#silenceMs,
+    })
+    const ms = this.#pace.now() - sentMs
     const operation = `${method} ${request.target.split('?', 1)[0]}`
     if (malformed !== null)
       return [{ kind: 'malformed_answer', operation: 'any', detail: `${operation}: ${malformed}` }]
@@ -232,7 +210,29 @@ class Fuzzer {
     this.#count(String(answer.status))
     for (const one of answers) this.#state.learn(request, one)
     if (!answer.complete) this.#state.lose(request)
+    if (isTooSlow(this.#pace, request, answer, ms)) this.#late.push({ request, bytes, method, ...one })
     return judge(this.#document, request, answer)
+  }
+
+  /** Null: sent alone it is not too slow each time. */
+  async #slowFinding(one: Case): Promise<Finding | null> {
+    const { request, bytes, method } = one
+    let leastMs = Number.POSITIVE_INFINITY
+    for (let times = 0; times < slowTimesNeeded; times += 1) {
+      const sentMs = this.#pace.now()
+      const { answers } = await exchange(this.#options.port, bytes, method, {
+        isRaw: false,
+        silenceMs: this.#silenceMs,
+      })
+      const ms = this.#pace.now() - sentMs
+      for (const answer of answers) this.#state.learn(request, answer)
+      const [answer] = answers
+      if (answer === undefined) this.#state.lose(request)
+      if (answer === undefined || !isTooSlow(this.#pace, request, answer, ms)) return null
+      leastMs = Math.min(leastMs, ms)
+    }
+    const detail = `${slowTimesNeeded} times it took ${Math.round(leastMs)} ms or more`
+    return { kind: 'too_slow', operation: operationOf(this.#document, request), detail }
   }
 
   #count(status: string): void {
@@ -246,6 +246,7 @@ class Fuzzer {
 
   async #shrink(finding: Finding, number: number): Promise<FoundFault> {
     return this.#shrunkBy(finding, number, async (one) => {
+      if (finding.kind === 'too_slow') return (await this.#slowFinding(one))?.operation === finding.operation
       const again = await this.#exchanged(one)
       return again.some(({ kind, operation }) => kind === finding.kind && operation === finding.operation)
     })
@@ -271,7 +272,12 @@ class Fuzzer {
 
   /** fast-check's own shrinking, from just that request on. */
   async #shrunkBy(finding: Finding, number: number, fails: (one: Case) => Promise<boolean>): Promise<FoundFault> {
+    const { shrinkMsMax = 10_000, shrinkTriesMax = Number.POSITIVE_INFINITY } = this.#options
+    let tries = 0
     const property = fc.asyncProperty(this.#arbitrary, async (request) => {
+      tries += 1
+      // Whatever is left is taken to be sound, unsent.
+      if (tries > shrinkTriesMax) return true
       try {
         return !(await fails(this.#caseOf(number, request)))
       } catch (error) {
@@ -283,8 +289,10 @@ class Fuzzer {
       seed: this.#chunkSeed(Math.floor(number / chunkRequests)),
       path: String(number % chunkRequests),
       numRuns: 1,
-      interruptAfterTimeLimit: this.#options.shrinkMsMax ?? 10_000,
+      interruptAfterTimeLimit: shrinkMsMax,
     })
+    // What is slow may take all the time there is for its first try.
+    const cameAgain = details.counterexample !== null || details.interrupted
     const original = this.#sample(Math.floor(number / chunkRequests))[number % chunkRequests]
     const [smallest] = details.counterexample ?? [original]
     if (smallest === undefined) throw new Error('there is no such request')
@@ -292,7 +300,7 @@ class Fuzzer {
     const command = shellCommand(shrunk, this.#options.port)
     return {
       ...finding,
-      detail: details.counterexample === null ? `${finding.detail} (it did not happen again)` : finding.detail,
+      detail: cameAgain ? finding.detail : `${finding.detail} (it did not happen again)`,
       request: number,
       shrunk,
       command,

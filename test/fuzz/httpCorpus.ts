@@ -51,6 +51,9 @@ export const hostileTargets: readonly string[] = [
   '"',
   '<x>',
   '\\',
+  '%20'.repeat(2_500),
+  '/'.repeat(7_000),
+  '&a=1'.repeat(1_700),
 ]
 
 /** Header values with nothing that ends a line. */
@@ -90,6 +93,14 @@ export const hostileHeaders: readonly string[] = [
   ',,,',
   '=',
   ';',
+  // What a careless pattern takes long for.
+  ','.repeat(7_900),
+  '; '.repeat(3_900),
+  `wait=1${' '.repeat(7_800)}x`,
+  `a;charset${' '.repeat(7_800)}x`,
+  `"0"${', "0"'.repeat(1_500)}x`,
+  `Bearer ${' '.repeat(7_800)}x`,
+  `00-${'0'.repeat(7_800)}`,
 ]
 
 export const contentTypes: readonly string[] = [
@@ -115,6 +126,8 @@ export const contentTypes: readonly string[] = [
   '',
   'json',
   'application/jsonp',
+  `application/json;${' '.repeat(7_800)}x`,
+  `application/json${';a'.repeat(3_900)}`,
 ]
 
 export const accepts: readonly string[] = [
@@ -133,6 +146,8 @@ export const accepts: readonly string[] = [
   'application/json;q=x',
   '*/*;q=0',
   'text/*',
+  ','.repeat(7_900),
+  `application/x-ndjson${';a'.repeat(3_900)}`,
 ]
 
 /** What Node's parser takes; others are of the raw requests. */

@@ -4,12 +4,20 @@ import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { NodeProcess } from '../nodes/support/nodeProcess.ts'
 import { makeRunFolder, removeRunFolder } from '../support/runFolder.ts'
-import { type FoundFault, fuzz } from './fuzz.ts'
+import { fuzz } from './fuzz.ts'
+import type { FoundFault } from './fuzzReport.ts'
 
 // npm run fuzz: a service of its own, and what nobody should send it. Built as the fault runs are (scripts/buildFaults.mjs).
 
 const built = fileURLToPath(new URL('../../', import.meta.url))
 const operatorKey = 'fuzz-operator-key-0123456789abcdefghijklmnop'
+
+const waitMsMax = 1_000
+/**
+ * A request takes some milliseconds, and with hundreds beside it some tens; one that takes a second whenever it is sent
+ * keeps everybody else from being answered.
+ */
+const requestMsMax = 1_000
 
 /** Limits are drawn in, so that they are met, and nothing waits for long. */
 const environment = {
@@ -20,7 +28,7 @@ const environment = {
   WAYBILL_METADATA_BYTES_MAX: '1024',
   WAYBILL_HELD_COUNT_MAX: '5',
   WAYBILL_PAGE_SIZE_MAX: '20',
-  WAYBILL_WAIT_S_MAX: '1',
+  WAYBILL_WAIT_S_MAX: String(waitMsMax / 1_000),
   WAYBILL_HEADERS_MS_MAX: '2000',
   WAYBILL_BODY_MS_MAX: '2000',
   WAYBILL_BULK_IDLE_MS_MAX: '2000',
@@ -73,6 +81,8 @@ async function run({ seconds, requests, seed, from }: Options): Promise<void> {
     from,
     requests: requests ?? (seconds === undefined ? 100_000 : null),
     seconds: seconds ?? null,
+    requestMsMax,
+    waitMsMax,
     progress: (line) => void process.stderr.write(`${line}\n`),
   })
   const isRunning = node.isRunning

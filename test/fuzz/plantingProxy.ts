@@ -25,7 +25,9 @@ export async function startPlantingProxy(
     incoming.on('error', () => undefined)
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
     incoming.on('end', () => {
-      const { method = '', url = '', headers } = incoming
+      // Node's client refuses to send a `Trailer` with a body of a known length.
+      const { trailer: _, ...headers } = incoming.headers
+      const { method = '', url = '' } = incoming
       const seen = { method, url, headers, body: Buffer.concat(chunks).toString('latin1') }
       const ask = () => {
         const upstream = outgoing({ port: upstreamPort, host: '127.0.0.1', method, path: url, headers }, (answer) => {

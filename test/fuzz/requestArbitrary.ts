@@ -17,6 +17,7 @@ const weights: Readonly<Record<string, number>> = {
   sendCommands: 100,
   getOperation: 90,
   listOperations: 50,
+  getCommandOutcome: 50,
   definePipeline: 50,
   createKey: 4,
   revokeKey: 8,

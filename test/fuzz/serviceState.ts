@@ -33,6 +33,25 @@ const parallel = {
   },
   outOfOrder: 'hold',
 }
+/** A loop that several services walk, beside it a track that may be skipped. */
+const byTime = {
+  tracks: {
+    main: {
+      initial: 'new',
+      transitions: { new: ['status1'], status1: ['new', 'status2', 'left'], left: ['status2'], status2: ['done'] },
+      final: { done: 'succeeded' },
+      requires: { done: [{ track: 'right', in: ['done'], orSkipped: true }] },
+    },
+    right: {
+      initial: 'new',
+      transitions: { new: ['done'] },
+      final: { done: 'succeeded' },
+      startsWhen: { track: 'main', in: ['left'] },
+    },
+  },
+  outOfOrder: 'hold',
+  orderBy: 'observedAt',
+}
 
 /** What a service holds: what was asked for is there, and nothing else. */
 export class ServiceState {
@@ -85,6 +104,7 @@ export class ServiceState {
     }
     await must('PUT', '/v1/pipelines/linear', linear)
     await must('PUT', '/v1/pipelines/parallel', parallel)
+    await must('PUT', '/v1/pipelines/byTime', byTime)
     await must('PUT', '/v1/pipelines/witness', linear)
     await must('POST', '/v1/operations', { id: 'witness-1', pipeline: 'witness', data: { a: 1 } })
     await must('POST', '/v1/operations', { id: 'witness-2', pipeline: 'witness', theme: 'seen' })

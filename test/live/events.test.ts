@@ -47,13 +47,22 @@ describe('GET /v1/events/stream', () => {
     expect(reader.retryMs()).toBeGreaterThanOrEqual(1_000)
   })
 
-  test('goes on after Last-Event-ID, which goes before after=', async () => {
+  test('resumes after Last-Event-ID, which goes before lastEventId=, which goes before after=', async () => {
     const all = await open('/v1/events/stream')
     await all.until((messages) => messages.length >= 5)
     const [first, second, third] = all.messages
     const reader = await open(`/v1/events/stream?after=${first?.id}`, { 'last-event-id': second?.id ?? '' })
     await reader.until((messages) => messages.length > 0)
     expect(reader.messages[0]).toEqual(third)
+    const byQuery = await open(`/v1/events/stream?after=${first?.id}&lastEventId=${second?.id}`)
+    await byQuery.until((messages) => messages.length > 0)
+    expect(byQuery.messages[0]).toEqual(third)
+    const byHeader = await open(`/v1/events/stream?lastEventId=${first?.id}`, { 'last-event-id': second?.id ?? '' })
+    await byHeader.until((messages) => messages.length > 0)
+    expect(byHeader.messages[0]).toEqual(third)
+    const empty = await open(`/v1/events/stream?after=${first?.id}&lastEventId=`, { 'last-event-id': '' })
+    await empty.until((messages) => messages.length > 0)
+    expect(empty.messages[0]).toEqual(second)
     const other = await open(`/v1/events/stream?after=${first?.id}`)
     await other.until((messages) => messages.length > 0)
     expect(other.messages[0]).toEqual(second)
@@ -102,6 +111,11 @@ describe('GET /v1/events/stream', () => {
     expect(
       (await live.send('GET', '/v1/events/stream', undefined, { 'last-event-id': 'nonsense' })).body.errors,
     ).toEqual([{ in: 'header', pointer: '/Last-Event-ID', detail: 'is not a position' }])
+    expect((await live.send('GET', '/v1/events/stream?lastEventId=nonsense')).body.errors).toEqual([
+      { in: 'query', pointer: '/lastEventId', detail: 'is not a position' },
+    ])
+    expect((await live.send('GET', `/v1/events/stream?lastEventId=${foreign}`)).status).toBe(410)
+    expect((await live.send('GET', '/v1/events/stream?lastEventId=a&lastEventId=b')).status).toBe(400)
     expect((await live.send('GET', '/v1/events/stream?sort=id')).status).toBe(400)
     expect((await live.send('GET', '/v1/events/stream', undefined, { accept: 'application/json' })).status).toBe(406)
     const head = await live.send('HEAD', '/v1/events/stream')

@@ -2,6 +2,7 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createSseReader, type SseMessage } from '../../src/client/sse.ts'
 import { type ApiHarness, type HarnessOptions, startApi } from '../api/apiHarness.ts'
+import { patienceMs } from '../support/patience.ts'
 
 export interface LiveHarness extends ApiHarness {
   readonly port: number
@@ -12,6 +13,7 @@ export interface LiveHarness extends ApiHarness {
 }
 
 export interface Reader {
+  /** Without those that only say how far the stream has come. */
   readonly messages: SseMessage[]
   readonly headers: IncomingMessage['headers']
   /** All that came, comments too. */
@@ -76,7 +78,7 @@ function readerOf(response: IncomingMessage, firstId: string): Reader {
   let over = false
   response.on('data', (chunk: string) => {
     text += chunk
-    messages.push(...sse.push(chunk))
+    messages.push(...sse.push(chunk).filter(({ event }) => event !== 'position'))
     for (const watch of watchers) watch()
   })
   response.on('error', () => undefined)
@@ -108,7 +110,7 @@ function readerOf(response: IncomingMessage, firstId: string): Reader {
         }
         const timer = setTimeout(
           () => settle(new Error(`waited in vain; ${messages.length} messages: ${text.slice(-500)}`)),
-          10_000,
+          patienceMs,
         )
         watchers.add(watch)
         watch()

@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { LogUnavailableError } from '../../src/eventlog/eventLog.ts'
 import { eventually } from '../projections/support/eventually.ts'
+import { patienceMs } from '../support/patience.ts'
 import { dataOf, type LiveHarness, type Reader, startLive } from './liveHarness.ts'
 
 let live: LiveHarness
@@ -39,7 +41,8 @@ function counter(path: string): {
   let bytes = 0
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    for (let at = chunk.indexOf('data: '); at !== -1; at = chunk.indexOf('data: ', at + 1)) messages += 1
+    // Positions are none: theirs is a token, no object.
+    for (let at = chunk.indexOf('data: {'); at !== -1; at = chunk.indexOf('data: {', at + 1)) messages += 1
   })
   return { socket, messages: () => messages, bytes: () => bytes }
 }
@@ -57,7 +60,7 @@ describe('many streams', () => {
       }),
     })
     await live.report('a', 'zero')
-    await live.projections.readModel.waitFor(await live.log.head(), 10_000)
+    await live.projections.readModel.waitFor(await live.log.head(), patienceMs)
     const ofProjector = subscriptions
     const count = 2_000
     const all: ReturnType<typeof counter>[] = []
@@ -91,18 +94,98 @@ describe('many streams', () => {
     expect(await metric('waybill_live_streams_dropped_total')).toBe(0)
     for (const { socket } of all) socket.destroy()
     await noStreams()
-  }, 40_000)
+  })
 
-  test('one stream more than allowed is refused with 503, and there is room again when one has left', async () => {
-    live = await startLive({ limits: { streamsMax: 2 } })
+  test('one stream more than allowed is told its place and to come back, and there is room when one has left', async () => {
+    live = await startLive({ limits: { streamsMax: 2, streamRetryMs: 20 } })
+    const { position } = await live.report('a', 'one')
     const first = await live.open('/v1/events/stream')
     readers.push(first, await live.open('/v1/operations/stream'))
-    await expect(live.open('/v1/events/stream')).rejects.toMatchObject({ status: 503 })
-    const refused = await live.send('GET', '/v1/operations/stream')
-    expect([refused.body.code, refused.headers['retry-after']]).toEqual(['overloaded', '2'])
+    const place = (id: string) =>
+      new RegExp(
+        `^retry: \\d+\\n\\nevent: position\\ndata: ${id}\\nid: ${id}\\n\\n: the service[^\\n]*\\nretry: \\d+\\n\\n$`,
+      )
+    for (const path of ['/v1/events/stream', '/v1/operations/stream']) {
+      const asked = await live.open(path, { 'last-event-id': position })
+      expect(await asked.ended).toBe(true)
+      expect(asked.text()).toMatch(place(position))
+      expect(asked.headers['waybill-position']).toBe(position)
+      const head = await live.open(`${path}?after=head`)
+      expect(await head.ended).toBe(true)
+      expect(head.text()).toMatch(place(position))
+    }
+    expect(await metric('waybill_live_streams_turned_away_total')).toBe(4)
+    // What no other moment would cure stays an error.
+    await expect(live.open('/v1/events/stream', { 'last-event-id': 'void' })).rejects.toMatchObject({ status: 400 })
+    const foreign = `${'A'.repeat(22)}5`
+    await expect(live.open(`/v1/events/stream?after=${foreign}`)).rejects.toMatchObject({ status: 410 })
     first.close()
-    const again = await eventually('room', () => live.open('/v1/events/stream').catch(() => undefined))
-    readers.push(again)
+    const again = await eventually('room', async () => {
+      const reader = await live.open('/v1/events/stream')
+      readers.push(reader)
+      const isServed = reader.until((messages) => messages.length >= 2).then(() => true)
+      return await isServed.catch(() => undefined)
+    })
+    expect(again).toBe(true)
+  })
+
+  test('who is turned away is held for as long as it was asked to stay away, and let go at shutdown', async () => {
+    live = await startLive({ limits: { streamsMax: 0, streamRetryMs: 60_000 } })
+    const reader = await live.open('/v1/events/stream?after=head')
+    readers.push(reader)
+    let isOver = false
+    const over = reader.ended.then(() => {
+      isOver = true
+    })
+    await reader.until(() => reader.text().includes(': the service ends this stream'))
+    expect(await metric('waybill_live_streams_turned_away_total')).toBe(1)
+    expect(isOver).toBe(false)
+    live.drain.abort()
+    await over
+    expect(await reader.ended).toBe(true)
+  })
+
+  test('a node whose log cannot be asked tells a stream its place, if it has one, and to come back', async () => {
+    let fails = false
+    live = await startLive({
+      limits: { streamRetryMs: 20 },
+      wrapLog: (log) => ({
+        ...log,
+        head: () => (fails ? Promise.reject(new LogUnavailableError('planted')) : log.head()),
+      }),
+    })
+    const { position } = await live.report('a', 'one')
+    fails = true
+    const known = await live.open('/v1/events/stream', { 'last-event-id': position })
+    expect(await known.ended).toBe(true)
+    expect(known.lastId()).toBe(position)
+    const unknown = await live.open('/v1/events/stream?after=head')
+    expect(await unknown.ended).toBe(true)
+    expect([unknown.lastId(), unknown.headers['waybill-position']]).toEqual(['', undefined])
+    expect(unknown.retryMs()).toBeGreaterThanOrEqual(20)
+    expect((await live.send('HEAD', '/v1/events/stream?after=head')).status).toBe(503)
+    fails = false
+    const served = await live.open('/v1/events/stream')
+    readers.push(served)
+    await served.until((messages) => messages.length === 2)
+  })
+
+  test('a key that sends more requests than it may is told to come back, too', async () => {
+    live = await startLive({ limits: { requestsPerSMax: 1, streamRetryMs: 20 } })
+    await eventually('one turned away', async () => {
+      readers.push(...(await Promise.all([0, 1, 2, 3, 4].map(() => live.open('/v1/events/stream')))))
+      return readers.some((reader) => reader.text().includes(': the service ends this stream')) ? true : undefined
+    })
+  })
+
+  test('says at least so often as it is set to how far it has come', async () => {
+    live = await startLive({ limits: { streamHeartbeatS: 1 } })
+    const reader = await live.open('/v1/events/stream?operation=quiet')
+    readers.push(reader)
+    const { position } = await live.report('other', 'one')
+    const beat = `: heartbeat\nevent: position\ndata: ${position}\nid: ${position}\n\n`
+    await reader.until(() => reader.text().includes(beat))
+    expect(reader.messages).toEqual([])
   })
 
   test('a reader that does not read is cut off, the others are not kept waiting, and it resumes without a gap', async () => {
@@ -137,9 +220,13 @@ describe('many streams', () => {
     live.drain.abort()
     for (const reader of both) {
       expect(await reader.ended).toBe(true)
-      expect(reader.text()).toMatch(/: the service ends this stream[^\n]*\nretry: \d+\n\n$/)
+      const place = reader.lastId()
+      const farewell = `event: position\\ndata: ${place}\\nid: ${place}\\n\\n: the service ends this stream[^\\n]*\\nretry: \\d+\\n\\n$`
+      expect(reader.text()).toMatch(new RegExp(farewell))
     }
-    await expect(live.open('/v1/events/stream')).rejects.toMatchObject({ status: 503 })
+    const late = await live.open('/v1/events/stream', { 'last-event-id': both[0]?.lastId() ?? '' })
+    expect(await late.ended).toBe(true)
+    expect(late.text()).toContain(`event: position\ndata: ${both[0]?.lastId()}\n`)
   })
 
   test('streams end when the server closes without a word before', async () => {

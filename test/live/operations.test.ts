@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operation } from '../../src/api/contract/operations.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { matchesFilter, type OperationFilter } from '../../src/projections/changedOperations.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
+import { patienceMs } from '../support/patience.ts'
 import { dataOf, type LiveHarness, type Reader, startLive } from './liveHarness.ts'
 
 let live: LiveHarness
@@ -33,7 +35,7 @@ describe('GET /v1/operations/stream', () => {
     await live.report('a', 'one')
     await live.report('b', 'one')
     const { position } = await live.report('a', 'two')
-    await live.projections.readModel.waitFor(await log.head(), 10_000)
+    await live.projections.readModel.waitFor(await log.head(), patienceMs)
     const reader = await open('/v1/operations/stream')
     await reader.until((messages) => messages.length === 2)
     expect(told(reader)).toEqual(['operation b@1', 'operation a@2'])
@@ -47,9 +49,8 @@ describe('GET /v1/operations/stream', () => {
   test('tells an operation that was set aside again once it is skipped, now and to who comes back later', async () => {
     await live.report('parked', 'one')
     const stream = 'operation-parked'
-    const event = { id: crypto.randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' }
-    await log.append([{ stream, expectedRevision: 1n, events: [event] }])
-    await live.projections.readModel.waitFor(await log.head(), 10_000)
+    await log.append([await nextInChain(log, stream)])
+    await live.projections.readModel.waitFor(await log.head(), patienceMs)
     const reader = await open('/v1/operations/stream?idPrefix=parked')
     await reader.until((messages) => messages.length === 1)
     expect(dataOf(reader.messages[0]).parked).toMatchObject({ revision: 2 })
@@ -198,7 +199,7 @@ test('across any disconnections no form comes twice, ids only grow, and the read
       }
       await reports
       const last = await open(path, { 'last-event-id': lastId })
-      await live.projections.readModel.waitFor(await log.head(), 10_000)
+      await live.projections.readModel.waitFor(await log.head(), patienceMs)
       const { operations } = (await live.send('GET', `/v1/operations?idPrefix=${prefix}&state=active&pageSize=100`))
         .body
       const shown = new Map<string, number>(operations.map((o: { id: string; revision: number }) => [o.id, o.revision]))
@@ -233,7 +234,7 @@ test('the filter of streams and that of lists are one', async () => {
   await live.report('f1', 'x')
   await live.report('f2', 'x', { final: 'failed' })
   const { updatedAt } = (await live.send('GET', '/v1/operations/f1?consistency=strong')).body
-  await live.projections.readModel.waitFor(await log.head(), 10_000)
+  await live.projections.readModel.waitFor(await log.head(), patienceMs)
   const { value } = await live.projections.readModel.operationsById(['f1', 'f2', 'f3', 'f4', 'a'])
   const one = <T>(...values: T[]) => fc.option(fc.constantFrom(...values), { nil: undefined, freq: 3 })
   const filters = fc.record({

@@ -7,6 +7,7 @@ import { createCommandService } from '../../src/commands/groupCommit.ts'
 import { requestHash } from '../../src/operation/requestHash.ts'
 import { rawConnection } from '../api/rawHttp.ts'
 import { eventually } from '../projections/support/eventually.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type LiveHarness, startLive } from './liveHarness.ts'
 
 /** Each on a connection of its own. `node bench/waits.mjs` does it with 10,000, from outside the service's process. */
@@ -47,7 +48,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('changed: answers with the next change, at least up to it', async () => {
     await live.report('w1', 'one')
     // Counted before it has looked at the operation: the revision it knows is said, so that the report is no race.
-    const answer = ask('w1', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=10' })
+    const answer = ask('w1', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=60' })
     await waiting(1)
     await live.report('w1', 'two')
     const { status, body, headers } = await answer
@@ -55,6 +56,18 @@ describe('GET /v1/operations/{id}?until=', () => {
     expect(body.revision).toBe(2)
     expect(headers.etag).toBe('"2"')
     expect(headers['waybill-position']).toBe(body.position)
+  })
+
+  test('changed: goes on waiting while all that comes is ignored and fills nothing', async () => {
+    const started = { service: 's', status: 'a', pipeline: 'waited' }
+    await live.send('PUT', '/v1/pipelines/waited', { statuses: ['new', 'a', 'b'], outOfOrder: 'advance' })
+    const report = (more: object) => live.send('POST', '/v1/operations/w9/reports', { ...started, ...more })
+    await report({})
+    const answer = ask('w9', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=30' })
+    await waiting(1)
+    for (const more of [{}, { status: 'new' }, {}]) expect((await report(more)).body.outcome).toBe('ignored')
+    await report({ status: 'new', data: { late: 1 } })
+    expect((await answer).body).toMatchObject({ revision: 5, data: { late: 1 } })
   })
 
   test('changed since If-None-Match: at once if it has, 304 when the time runs out', async () => {
@@ -68,9 +81,17 @@ describe('GET /v1/operations/{id}?until=', () => {
     expect(performance.now() - begun).toBeGreaterThan(900)
   })
 
+  test('changed since the newest of several revisions, weakened or not', async () => {
+    await live.report('w6', 'one')
+    await live.report('w6', 'two')
+    const known = (tags: string) => ask('w6', 'until=changed', { 'if-none-match': tags, prefer: 'wait=0' })
+    expect((await known('"0", W/"1"')).body.revision).toBe(2)
+    expect((await known('"2", W/"1"')).status).toBe(304)
+  })
+
   test('done: passes over other changes; at once when it is over; as it is when the time is up', async () => {
     await live.report('w3', 'one')
-    const answer = ask('w3', 'until=done', { prefer: 'wait=10' })
+    const answer = ask('w3', 'until=done', { prefer: 'wait=60' })
     await waiting(1)
     await live.report('w3', 'two')
     await live.report('w3', 'three', { final: 'failed' })
@@ -83,7 +104,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('tells of events that another node wrote, of which this one knows only by the log', async () => {
     await live.report('w5', 'one')
     const other = createCommandService({ log: live.log, clock: Date.now })
-    const answer = ask('w5', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=10' })
+    const answer = ask('w5', 'until=changed', { 'if-none-match': '"1"', prefer: 'wait=60' })
     await waiting(1)
     const body = { type: 'ReportStatus', service: 'elsewhere', status: 'two' } as const
     const hash = requestHash('w5', undefined, body)
@@ -92,8 +113,85 @@ describe('GET /v1/operations/{id}?until=', () => {
     await other.drain()
   })
 
-  test('an unknown operation is 404 at once, an unknown word 400', async () => {
-    expect((await ask('nobody', 'until=changed', { prefer: 'wait=60' })).status).toBe(404)
+  test('an operation that is not there yet is 404 at once, unless a wait is asked for', async () => {
+    expect((await ask('nobody', 'until=changed')).status).toBe(404)
+    expect((await ask('nobody', 'until=done')).status).toBe(404)
+    expect((await ask('nobody', 'until=done', { prefer: 'respond-async' })).status).toBe(404)
+    expect((await ask('nobody', '', { prefer: 'wait=60' })).status).toBe(404)
+    await waiting(0)
+  })
+
+  test('changed, before the first report: answers as soon as the operation is opened', async () => {
+    const answers = [
+      ask('w10', 'until=changed', { prefer: 'wait=30' }),
+      ask('w10', 'until=changed', { prefer: 'wait=30', 'if-none-match': '"0"' }),
+      ask('w10', 'until=changed&consistency=strong', { prefer: 'respond-async, wait=30' }),
+    ]
+    await waiting(3)
+    await live.report('w10', 'one')
+    for (const answer of answers) {
+      const { status, body, headers } = await answer
+      expect([status, body.revision, headers.etag]).toEqual([200, 1, '"1"'])
+      expect(headers['waybill-position']).toBe(body.position)
+    }
+  })
+
+  test('done, before the first report: passes over what comes before', async () => {
+    const done = ask('w7', 'until=done', { prefer: 'wait=30' })
+    await waiting(1)
+    await live.report('w7', 'one')
+    await live.report('w7', 'two', { final: 'succeeded' })
+    expect((await done).body).toMatchObject({ state: 'succeeded', revision: 2 })
+  })
+
+  test('404 when the time is up and nobody has reported', async () => {
+    const begun = performance.now()
+    const answer = await ask('nobody', 'until=changed', { prefer: 'wait=1' })
+    expect([answer.status, answer.body.code]).toEqual([404, 'not_found'])
+    expect(performance.now() - begun).toBeGreaterThan(900)
+    expect((await ask('nobody', 'until=done', { prefer: 'wait=0' })).status).toBe(404)
+    await waiting(0)
+  })
+
+  test('never 404 for what was accepted: at the end of the time the log is asked, when the read model is behind', async () => {
+    const behind = await startLive()
+    try {
+      await behind.projections.projector.stop()
+      const answer = behind.send('GET', '/v1/operations/slow?until=done', undefined, { prefer: 'wait=5' })
+      await eventually('a wait', async () => {
+        const { text } = await behind.send('GET', '/metrics')
+        return text.includes('waybill_operation_waits 1\n') ? true : undefined
+      })
+      await behind.report('slow', 'one')
+      expect((await answer).body).toMatchObject({ id: 'slow', revision: 1 })
+    } finally {
+      await behind.close()
+    }
+  })
+
+  test('those that wait for what is not there count as others do, and leave with their callers', async () => {
+    const few = await startLive({ limits: { waitsMax: 2 } })
+    try {
+      const count = (waits: number) =>
+        eventually(`${waits} waits`, async () => {
+          const { text } = await few.send('GET', '/metrics')
+          return text.includes(`waybill_operation_waits ${waits}\n`) ? true : undefined
+        })
+      const callers = await Promise.all([rawConnection(few.port), rawConnection(few.port)])
+      for (const caller of callers) {
+        caller.write('GET /v1/operations/none?until=changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
+      }
+      await count(2)
+      const refused = await few.send('GET', '/v1/operations/none?until=changed', undefined, { prefer: 'wait=60' })
+      expect([refused.status, refused.body.code]).toEqual([503, 'overloaded'])
+      for (const { socket } of callers) socket.destroy()
+      await count(0)
+    } finally {
+      await few.close()
+    }
+  })
+
+  test('an unknown word is 400', async () => {
     expect((await ask('w1', 'until=never')).status).toBe(400)
     await waiting(0)
   })
@@ -110,7 +208,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('thousands wait in bounded memory, ask the database nothing meanwhile, and get their answers', async () => {
     const operations = Array.from({ length: 100 }, (_, n) => `crowd-${n}`)
     for (const id of operations) await live.report(id, 'one')
-    await live.projections.readModel.waitFor(await live.log.head(), 10_000)
+    await live.projections.readModel.waitFor(await live.log.head(), patienceMs)
     const { readModel } = live.projections
     const one = vi.spyOn(readModel, 'operation')
     const several = vi.spyOn(readModel, 'operationsById')
@@ -144,7 +242,7 @@ describe('GET /v1/operations/{id}?until=', () => {
     expect(questions()).toBeLessThan(300)
     vi.restoreAllMocks()
     await waiting(0)
-  }, 40_000)
+  })
 
   test('as many as may wait and stream leave connections for who reports', () => {
     const { connectionsMax, waitsMax, streamsMax } = defaultApiLimits
@@ -164,17 +262,26 @@ describe('GET /v1/operations/{id}?until=', () => {
   })
 })
 
-test('waits end with an answer when the service shuts down', async () => {
+test('waits end with an answer when the service shuts down; who has nothing to be shown is to ask again', async () => {
   const other = await startLive()
   try {
     await other.report('a', 'one')
+    const looks = vi.spyOn(other.commands, 'load')
     const answer = other.send('GET', '/v1/operations/a?until=changed', undefined, { prefer: 'wait=60' })
-    await eventually('a wait', async () => {
-      const { text } = await other.send('GET', '/metrics')
-      return text.includes('waybill_operation_waits 1\n') ? true : undefined
-    })
+    const undone = other.send('GET', '/v1/operations/c?until=done', undefined, { prefer: 'wait=60' })
+    const changed = other.send('GET', '/v1/operations/c?until=changed', undefined, { prefer: 'wait=60' })
+    const unopened = other.send('GET', '/v1/operations/b?until=changed', undefined, { prefer: 'wait=60' })
+    // What is not there is looked for in the log: then the wait is for what comes.
+    await eventually('looks', () => (looks.mock.results.length === 3 ? true : undefined))
+    await Promise.all(looks.mock.results.map(({ value }) => value))
+    await other.report('c', 'one')
+    // All who wait for an operation are told together.
+    expect((await changed).body.revision).toBe(1)
     other.drain.abort()
     expect((await answer).body.revision).toBe(1)
+    expect((await undone).body).toMatchObject({ id: 'c', state: 'active', revision: 1 })
+    expect([(await unopened).status, (await unopened).body.code]).toEqual([503, 'overloaded'])
+    expect((await unopened).headers['retry-after']).toBeDefined()
   } finally {
     await other.close()
   }

@@ -5,6 +5,7 @@ import { beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } f
 import { dumpRows } from '../../scripts/sqlDump.mjs'
 import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import { copyDatabase, dropDatabase, replaceDatabase } from './support/databaseCopy.ts'
@@ -15,7 +16,7 @@ import { until } from './support/until.ts'
 import { type HttpAnswer, WaybillHttp } from './support/waybillHttp.ts'
 
 // After a fail-over to a standby that lagged, a restore or a copy, positions mean other events (correctness.md row 7).
-describe('nodes whose database goes over to another history', { timeout: 120_000 }, () => {
+describe('nodes whose database goes over to another history', () => {
   let service: BuiltService
   let database: TestDatabase
   let copy: string
@@ -73,7 +74,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
     const old = await fresh.http.get(`/v1/operations/op-1?minPosition=${token}`)
     expect([old.status, old.body.code]).toEqual([410, 'another_log'])
     // Its read model is folded anew, though rows are there.
-    await until('the list shows it', 30_000, async () => {
+    await until('the list shows it', patienceMs, async () => {
       const list = await fresh.http.get('/v1/operations')
       return Array.isArray(list.body.operations) && list.body.operations.length === 1
     })
@@ -114,7 +115,7 @@ describe('nodes whose database goes over to another history', { timeout: 120_000
 /** Its receipt's position. */
 async function report({ http }: NodeProcess, status: string): Promise<string> {
   const body = { service: 'a', status, pipeline: 'any' }
-  return until(`the report ${status} is taken`, 30_000, async () => {
+  return until(`the report ${status} is taken`, patienceMs, async () => {
     const answer = await http.post('/v1/operations/op-1/reports', body, { 'idempotency-key': status })
     return answer.status < 300 ? String(answer.body.position) : null
   })

@@ -13,7 +13,7 @@ let waybill: WaybillCommand
 beforeAll(async () => {
   service = await bundledService()
   waybill = waybillCommand(service.program)
-}, 120_000)
+})
 afterAll(() => waybill.end())
 
 async function database(): Promise<string> {
@@ -60,7 +60,7 @@ test('a node refuses reports from then on and answers queries; one on the copy k
   const again = (await report(now, 'op-1', 'seen', 'op-1-seen')).body
   expect({ ...again, position: null }).toEqual({ ...receipt, position: null })
   expect((await report(now, 'op-1', 'late', 'late')).status).toBe(200)
-}, 60_000)
+})
 
 test('a node is not started on a log that was closed, and the command says what is amiss in one line', async () => {
   const [from, to] = [await database(), await database()]
@@ -80,7 +80,7 @@ test('a node is not started on a log that was closed, and the command says what 
   const reopened = startOn(from)
   await reopened.ready()
   expect((await report(reopened, 'op-1', 'more', 'k2')).status).toBe(200)
-}, 60_000)
+})
 
 test.each([
   [['copy-log', '--to', 'postgres://x/y'], /--from/],

@@ -1,8 +1,9 @@
 // What operators ask of the projection at a node that does not project.
-import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import { type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
@@ -20,7 +21,7 @@ let database: TestDatabase
 beforeAll(async () => {
   service = await bundledService()
   waybill = waybillCommand(service.program)
-}, 120_000)
+})
 afterAll(() => waybill.end())
 beforeEach(async () => {
   database = await createMigratedDatabase()
@@ -46,10 +47,7 @@ async function report(node: NodeProcess, id: string, status: string): Promise<st
 async function poison(id: string): Promise<bigint> {
   const log = await openPostgresEventLog({ connectionString: database.connectionString })
   try {
-    const stream = `operation-${id}`
-    const [last] = await log.readStream(stream, { direction: 'backwards', maxCount: 1 })
-    const event = { id: randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' }
-    const [outcome] = await log.append([{ stream, expectedRevision: last?.revision ?? 'noStream', events: [event] }])
+    const [outcome] = await log.append([await nextInChain(log, `operation-${id}`)])
     if (outcome?.kind !== 'appended') throw new Error(`not appended: ${outcome?.kind}`)
     return outcome.revision
   } finally {
@@ -66,7 +64,7 @@ test('a rebuild asked for at one node is done by the other, with progress until 
   expect(JSON.parse(ran.out)).toMatchObject({ outcome: 'done', attempts: 1, done: 2, total: 2 })
   expect(JSON.parse(ran.out).node).toBe((state.owner as { node: string }).node)
   await owner.says(/"the read model is rebuilt"/)
-}, 60_000)
+})
 
 test('a pause is kept when the node that projects is killed, and when its heir is asked to resume, it does', async () => {
   const { owner, other } = await startTwo()
@@ -76,7 +74,7 @@ test('a pause is kept when the node that projects is killed, and when its heir i
   expect([paused.code, JSON.parse(paused.out).position], paused.err).toEqual([0, before])
   const written = await report(owner, 'op-2', 'seen')
   await owner.kill()
-  await until('the other has taken over', 30_000, async () => (await other.http.get(base)).body.phase === 'paused')
+  await until('the other has taken over', patienceMs, async () => (await other.http.get(base)).body.phase === 'paused')
   const state = (await other.http.get(base)).body
   expect(state).toMatchObject({ state: 'paused', position: before, head: written, lagEvents: 2 })
   expect((await other.http.get('/readyz')).status).toBe(200)
@@ -84,14 +82,14 @@ test('a pause is kept when the node that projects is killed, and when its heir i
   expect((await waybill.run(['projections', 'resume', '--url', other.url])).code).toBe(0)
   const caughtUp = await other.http.get(`/v1/operations?minPosition=${written}`)
   expect(caughtUp.body.operations, caughtUp.text).toHaveLength(2)
-}, 60_000)
+})
 
 test('a stream parked at one node is retried and skipped at the other, and every node shows it so, after a rebuild too', async () => {
   const { owner, other } = await startTwo()
   await report(other, 'op-1', 'seen')
   const revision = await poison('op-1')
   const at = (node: NodeProcess) => ['--url', node.url, '--json']
-  await until('it is parked', 30_000, async () => (await other.http.get(base)).body.parked === 1)
+  await until('it is parked', patienceMs, async () => (await other.http.get(base)).body.parked === 1)
   const listed = JSON.parse((await waybill.run(['projections', 'parked', ...at(other)])).out)
   expect(listed.parked).toMatchObject([{ stream: 'operation-op-1', revision: Number(revision) }])
   const retried = await waybill.run(['projections', 'retry', 'operation-op-1', ...at(other)])
@@ -107,4 +105,4 @@ test('a stream parked at one node is retried and skipped at the other, and every
   const { body } = await other.http.get('/v1/operations/op-1')
   expect([body.parked, body.revision]).toEqual([undefined, Number(revision)])
   expect((await waybill.run([...skip, ...at(other)])).err).toContain('not_parked')
-}, 60_000)
+})

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import { CheckpointAudit } from './support/checkpointAudit.ts'
@@ -17,7 +18,7 @@ const gatePosition = 300
 const gateLock = 4_711
 
 // A new release that folds otherwise finds the rows of the one before, and rebuilds without being asked.
-describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
+describe('nodes that find rows of an older fold', () => {
   let service: BuiltService
   let database: TestDatabase
   let admin: pg.Client
@@ -46,10 +47,10 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
     expect(status, text).toBe(201)
 
     await killed.kill()
-    await until('the other takes over', 30_000, async () => (await projectorDetail(next))?.startsWith('It folds'))
+    await until('the other takes over', patienceMs, async () => (await projectorDetail(next))?.startsWith('It folds'))
     expect(await listedIds(next.http)).not.toContain('op-0')
     await openGate()
-    await until('it follows the log', 20_000, async () => (await projectorDetail(next)) === 'It follows the log.')
+    await until('it follows the log', patienceMs, async () => (await projectorDetail(next)) === 'It follows the log.')
     // From the batch that was committed; the last change is that of the swap.
     const positions = (await shadowChanges()).map(({ position }) => Number(position))
     expect(positions[0]).toBe(0)
@@ -71,12 +72,16 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
     // As the server does by itself when a machine has gone silent. The session of the rebuild stays, with its batch sent.
     await admin.query('SELECT pg_terminate_backend($1)', [projecting])
     await openGate()
-    await until('another follows the log', 20_000, async () => (await projectorDetail(next)) === 'It follows the log.')
+    await until(
+      'another follows the log',
+      patienceMs,
+      async () => (await projectorDetail(next)) === 'It follows the log.',
+    )
     const before = (await shadowChanges()).at(-1)
     paused.signal('SIGCONT')
     await until(
       'it waits for its turn',
-      20_000,
+      patienceMs,
       async () => (await projectorDetail(paused)) === 'Another node projects.',
     )
     const { status, text } = await paused.http.post('/v1/operations/op-new/reports', report('started'))
@@ -104,7 +109,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
       const answers = await Promise.all(operations.map((path) => node.http.post(path, report(`status ${round}`))))
       for (const { status, text } of answers) expect([200, 201], text).toContain(status)
     }
-    await until('the rows are there', 30_000, async () => (await listedIds(node.http)).length === operationCount)
+    await until('the rows are there', patienceMs, async () => (await listedIds(node.http)).length === operationCount)
     await everythingShown(node)
     await node.stop()
     await admin.query(`
@@ -126,7 +131,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
   }
 
   async function rebuilding(node: NodeProcess): Promise<void> {
-    await until('it stands at the gate', 30_000, async () => {
+    await until('it stands at the gate', patienceMs, async () => {
       const { rowCount } = await admin.query(
         "SELECT FROM pg_stat_activity WHERE application_name = 'waybill rebuild' AND wait_event = 'advisory' AND datname = current_database()",
       )
@@ -155,7 +160,7 @@ describe('nodes that find rows of an older fold', { timeout: 120_000 }, () => {
 
   async function everythingShown(node: NodeProcess): Promise<void> {
     const folded = foldAll(await readWholeLog(database.connectionString))
-    await until('all is shown', 30_000, async () => {
+    await until('all is shown', patienceMs, async () => {
       const { body } = await node.http.get('/v1/operations?sort=id&pageSize=1000')
       const shown = (body.operations as readonly Record<string, unknown>[]).map((operation) => ({
         ...operation,

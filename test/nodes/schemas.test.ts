@@ -2,10 +2,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { dumpStructure } from '../../scripts/sqlDump.mjs'
+import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import type { BuiltService } from './support/builtService.ts'
 import { bundledService } from './support/bundledService.ts'
 import { startedForTest } from './support/startedForTest.ts'
+import { until } from './support/until.ts'
 import { expectSoundLog, foldAll, readWholeLog } from './support/wholeLog.ts'
 
 const folder = new URL('schemas/', import.meta.url)
@@ -25,7 +27,25 @@ interface Answers {
   }[]
 }
 
-describe('the schema', { timeout: 120_000 }, () => {
+/** Without the members that answers have got since. */
+function asThen({ blocked: _blocked, tracks, ...operation }: Record<string, unknown>) {
+  return {
+    ...operation,
+    tracks: Object.fromEntries(
+      Object.entries(tracks ?? {}).map(
+        ([name, { next: _next, heardAt: _heardAt, observedAt: _observedAt, held, ...track }]) => [
+          name,
+          {
+            ...track,
+            held: held.map(({ waitingFor: _waitingFor, ...report }: Record<string, unknown>) => report),
+          },
+        ],
+      ),
+    ),
+  }
+}
+
+describe('the schema', () => {
   let database: TestDatabase
 
   beforeEach(async () => {
@@ -56,15 +76,22 @@ describe('the schema', { timeout: 120_000 }, () => {
       await load(await readFile(new URL(`${name}/dump.sql`, folder), 'utf8'))
       const starter = startedForTest(service, { DATABASE_URL: database.connectionString })
       const node = await starter.start().ready()
+      const { http } = node
+      // Rows of an older fold are shown as they are, and folded anew meanwhile.
+      await until('the rows are folded anew', 60_000, async () => {
+        const { state, foldVersion: by } = (await http.get('/v1/projections/operations')).body
+        return state === 'running' && by === foldVersion
+      })
       expect(await structure()).toBe(await readFile(new URL('structure.txt', folder), 'utf8'))
 
-      const { http } = node
       const position = answers.events.at(-1)?.position
       const list = await http.get(`/v1/operations?sort=id&pageSize=1000&minPosition=${position}`)
-      expect(list.body.operations, list.text).toEqual(answers.operations)
+      expect((list.body.operations as Record<string, unknown>[]).map(asThen), list.text).toEqual(answers.operations)
       for (const operation of answers.operations) {
         for (const query of ['', '?consistency=strong']) {
-          expect((await http.get(`/v1/operations/${operation.id}${query}`)).body).toEqual(operation)
+          const { body } = await http.get(`/v1/operations/${operation.id}${query}`)
+          expect(asThen(body)).toEqual(operation)
+          expect(body).toMatchObject({ blocked: false })
         }
       }
       expect((await http.get('/v1/stats')).body.pipelines).toEqual(answers.counts)

@@ -11,7 +11,7 @@ import { expectOnce, expectSoundLog, readWholeLog } from './support/wholeLog.ts'
 
 const nodeCount = 5
 
-describe('nodes that start', { timeout: 120_000 }, () => {
+describe('nodes that start', () => {
   let service: BuiltService
   let database: TestDatabase
   let starter: NodeStarter
@@ -25,9 +25,7 @@ describe('nodes that start', { timeout: 120_000 }, () => {
     onTestFinished(() => database.drop({ allowOpen: true }))
   })
 
-  it('all at once on an empty database run each migration once, and all become ready', {
-    timeout: 40_000,
-  }, async () => {
+  it('all at once on an empty database run each migration once, and all become ready', async () => {
     const nodes = Array.from({ length: nodeCount }, () => starter.start())
     await Promise.all(nodes.map((node) => node.ready()))
     const files = await migrationFiles(service)
@@ -41,9 +39,7 @@ describe('nodes that start', { timeout: 120_000 }, () => {
     expect((await last?.http.get('/v1/operations/op-1'))?.status).toBe(200)
   })
 
-  it('in a newer version beside an older one: both serve; the older, started again, says so and leaves all as it is', {
-    timeout: 60_000,
-  }, async () => {
+  it('in a newer version beside an older one: both serve; the older, started again, says so and leaves all as it is', async () => {
     const newer = await newerVersion(service)
     const older = await starter.start().ready()
     const clients = new AbortController()

@@ -29,6 +29,18 @@ describe('a held report', () => {
     expect(metadata.requestHash).toBe(JSON.parse(held?.metadata ?? '').requestHash)
   })
 
+  test('that is said again under a sequence that was ignored meanwhile has a duplicate by sequence, which fills', () => {
+    const ledger = given(linear('hold', chain), 'a', { status: 'c', service: 'ocr', sequence: 5 })
+    expect(when(ledger, { status: 'new', service: 'ocr', sequence: 5 })).toContain('overtaken')
+    const again = { status: 'c', service: 'ocr', sequence: 5, data: { late: true } }
+    expect(when(ledger, again)).toContain('duplicate')
+    expect(ledger.current.data.value).toEqual({ late: true })
+    // One that no mark tells from the held report fills nothing.
+    const plain = given(linear('hold', chain), { status: 'b', service: 'ocr', sequence: 5 })
+    when(plain, { status: 'b', service: 'ocr', sequence: 5, data: { late: true } })
+    expect(plain.current.data.value).toEqual({})
+  })
+
   test('releases others in turn, however they came', () => {
     const ledger = given(linear('hold', chain), 'done', 'c', 'b')
     expect(when(ledger, 'a')).toBe(

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { clientConfig, createPool, type PoolSettings } from '../../src/postgres/connection.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { patienceMs } from '../support/patience.ts'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -133,10 +134,10 @@ test('what a vanished client left waiting for a lock is gone while the lock is s
       )
       return found.map(({ wait }) => wait)
     }
-    await expect.poll(sessions, { interval: 10, timeout: 5_000 }).toEqual(['Lock'])
+    await expect.poll(sessions, { interval: 10, timeout: patienceMs }).toEqual(['Lock'])
     const { stream } = (waiter as pg.Client & { connection: { stream: { destroy(): void } } }).connection
     stream.destroy()
-    await expect.poll(sessions, { interval: 10, timeout: 5_000 }).toEqual([])
+    await expect.poll(sessions, { interval: 10, timeout: patienceMs }).toEqual([])
     await waiting
     await holder.query('ROLLBACK')
     holder.release()

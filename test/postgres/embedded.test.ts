@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { findBinaries } from '../../src/postgres/embedded/binaries.ts'
@@ -151,6 +151,52 @@ test('the cluster of another major version is refused, by number', async () => {
   const dataDir = await copyDirectory(template)
   await writeFile(join(dataDir, 'postgres', 'PG_VERSION'), '17\n')
   await expect(start(dataDir)).rejects.toThrow(/made by PostgreSQL 17; this Waybill brings PostgreSQL 18/)
+  // And left as it was.
+  await writeFile(join(dataDir, 'postgres', 'PG_VERSION'), '18\n')
+  const server = await start(dataDir)
+  expect(await query(server.connectionString, 'SELECT word FROM kept')).toEqual([{ word: 'yes' }])
+  await server.stop()
+})
+
+test('a cluster restored from a base backup is let in to once it has recovered, and takes writes then', async () => {
+  const dataDir = await copyDirectory(template)
+  const wal = join(await newFolder(), 'wal')
+  // PostgreSQL of a run by root belongs to another user.
+  for (const folder of [dirname(wal), wal]) {
+    await mkdir(folder, { recursive: true })
+    await chmod(folder, 0o777)
+  }
+  await appendFile(
+    join(dataDir, 'postgres', 'postgresql.conf'),
+    `archive_mode = on\narchive_command = 'cp %p ${wal}/%f'\n`,
+  )
+  const server = await start(dataDir)
+  const client = new pg.Client({ connectionString: server.connectionString })
+  await client.connect()
+  await client.query(`SELECT pg_backup_start('test', true)`)
+  const base = await copyDirectory(dataDir)
+  await client.query(`UPDATE kept SET word = 'later'`)
+  const { rows } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop()')
+  await client.end()
+  await server.stop()
+
+  await rm(join(base, 'lock'), { recursive: true })
+  const cluster = join(base, 'postgres')
+  await rm(join(cluster, 'postmaster.pid'))
+  for (const [name, text] of [
+    ['backup_label', rows[0]?.labelfile ?? ''],
+    ['recovery.signal', ''],
+  ] as const) {
+    await writeFile(join(cluster, name), text)
+    await chmod(join(cluster, name), 0o666)
+  }
+  await appendFile(join(cluster, 'postgresql.conf'), `restore_command = 'cp ${wal}/%f %p'\n`)
+  const restored = await start(base)
+  expect(await query(restored.connectionString, 'SELECT pg_is_in_recovery() AS recovering, word FROM kept')).toEqual([
+    { recovering: false, word: 'later' },
+  ])
+  await query(restored.connectionString, 'CREATE TABLE written ()')
+  await restored.stop()
 })
 
 test('a lost password is said to be lost', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { processIdentity } from '../../src/postgres/embedded/processIdentity.ts'
+import { patienceMs } from '../support/patience.ts'
 import { EmbeddedProcess, type ReadyMessage } from './embeddedProcess.ts'
 import { type Installation, install } from './installation.ts'
 
@@ -41,7 +42,7 @@ async function query(connectionString: string, sql: string): Promise<unknown[]> 
 }
 
 async function becomesTrue(condition: () => boolean | Promise<boolean>): Promise<void> {
-  await expect.poll(condition, { interval: 10, timeout: 10_000 }).toBe(true)
+  await expect.poll(condition, { interval: 10, timeout: patienceMs }).toBe(true)
 }
 
 test('killed by -9 while it makes the database, it makes it at the next start', async () => {
@@ -141,10 +142,8 @@ test('killed by -9, its server that neither serves nor ends is ended at the next
     ),
   )
 
-  const began = performance.now()
   const second = launch(installation, dataDir)
   const { connectionString } = await second.ready()
-  expect(performance.now() - began).toBeLessThan(10_000)
   expect(processIdentity(old.pid)).toBeNull()
   expect(await query(connectionString, 'UPDATE kept SET n = 1 RETURNING old.n')).toEqual([{ n: 4 }])
   await second.stop()

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
@@ -26,6 +26,8 @@ beforeEach(async () => {
     'CREATE TABLE things (n int PRIMARY KEY);\nINSERT INTO things VALUES (1);\n',
   )
   await writeFile(join(folder, '0002_more_things.sql'), 'INSERT INTO things VALUES (2);\n')
+  await mkdir(join(folder, 'grants'))
+  await writeFile(join(folder, 'grants', 'grants.sql'), 'GRANT SELECT ON things TO waybill_service;')
 })
 afterEach(async () => {
   await query('DROP SCHEMA IF EXISTS waybill CASCADE; DROP TABLE IF EXISTS things, others')
@@ -34,7 +36,8 @@ afterEach(async () => {
 
 function run(room: Room = 'eventlog', lockTimeoutMs = 20_000): Promise<MigrateResult> {
   const directory = pathToFileURL(`${folder}/`)
-  return migrate({ connectionString: database.connectionString, room, directory, lockTimeoutMs })
+  const grants = new URL('grants/grants.sql', directory)
+  return migrate({ connectionString: database.connectionString, room, directory, grants, lockTimeoutMs })
 }
 
 async function query(sql: string): Promise<unknown[]> {

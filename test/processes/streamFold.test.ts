@@ -84,39 +84,80 @@ describe('folding a stream', () => {
           ),
       }
       const fold = await foldStream(altered, 'operation-op-1', 119n, never)
-      expect(fold).toMatchObject({ kind: 'broken', revision: broken })
+      expect(fold).toMatchObject({ kind: 'broken', tampered: { stream: 'operation-op-1', revision: broken } })
     }
     const cut: Pick<EventLog, 'readStream'> = {
       readStream: async (...call) => (await journal.log.readStream(...call)).filter(({ revision }) => revision !== 60n),
     }
-    expect(await foldStream(cut, 'operation-op-1', 119n, never)).toMatchObject({ kind: 'broken', revision: 61n })
+    expect(await foldStream(cut, 'operation-op-1', 119n, never)).toMatchObject({
+      kind: 'broken',
+      tampered: { revision: 61n },
+    })
   })
 
-  it('goes on behind an event that is passed over, whatever that is', async () => {
-    const journal = await longStream(60)
-    const clean = await foldStream(journal.log, 'operation-op-1', 59n, never)
-    for (const skipped of [1n, 48n, 49n, 50n, 58n]) {
-      const spoilt: Pick<EventLog, 'readStream'> = {
+  it('says so of what comes after the last event that is folded: of the next, or of as many as are asked for', async () => {
+    const journal = await longStream(120)
+    const altered: Pick<EventLog, 'readStream'> = {
+      readStream: async (...call) =>
+        (await journal.log.readStream(...call)).map((event) =>
+          event.revision === 60n ? { ...event, data: `${event.data} ` } : event,
+        ),
+    }
+    const at = (revision: bigint, verifiedTo?: bigint) =>
+      foldStream(altered, 'operation-op-1', revision, never, verifiedTo === undefined ? {} : { verifiedTo })
+    expect(await at(59n)).toMatchObject({ kind: 'broken', tampered: { revision: 60n } })
+    expect(await at(58n)).toMatchObject({ kind: 'folded', next: { revision: 59n } })
+    expect(await at(20n, 59n)).toMatchObject({ kind: 'folded', last: { position: 21n }, next: { revision: 21n } })
+    expect(await at(20n, 1_000n)).toMatchObject({ kind: 'broken', tampered: { revision: 60n } })
+  })
+
+  it('says so of the stream that defines its pipeline', async () => {
+    const journal = new Journal(createMemoryEventLog())
+    await journal.define('linear', linear)
+    await journal.open('op-1', { pipeline: 'linear' })
+    await journal.define('linear', { ...linear, outOfOrder: 'reject' })
+    for (const broken of [0n, 1n]) {
+      const altered: Pick<EventLog, 'readStream'> = {
         readStream: async (...call) =>
           (await journal.log.readStream(...call)).map((event) =>
-            event.revision === skipped ? { ...event, type: 'Nonsense', data: '[]' } : event,
+            event.stream === 'pipeline-linear' && event.revision === broken
+              ? { ...event, data: event.data.replace('status1', 'status0') }
+              : event,
           ),
       }
-      const passedOver = (revision: bigint): boolean => revision === skipped
-      expect(await foldStream(spoilt, 'operation-op-1', 59n, never)).toMatchObject({
+      // The version after it tells whether its own hash was made anew.
+      expect(await foldStream(altered, 'operation-op-1', 0n, never)).toMatchObject({
         kind: 'broken',
-        revision: skipped,
-      })
-      // Each report replaces what the one before said.
-      expect(plain(await foldStream(spoilt, 'operation-op-1', 59n, never, passedOver))).toMatchObject({
-        kind: 'folded',
-        last: { state: { lastHash: clean.kind === 'folded' && clean.last?.state.lastHash, data: { index: 59 } } },
-      })
-      expect(await foldStream(spoilt, 'operation-op-1', skipped, never, passedOver)).toMatchObject({
-        kind: 'folded',
-        last: { state: { revision: skipped }, position: skipped + 1n },
+        tampered: { stream: 'pipeline-linear', revision: broken },
       })
     }
+  })
+
+  it('goes on behind an event that is passed over, whatever that says, but not when it was tampered with', async () => {
+    const journal = await longStream(30)
+    const skipped = await journal.poison('op-1')
+    for (let index = 0; index < 30; index += 1) await journal.report('op-1', `t${index}`, { data: { index } })
+    const passedOver = (revision: bigint): boolean => revision === skipped
+    const at = (revision: bigint) => foldStream(journal.log, 'operation-op-1', revision, never, { passedOver })
+    const unskipped = await foldStream(journal.log, 'operation-op-1', 60n, never)
+    expect(unskipped).toMatchObject({ kind: 'unfoldable', revision: skipped })
+    // Each report replaces what the one before said.
+    expect(plain(await at(60n))).toMatchObject({
+      kind: 'folded',
+      last: { state: { lastHash: journal.states.get('op-1')?.lastHash, data: { index: 29 } } },
+    })
+    expect(await at(skipped)).toMatchObject({
+      kind: 'folded',
+      last: { state: { revision: skipped }, position: skipped + 1n },
+    })
+    const spoilt: Pick<EventLog, 'readStream'> = {
+      readStream: async (...call) =>
+        (await journal.log.readStream(...call)).map((event) =>
+          event.revision === skipped ? { ...event, data: '[]' } : event,
+        ),
+    }
+    const broken = { kind: 'broken', tampered: { revision: skipped } }
+    expect(await foldStream(spoilt, 'operation-op-1', 60n, never, { passedOver })).toMatchObject(broken)
   })
 
   it('never holds more than a page, and lets others have their turns', async () => {

@@ -4,6 +4,7 @@ import { Progress, progressText } from '../../src/cli/progress.ts'
 import { type ServiceProcess, startService } from '../e2e/serviceProcess.ts'
 import { builtService } from '../nodes/support/builtService.ts'
 import { createMigratedDatabase, type TestDatabase } from '../support/database.ts'
+import { tamperingWith } from '../support/tampering.ts'
 import { type Ran, type WaybillCommand, waybillCommand } from '../support/waybillCommand.ts'
 
 let command: WaybillCommand
@@ -17,7 +18,7 @@ beforeAll(async () => {
   database = await createMigratedDatabase()
   service = startService(program, { DATABASE_URL: database.connectionString })
   url = await service.url
-}, 120_000)
+})
 afterAll(async () => {
   command.end()
   service.child.kill('SIGKILL')
@@ -82,6 +83,39 @@ describe('waybill projections', () => {
     }
     const unknown = await projections('rebuild', 'nothing')
     expect([unknown.code, unknown.err.includes('not_found')]).toEqual([1, true])
+  })
+})
+
+describe('waybill projections, where a stream was tampered with', () => {
+  test('says so after a rebuild, in the lists, and to who would retry or skip it', async () => {
+    const body = JSON.stringify({ id: 'op-1', pipeline: 'any' })
+    const opened = await fetch(`${url}/v1/operations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    })
+    expect(opened.status).toBe(201)
+    const tampering = await tamperingWith(database.connectionString)
+    await tampering.change('operation-op-1', 0, 'data', (text) => `${text} `)
+    await tampering.end()
+
+    const rebuilt = await projections('rebuild')
+    expect(rebuilt.code).toBe(0)
+    expect(rebuilt.err).toContain('Streams that were tampered with, and are set aside: 1; see `parked`')
+    expect((await projections('list')).out).toMatch(/ 1, tampered with: 1 /)
+    expect((await projections('parked')).out).toMatch(/operation-op-1 +0 +\S+ +tampered +the hash chain of/)
+    const skip = ['skip', 'operation-op-1', '--revision', '0', '--reason', 'r', '--yes']
+    for (const args of [['retry', 'operation-op-1'], skip]) {
+      const { code, out, err } = await projections(...args)
+      expect([code, out], args.join(' ')).toEqual([1, ''])
+      expect(err).toContain('neither a retry nor a skip takes that away')
+      expect(err).toContain('(tampered, 409)')
+    }
+    const told = 'operation-op-1 was tampered with, and no retry takes that away'
+    const all = await projections('retry', '--all', '--json')
+    expect([all.code, JSON.parse(all.out), all.err.includes(told)]).toEqual([1, { retried: [] }, true])
+    const dry = await projections('retry', '--all', '--dry-run', '--json')
+    expect([dry.code, JSON.parse(dry.out).streams, dry.err.includes(told)]).toEqual([0, [], true])
   })
 })
 

@@ -3,6 +3,7 @@ import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import type { ProjectorPhase } from '../../src/projections/readModel.ts'
+import { patienceMs } from '../support/patience.ts'
 import { eventually } from './support/eventually.ts'
 import { Journal } from './support/journal.ts'
 import { allRows, createReadModelDatabase, type ReadModelDatabase } from './support/readModelDatabase.ts'
@@ -40,7 +41,7 @@ function phase({ projector }: Projections, wanted: ProjectorPhase): Promise<true
 }
 
 async function caughtUp({ readModel, projector }: Projections, { position }: Journal): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status()))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status()))
 }
 
 describe('a pause', () => {

@@ -6,6 +6,7 @@ import { Document } from '../../src/operation/document.ts'
 import { noHash } from '../../src/operation/envelope.ts'
 import { operationBody } from '../../src/operation/view.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
+import { patienceMs } from '../support/patience.ts'
 import { Journal } from './support/journal.ts'
 import { stutteringLog } from './support/logs.ts'
 import { invoice, linear } from './support/pipelines.ts'
@@ -86,7 +87,7 @@ describe('any history', () => {
   afterAll(() => database.drop())
 
   async function expectFolded({ readModel }: Projections, journal: Journal): Promise<void> {
-    expect(await readModel.waitFor(journal.position, 10_000)).toBe(true)
+    expect(await readModel.waitFor(journal.position, patienceMs)).toBe(true)
     for (const operation of operations) {
       const { value } = await readModel.operation(operation)
       const state = journal.states.get(operation)
@@ -146,5 +147,5 @@ describe('any history', () => {
       ),
       { numRuns: 40 },
     )
-  }, 60_000)
+  })
 })

@@ -5,6 +5,7 @@ import type { OperationState } from '../../src/operation/state.ts'
 import { estimateStatement, pageStatement, type Way } from '../../src/projections/listQuery.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import { type OperationQuery, placeValue } from '../../src/projections/readModel.ts'
+import { patienceMs } from '../support/patience.ts'
 import { Journal } from './support/journal.ts'
 import { writeListHistory } from './support/listHistory.ts'
 import { expectedIds, placeOf } from './support/listModel.ts'
@@ -21,7 +22,7 @@ beforeAll(async () => {
   const { connectionString, role } = database
   projections = createProjections({ connectionString, role, log: journal.log })
   projections.projector.start()
-  expect(await projections.readModel.waitFor(journal.position, 10_000)).toBe(true)
+  expect(await projections.readModel.waitFor(journal.position, patienceMs)).toBe(true)
   states = [...journal.states.values()]
 })
 afterAll(async () => {
@@ -126,7 +127,7 @@ describe('the list of operations', () => {
       }),
       { numRuns: 400 },
     )
-  }, 60_000)
+  })
 
   it('gives each operation once over all pages, also those whose track has no status', async () => {
     for (const sort of sorts) {

@@ -3,6 +3,8 @@ import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { interventionStream } from '../../src/projections/parking/interventions.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../src/projections/projections.ts'
+import { nextInChain } from '../operation/support/nextInChain.ts'
+import { patienceMs } from '../support/patience.ts'
 import { eventually } from './support/eventually.ts'
 import { Journal } from './support/journal.ts'
 import { linear } from './support/pipelines.ts'
@@ -35,7 +37,7 @@ function start(log: EventLog, settings: Partial<ProjectionsSettings> = {}): Proj
 }
 
 async function caughtUp({ readModel, projector }: Projections, { position }: Journal): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status()))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status()))
 }
 
 /** What the rows are must not depend on when and how they were made. */
@@ -156,17 +158,9 @@ describe('a skip', () => {
     await journal.define('linear', linear)
     const [definition] = await journal.log.readStream('pipeline-linear', { maxCount: 1 })
     const other = new Journal(createMemoryEventLog())
-    await other.append([
-      {
-        stream: 'pipeline-linear',
-        expectedRevision: 'noStream',
-        events: [
-          { id: crypto.randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' },
-          { id: crypto.randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' },
-          { ...(definition ?? { id: '', type: '', data: '', metadata: '' }) },
-        ],
-      },
-    ])
+    for (const event of [{}, {}, definition]) {
+      await other.append([await nextInChain(other.log, 'pipeline-linear', event)])
+    }
     await journal.open('op-1', { pipeline: 'linear' })
     const events = await journal.log.readStream('operation-op-1', { maxCount: 1 })
     await other.append([{ stream: 'operation-op-1', expectedRevision: 'noStream', events }])
@@ -287,8 +281,8 @@ describe('the stream of what operators did', () => {
     await journal.open('op-1')
     await journal.poison('op-1')
     await journal.skip('op-1', 1n)
-    const nonsense = { id: crypto.randomUUID(), type: 'EventSkipped', data: '{"stream":1}', metadata: '{}' }
-    await journal.append([{ stream: interventionStream, expectedRevision: 0n, events: [nonsense] }])
+    const nonsense = { type: 'EventSkipped', data: '{"stream":1}' }
+    await journal.append([await nextInChain(journal.log, interventionStream, nonsense)])
     await journal.open('op-2')
     const projections = start(journal.log)
     await caughtUp(projections, journal)

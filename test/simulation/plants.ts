@@ -139,6 +139,16 @@ export const plantedBugs = {
         (await snapshots.read(operation))?.replaceAll(/"bits":"[^"]*"/g, `"bits":"${noBits}"`) ?? null,
     }),
   },
+  'a snapshot that forgets the marks of services': {
+    types: ['wrong_transition', 'wrong_refusal'],
+    plan: withManySnapshots,
+    snapshotsAs: withState((state) => state.replaceAll(/"(marks|observedMarks)":\{[^}]*\}/g, '"$1":{}')),
+  },
+  'a snapshot that forgets what was deleted': {
+    types: ['wrong_transition', 'wrong_read', 'wrong_refusal', 'read_model_row'],
+    plan: (plan) => ({ ...withManySnapshots(plan), calls: 80, operationsPerKind: 1 }),
+    snapshotsAs: withState((state) => state.replace('"deleted":{"data":{"shared":null}', '"deleted":{"data":{}')),
+  },
   'no fence: who lost the projection goes on writing it': {
     types: ['read_model_row', 'read_model_checkpoint', 'read_model_parked', 'stale_read', 'not_back_in_time'],
     // Rare: it takes a statement that lands late, and wrong rows that nothing puts right by the end.
@@ -158,13 +168,31 @@ export const plantedBugs = {
       ...log,
       async readAll(options) {
         const events = await log.readAll(options)
-        return events.length > 1 && random.chance(rate) ? events.slice(1) : events
+        // Few clients read the whole log twice.
+        return events.length > 1 && random.chance(4 * rate) ? events.slice(1) : events
       },
     }),
   },
 } as const satisfies Readonly<Record<string, PlantedBug>>
 
 export type BugName = keyof typeof plantedBugs
+
+/** Operations are begun anew from their snapshots all the time. */
+function withManySnapshots(plan: Plan): Plan {
+  return { ...plan, limits: { ...plan.limits, snapshotEvery: 2, cachedOperationsMax: 1 } }
+}
+
+function withState(change: (state: string) => string): (snapshots: SnapshotStore) => SnapshotStore {
+  return (snapshots) => ({
+    ...snapshots,
+    async read(operation) {
+      const text = await snapshots.read(operation)
+      if (text === null) return null
+      const snapshot = JSON.parse(text) as { readonly state: string }
+      return JSON.stringify({ ...snapshot, state: change(snapshot.state) })
+    },
+  })
+}
 
 function asIfAppended({ expectedRevision, events }: AppendRequest): AppendOutcome {
   const revision = (expectedRevision === 'noStream' ? -1n : expectedRevision) + BigInt(events.length)

@@ -3,7 +3,7 @@ import type { AuditRows } from '../../src/projections/auditRows.ts'
 import { pollCheckpoint } from '../../src/projections/checkpointPoll.ts'
 import type { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
 import type { OrderBook } from '../../src/projections/control/controlStore.ts'
-import { bodyOf } from '../../src/projections/operationState.ts'
+import { shownOf, shownState } from '../../src/projections/operationState.ts'
 import { UnknownPipelineError } from '../../src/projections/pipelineCatalogue.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { type OperationRow, type ReadModel, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
@@ -25,7 +25,13 @@ export function createSimulatedReadModel(query: Query, signal: CheckpointSignal,
   }
 
   return {
-    operation: (id) => read((rows) => rowOf(rows, rows.operations.get(id))),
+    operation: async (id) => {
+      const { position, value } = await read((rows) => ({
+        row: rowOf(rows, rows.operations.get(id)),
+        parked: rows.parked.get(`operation-${id}`) ?? null,
+      }))
+      return { position, value: value.row, parked: value.parked }
+    },
     operations: ({ idPrefix = '', after, pageSize }) =>
       read((rows) =>
         [...rows.operations.values()]
@@ -38,7 +44,7 @@ export function createSimulatedReadModel(query: Query, signal: CheckpointSignal,
     stats: notSimulated,
     pipelines: notSimulated,
     parkedStreams: notSimulated,
-    parkedStream: notSimulated,
+    parkedStream: (stream) => read((rows) => rows.parked.get(stream) ?? null),
     position: () => signal.position,
     waitFor: (position, timeoutMs) => signal.waitFor(position, timeoutMs),
     close: async () => poll.stop(),
@@ -68,7 +74,7 @@ function rowOf({ parked, pipelines }: RowSet, row: StoredOperation | undefined):
   const park = parked.get(`operation-${row.id}`)
   return {
     id: row.id,
-    body: bodyOf(row, definitionsOf(pipelines)),
+    ...shownOf(shownState(row, definitionsOf(pipelines))),
     revision: row.revision,
     position: row.position,
     updatedAt: new Date(Number(row.updatedAt)).toISOString(),
@@ -111,7 +117,7 @@ export function createSimulatedAuditRows(query: Query, ourLogId: string): AuditR
                       }
                     : null,
                 },
-          parked: park === undefined ? null : { revision: park.revision, position: park.position },
+          parked: park ?? null,
         }
       }),
     countShape: (id) =>

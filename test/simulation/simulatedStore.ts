@@ -110,7 +110,10 @@ function foldedRows(connection: Connection, rowsOf: (tables: Tables) => RowSet, 
     },
     loadParked: () =>
       connection.statement(
-        (tables) => new Map([...rowsOf(tables).parked.values()].map(({ stream, revision }) => [stream, revision])),
+        (tables) =>
+          new Map(
+            [...rowsOf(tables).parked.values()].map(({ stream, revision, reason }) => [stream, { revision, reason }]),
+          ),
       ),
     async loadStates(ids, catalogue) {
       const rows = await connection.statement((tables) => ids.flatMap((id) => rowsOf(tables).operations.get(id) ?? []))

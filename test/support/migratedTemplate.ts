@@ -7,11 +7,16 @@ import { migrateSnapshots } from '../../src/snapshots/postgresSnapshots.ts'
 export const migratedTemplate = 'waybill_template'
 
 /** Migrated once, copied for each test: a quarter of the time. */
-export async function makeMigratedTemplate(postgresConnectionString: string): Promise<void> {
+export async function makeMigratedTemplate(postgresConnectionString: string, strategy: string): Promise<void> {
   const client = new pg.Client({ connectionString: postgresConnectionString })
   await client.connect()
-  await client.query(`CREATE DATABASE ${migratedTemplate} STRATEGY wal_log`)
-  await client.end()
+  try {
+    // A server that is not the run's own has it from the run before.
+    await client.query(`DROP DATABASE IF EXISTS ${migratedTemplate}`)
+    await client.query(`CREATE DATABASE ${migratedTemplate} ${strategy}`)
+  } finally {
+    await client.end()
+  }
   const url = new URL(postgresConnectionString)
   url.pathname = `/${migratedTemplate}`
   for (const migrate of [migrateEventLog, migrateReadModel, migrateAccess, migrateSnapshots]) await migrate(url.href)

@@ -16,8 +16,11 @@ declare module 'vitest' {
     scratchDirectory: string
     /** As that one, for PostgreSQL's data, in memory where there is plenty; programs may not be allowed to run there. */
     dataDirectory: string
-    /** How databases are copied fastest: the other takes twice as long in memory, and many times as long on a disk. */
-    copyStrategy: 'file_copy' | 'wal_log'
+    /**
+     * The clause by which databases are copied fastest: the other strategy takes twice as long in memory, and many times as
+     * long on a disk. Empty on PostgreSQL 14, which copies files and has no such clause.
+     */
+    copyStrategy: 'STRATEGY file_copy' | 'STRATEGY wal_log' | ''
   }
 }
 
@@ -36,22 +39,50 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const scratch = join(folder, 'scratch')
   const data = join(serverFolder, 'data')
   for (const each of [scratch, data]) await mkdir(each, { mode: 0o711 })
-  const server = await startEmbeddedPostgres({
-    dataDir: join(serverFolder, 'server'),
-    settings: { max_connections: '300', min_wal_size: '80MB', max_wal_size: '512MB' },
-  })
-  await makeLoginsCheap(server.connectionString)
-  await makeMigratedTemplate(server.connectionString)
+  const server = givenServer() ?? (await startServer(join(serverFolder, 'server')))
+  const hasStrategies = (await serverMajor(server.connectionString)) >= 15
+  await makeMigratedTemplate(server.connectionString, hasStrategies ? 'STRATEGY wal_log' : '')
   project.provide('postgresConnectionString', server.connectionString)
   project.provide('scratchDirectory', scratch)
   project.provide('dataDirectory', data)
-  project.provide('copyStrategy', memory === null ? 'wal_log' : 'file_copy')
+  const fastest = memory === null ? 'STRATEGY wal_log' : 'STRATEGY file_copy'
+  project.provide('copyStrategy', hasStrategies ? fastest : '')
   return async () => {
     await server.stop()
     removeNow()
     process.off('exit', removeNow)
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, exit)
   }
+}
+
+interface RunServer {
+  readonly connectionString: string
+  stop(): Promise<void>
+}
+
+/** Another server than the embedded one, of its superuser (scripts/testPostgres.mjs). Null: none is given. */
+function givenServer(): RunServer | null {
+  const connectionString = process.env.WAYBILL_TEST_POSTGRES_URL ?? ''
+  return connectionString === '' ? null : { connectionString, stop: async () => undefined }
+}
+
+async function startServer(dataDir: string): Promise<RunServer> {
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    settings: { max_connections: '300', min_wal_size: '80MB', max_wal_size: '512MB' },
+  })
+  await makeLoginsCheap(server.connectionString)
+  return server
+}
+
+async function serverMajor(connectionString: string): Promise<number> {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  const { rows } = await client.query<{ number: number }>(
+    `SELECT current_setting('server_version_num')::int / 10000 AS number`,
+  )
+  await client.end()
+  return rows[0]?.number ?? 0
 }
 
 const serverBytesMax = 2 * 1024 ** 3

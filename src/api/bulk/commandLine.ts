@@ -33,10 +33,10 @@ export function parseCommandLine(line: Line, limits: LineLimits, sender: LineSen
   if ('fault' in line) {
     return line.fault === 'too_long'
       ? failed({ code: 'too_large', detail: `The line is longer than ${limits.bodyBytesMax} bytes.` })
-      : failed({ code: 'invalid', detail: 'The line is not valid UTF-8.' })
+      : failed({ code: 'invalid', detail: `The line is not valid UTF-8: see offset ${line.offset}.` })
   }
   const json = parseStrictJsonText(line.text, limits.jsonDepthMax)
-  if (!json.ok) return failed({ code: 'invalid', detail: json.detail })
+  if (!json.ok) return failed(json.problem)
   if (!isJsonObject(json.value)) return failed({ code: 'invalid', detail: 'The line is not a JSON object.' })
   return toCommand(json.value, sender)
 }

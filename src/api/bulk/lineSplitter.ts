@@ -1,9 +1,12 @@
 import { isUtf8 } from 'node:buffer'
+import { invalidUtf8Offset } from '../invalidUtf8.ts'
 
 /** A line of an upload, by its number from 1: its text, or why there is none. */
 export type Line =
   | { readonly number: number; readonly text: string }
-  | { readonly number: number; readonly fault: 'too_long' | 'not_utf8' }
+  | { readonly number: number; readonly fault: 'too_long' }
+  /** `offset`: of the first byte that is wrong, within the line. */
+  | { readonly number: number; readonly fault: 'not_utf8'; readonly offset: number }
 
 /**
  * Cuts chunks of bytes into lines, each at most `lineBytesMax` long. Text is decoded a chunk at a time, not a line at a
@@ -88,7 +91,7 @@ export function createLineSplitter(lineBytesMax: number): LineSplitter {
       at = end + 1
       number += 1
       if (line.length > lineBytesMax) return { number, fault: 'too_long' }
-      if (!isUtf8(line)) return { number, fault: 'not_utf8' }
+      if (!isUtf8(line)) return { number, fault: 'not_utf8', offset: invalidUtf8Offset(line) }
       const decoded = line.toString('utf8')
       if (!blank.test(decoded)) return { number, text: decoded }
     }

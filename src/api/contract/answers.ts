@@ -10,7 +10,7 @@ const statusTexts: Readonly<Record<number, string>> = {
   408: 'The request took too long to arrive.',
   409: 'The pipeline does not allow it now.',
   410: 'The position is of another log.',
-  412: 'The operation is at another revision.',
+  412: 'At another revision than `If-Match` says.',
   413: 'Too large.',
   415: 'The content type is not supported.',
   422: 'The idempotency key was used for another command.',

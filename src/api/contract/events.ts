@@ -8,7 +8,10 @@ export function operationEventsQuery(pageSizeMax: number) {
     fromRevision: integerParameter(z.int().min(0))
       .exactOptional()
       .meta({ description: 'First revision to return. Default: 0, or backwards the last one.' }),
-    direction: z.enum(['forwards', 'backwards']).exactOptional(),
+    direction: z
+      .enum(['forwards', 'backwards'])
+      .exactOptional()
+      .meta({ description: 'Oldest first, or newest first. Default `forwards`.' }),
     pageSize: pageSize(pageSizeMax),
   })
 }
@@ -23,7 +26,7 @@ export function logEventsQuery(pageSizeMax: number) {
 }
 
 export const eventStreamQuery = z.strictObject({
-  after: streamStart,
+  ...streamStart,
   operation: operationId.exactOptional().meta({ description: 'Only events of this operation.' }),
   pipeline: pipelineName
     .exactOptional()
@@ -32,7 +35,7 @@ export const eventStreamQuery = z.strictObject({
 
 export const eventPage = z
   .strictObject({
-    events: z.array(recordedEvent),
+    events: z.array(recordedEvent).meta({ description: 'In the order asked for.' }),
     next: z
       .string()
       .exactOptional()
@@ -42,4 +45,4 @@ export const eventPage = z
           'backwards: nothing is before it.',
       }),
   })
-  .meta({ id: 'EventPage' })
+  .meta({ id: 'EventPage', description: 'A page of events.' })

@@ -4,7 +4,10 @@ import { idempotencyKey } from './names.ts'
 /** For the document; read by commandHeaders.ts. */
 export const commandRequestHeaders = z.object({
   'idempotency-key': idempotencyKey.optional(),
-  'if-match': z.string().optional().meta({ description: 'The revision seen last, in quotes; otherwise 412.' }),
+  'if-match': z.string().optional().meta({
+    description:
+      'The revision seen last, in quotes, or `*` for any; at another one the answer is 412. `W/"3"` is taken for `"3"`.',
+  }),
   traceparent: z.string().optional().meta({ description: 'W3C Trace Context; kept with the events.' }),
 })
 
@@ -22,13 +25,17 @@ export const readRequestHeaders = z.object({
   prefer: z.string().optional().meta({ description: '`wait=N`: seconds to wait for `minPosition`.' }),
 })
 
+const ifNoneMatch = z
+  .string()
+  .optional()
+  .meta({ description: 'Revisions seen, each in quotes, or `*` for any; at one of them the answer is 304.' })
+
 export const operationRequestHeaders = z.object({
   prefer: z.string().optional().meta({ description: '`wait=N`: seconds to wait for `minPosition` or `until`.' }),
-  'if-none-match': z
-    .string()
-    .optional()
-    .meta({ description: 'The revision seen last, in quotes; 304 at the same one.' }),
+  'if-none-match': ifNoneMatch,
 })
+
+export const pipelineRequestHeaders = z.object({ 'if-none-match': ifNoneMatch })
 
 export const streamRequestHeaders = z.object({
   'last-event-id': z.string().optional().meta({ description: 'The last id of the stream before: goes on after it.' }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { reservedNames, roles } from '../../access/access.ts'
 import { namePattern } from '../../operation/names.ts'
 import { timestamp } from './names.ts'
-import { pageSize, pageToken } from './paging.ts'
+import { nextPageToken, pageSize, pageToken } from './paging.ts'
 
 const keyName = z
   .string()
@@ -23,21 +23,26 @@ export const newKey = z.strictObject({
     .array(role)
     .min(1)
     .max(roles.length)
-    .refine((given) => new Set(given).size === given.length, 'names a role twice'),
+    .refine((given) => new Set(given).size === given.length, 'names a role twice')
+    .meta({ description: 'What it may do.' }),
 })
 
 const keyFields = {
   id: z.string().meta({ description: 'The part of the key that is not secret: `wb_<id>_<secret>`.' }),
-  name: z.string(),
-  roles: z.array(role),
-  createdAt: timestamp,
+  name: z.string().meta({ description: 'Who uses it.' }),
+  roles: z.array(role).meta({ description: 'What it may do.' }),
+  createdAt: timestamp.meta({ description: 'When it was made.' }),
   createdBy: z.string().meta({ description: 'The name of the key that made it.' }),
 }
 
-export const keyRecord = z.strictObject(keyFields).meta({ id: 'Key' })
+export const keyRecord = z
+  .strictObject(keyFields)
+  .meta({ id: 'Key', description: 'An access key, without its secret.' })
 
 export const createdKey = z
   .strictObject({ ...keyFields, key: z.string().meta({ description: 'The key itself: shown here, and never again.' }) })
-  .meta({ id: 'CreatedKey' })
+  .meta({ id: 'CreatedKey', description: 'A new key, with its secret.' })
 
-export const keyList = z.strictObject({ keys: z.array(keyRecord), nextPageToken: z.string() }).meta({ id: 'KeyList' })
+export const keyList = z
+  .strictObject({ keys: z.array(keyRecord).meta({ description: 'By name.' }), nextPageToken })
+  .meta({ id: 'KeyList', description: 'A page of keys.' })

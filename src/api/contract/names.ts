@@ -14,15 +14,31 @@ const nameRule = 'must be a letter or digit, then up to 63 letters, digits, - an
 export const pipelineName = z
   .string()
   .regex(namePattern, nameRule)
-  .meta({ examples: ['invoice'] })
+  .meta({ description: 'The name of a pipeline: letters, digits, `-` and `_`, 64 at most.', examples: ['invoice'] })
 
 export const trackName = z
   .string()
   .regex(namePattern, nameRule)
-  .meta({ examples: ['main'] })
+  .meta({ description: 'The name of a track: letters, digits, `-` and `_`, 64 at most.', examples: ['main'] })
 
 /** A status, a service or a theme. */
+/** A status, a service or a theme. */
 export const label = z.string().regex(printablePattern, 'must be 1 to 128 printable characters')
+
+export const statusName = label.meta({
+  description: 'A status: 1 to 128 printable characters, spaces too.',
+  examples: ['read'],
+})
+
+export const serviceName = label.meta({
+  description: 'Who reports: 1 to 128 printable characters. Marks are kept for each service by itself.',
+  examples: ['ocr'],
+})
+
+export const themeName = label.meta({
+  description: 'What the operation is about, to filter by: 1 to 128 printable characters. Set once.',
+  examples: ['claims'],
+})
 
 export const idempotencyKey = z
   .string()
@@ -31,9 +47,19 @@ export const idempotencyKey = z
 
 export const revision = z.int().min(0).meta({ description: "0-based index of an event in its operation's stream." })
 
-export const pipelineVersion = z.int().min(1)
+export const pipelineVersion = z
+  .int()
+  .min(1)
+  .meta({ description: 'A version of the pipeline, from 1.', examples: [1] })
 
-export const sequence = z.int().min(0).meta({ description: "The service's own counter, 0 to 2^53-1." })
+export const sequence = z
+  .int()
+  .min(0)
+  .meta({
+    description:
+      "The service's own counter of its reports on this track, 0 to 2^53-1. A report below the highest one decided is ignored.",
+    examples: [3],
+  })
 
 export const positionToken = z.string().meta({
   description: 'A place in the whole log: opaque, ordered by the server alone, void (410) on another log.',

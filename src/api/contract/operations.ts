@@ -12,7 +12,7 @@ import {
   timestampInput,
   trackName,
 } from './names.ts'
-import { pageSize, pageToken, streamStart, visibility } from './paging.ts'
+import { nextPageToken, pageSize, pageToken, streamStart, visibility } from './paging.ts'
 
 export const operationParams = z.strictObject({ id: operationId })
 
@@ -20,7 +20,7 @@ const waitingFor = z
   .array(
     z.strictObject({
       track: trackName,
-      in: z.array(z.string()),
+      in: z.array(z.string()).meta({ description: 'The statuses of which it must have reached one.' }),
       is: z.string().nullable().meta({ description: 'Where that track stands; null when it has not started.' }),
     }),
   )
@@ -28,31 +28,33 @@ const waitingFor = z
   .meta({ description: 'The conditions that are not met yet: track `track` must have reached one of `in`.' })
 
 const nextStatus = z.strictObject({
-  status: z.string(),
+  status: z.string().meta({ description: 'The status.' }),
   ready: z.boolean().meta({ description: 'Whether a report would bring the track there now.' }),
   unreachable: z.literal(true).exactOptional().meta({ description: 'The status can never be entered any more.' }),
   waitingFor,
 })
 
 const heldReport = z.strictObject({
-  command: z.string(),
-  service: z.string(),
-  status: z.string(),
+  command: z.string().meta({ description: 'Its idempotency key.' }),
+  service: z.string().meta({ description: 'Who reported.' }),
+  status: z.string().meta({ description: 'The status it reported.' }),
   reason: z
     .enum(['predecessor_missing', 'requirement_unmet'])
     .meta({ description: 'Why it waits now; its receipt says why it had to when it came.' }),
   waitingFor,
-  heldAt: timestamp,
+  heldAt: timestamp.meta({ description: 'When it was recorded.' }),
   sequence: sequence.exactOptional(),
-  observedAt: timestamp.exactOptional(),
-  data: jsonObject.exactOptional(),
-  metadata: jsonObject.exactOptional(),
+  observedAt: timestamp.exactOptional().meta({ description: 'When its service saw it happen.' }),
+  data: jsonObject.exactOptional().meta({ description: 'The merge patch that it carries for the data.' }),
+  metadata: jsonObject.exactOptional().meta({ description: 'The merge patch that it carries for the metadata.' }),
 })
 
 const track = z.strictObject({
-  phase: z.enum(['waiting', 'active', 'final', 'skipped']),
-  status: z.string().nullable(),
-  since: timestamp.nullable(),
+  phase: z.enum(['waiting', 'active', 'final', 'skipped']).meta({
+    description: '`waiting`: it has not started. `final`: it has ended. `skipped`: it can no longer start.',
+  }),
+  status: z.string().nullable().meta({ description: 'Where the track stands; null while it waits or is skipped.' }),
+  since: timestamp.nullable().meta({ description: 'When the status was recorded.' }),
   by: z.string().nullable().meta({ description: 'The service whose report set the status.' }),
   observedAt: timestamp.nullable().meta({ description: 'When that report was observed, if it said so.' }),
   heardAt: timestamp
@@ -67,25 +69,29 @@ const track = z.strictObject({
 export const operation = z
   .strictObject({
     id: operationId,
-    pipeline: z.strictObject({ name: pipelineName, version: pipelineVersion }),
-    theme: z.string().nullable(),
-    state: z.enum(['active', 'succeeded', 'failed']),
+    pipeline: z
+      .strictObject({ name: pipelineName, version: pipelineVersion })
+      .meta({ description: 'The definition that it was opened with.' }),
+    theme: z.string().nullable().meta({ description: 'What it is about; null when nobody said.' }),
+    state: z.enum(['active', 'succeeded', 'failed']).meta({
+      description: '`active` until every started track has ended; then `failed` when any ended so.',
+    }),
     blocked: z
       .boolean()
       .meta({ description: 'Active, though no status of any track can be entered any more: no report can end it.' }),
-    tracks: z.record(trackName, track),
-    data: jsonObject,
-    metadata: jsonObject,
+    tracks: z.record(trackName, track).meta({ description: 'By name, where each part of it stands.' }),
+    data: jsonObject.meta({ description: 'The document, as far as the services have reported it.' }),
+    metadata: jsonObject.meta({ description: 'What the services say about its passage.' }),
     revision,
     position: positionToken.meta({ description: "Of the operation's last event." }),
-    openedAt: timestamp,
-    updatedAt: timestamp,
+    openedAt: timestamp.meta({ description: 'When its first event was recorded.' }),
+    updatedAt: timestamp.meta({ description: 'When its last event was recorded.' }),
     parked: z
-      .strictObject({ revision, reason: z.string() })
+      .strictObject({ revision, reason: z.string().meta({ description: 'Why, as a code.' }) })
       .exactOptional()
       .meta({ description: 'The read model could not fold the operation from this revision on.' }),
   })
-  .meta({ id: 'Operation' })
+  .meta({ id: 'Operation', description: 'An operation as it stands.' })
 
 export const operationQuery = z.strictObject({
   ...visibility,
@@ -95,11 +101,19 @@ export const operationQuery = z.strictObject({
     .meta({
       description:
         'Waits (5 s, or as `Prefer: wait=N` says) until the operation has changed since the revision of `If-None-Match`, ' +
-        'or else since the call came; or is no longer active. Answers at once if it has or is, and when the time is up.',
+        'or else since the call came; or is no longer active. Answers at once if it has or is, and when the time is up. ' +
+        'An operation that is not there yet is 404 at once; with `Prefer: wait=N` it is waited for, too, and is 404 when ' +
+        'the time is up.',
     }),
 })
 
 export const sortOrders = ['-updatedAt', 'updatedAt', 'id', '-openedAt', 'since'] as const
+
+const sortDescription =
+  'Default `-updatedAt`. `since`: the operations whose track has had its status the longest come first (the track is that of ' +
+  '`sinceAfter`), those whose track has no status last, in order of opening. Orders by something that changes move while pages ' +
+  'are read: an operation that changes may be missed (`-updatedAt`) or come twice (`updatedAt`, `since`). Use `id` for a ' +
+  'complete pass: nothing moves in it.'
 
 const metadataFiltersMax = 10
 const valuesMax = 50
@@ -162,15 +176,7 @@ export function operationListQuery(pageSizeMax: number) {
     z.object({
       ...operationFilters,
       ...waitingFilters,
-      sort: z
-        .enum(sortOrders)
-        .exactOptional()
-        .meta({
-          description:
-            'Default `-updatedAt`. `since`: the operations whose track has had its status the longest come first (the track ' +
-            'is that of `sinceAfter`), those whose track has no status last, in order of opening. Ties are in order of id, which is ' +
-            'descending where the order is. Operations that are reported on meanwhile move in all orders but `id` and `-openedAt`.',
-        }),
+      sort: z.enum(sortOrders).exactOptional().meta({ description: sortDescription }),
       pageSize: pageSize(pageSizeMax),
       pageToken,
       ...visibility,
@@ -178,7 +184,7 @@ export function operationListQuery(pageSizeMax: number) {
   )
 }
 
-export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, after: streamStart }))
+export const operationStreamQuery = withMetadataFilters(z.object({ ...operationFilters, ...streamStart }))
 
 /** Any further parameter must be `metadata.KEY`. */
 function withMetadataFilters<Shape extends z.ZodRawShape>(parameters: z.ZodObject<Shape>) {
@@ -207,7 +213,7 @@ const filterable = (text: string) => !text.includes('\0') && !/\p{Surrogate}/u.t
 
 export const operationList = z
   .strictObject({
-    operations: z.array(operation),
-    nextPageToken: z.string().meta({ description: 'Empty on the last page.' }),
+    operations: z.array(operation).meta({ description: 'In the order asked for.' }),
+    nextPageToken,
   })
-  .meta({ id: 'OperationList' })
+  .meta({ id: 'OperationList', description: 'A page of operations.' })

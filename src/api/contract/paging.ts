@@ -24,6 +24,8 @@ export const pageToken = z
   .exactOptional()
   .meta({ description: 'The `nextPageToken` of the page before, of the same filter and order.' })
 
+export const nextPageToken = z.string().meta({ description: 'What to pass on as `pageToken`; empty on the last page.' })
+
 /** What every read of the read model takes. */
 export const visibility = {
   minPosition: positionToken
@@ -36,9 +38,17 @@ export const visibility = {
 }
 
 /** Where a live stream begins. */
-export const streamStart = positionToken.exactOptional().meta({
-  description:
-    'Exclusive: a position, or `head` for what comes from now on. Default: from the beginning. `Last-Event-ID` goes before it.',
-})
+export const streamStart = {
+  after: positionToken.exactOptional().meta({
+    description:
+      'Exclusive: a position, or `head` for what comes from now on. Default: from the beginning. `Last-Event-ID` and ' +
+      '`lastEventId` go before it.',
+  }),
+  lastEventId: positionToken.exactOptional().meta({
+    description:
+      'The last id of the stream before, for readers that cannot send a header. `Last-Event-ID` goes before it; empty: as if ' +
+      'it were not given.',
+  }),
+}
 
 export const noQuery = z.strictObject({})

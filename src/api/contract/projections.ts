@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { namePattern } from '../../operation/names.ts'
 import { positionToken, revision, timestamp } from './names.ts'
-import { pageSize, pageToken } from './paging.ts'
+import { nextPageToken, pageSize, pageToken } from './paging.ts'
 
 const count = z.int().min(0)
 
 const projectionName = z
   .string()
   .regex(namePattern, 'is not the name of a projection')
-  .meta({ examples: ['operations'] })
+  .meta({ description: 'The name of a projection.', examples: ['operations'] })
 
 /** As PostgreSQL and a URL can hold it; longer and stranger ones are never set aside. */
 const streamName = z
@@ -48,38 +48,42 @@ export const skipBody = z.strictObject({
 
 export const rebuild = z
   .strictObject({
-    id: z.uuid(),
-    askedAt: timestamp,
+    id: z.uuid().meta({ description: 'To ask after it.' }),
+    askedAt: timestamp.meta({ description: 'When it was asked for.' }),
     askedBy: z.string().meta({ description: 'The name of the key that asked.' }),
     beganAt: timestamp.nullable().meta({ description: 'Of the last attempt; null before the first.' }),
     node: z.string().nullable().meta({ description: 'Where: `host/process`.' }),
-    attempts: count,
+    attempts: count.meta({ description: 'How often it was begun.' }),
     position: positionToken.meta({ description: 'Folded anew up to here.' }),
     head: positionToken.meta({ description: "The log's last position, as far as the rebuild knows." }),
     done: count.meta({ description: 'Positions folded; `total` when it is through.' }),
-    total: count,
+    total: count.meta({ description: 'Positions to fold in all.' }),
     endedAt: timestamp.nullable().meta({ description: 'Null until it has ended.' }),
-    outcome: z.enum(['done', 'failed']).nullable(),
+    outcome: z.enum(['done', 'failed']).nullable().meta({ description: 'Null until it has ended.' }),
     problem: z.string().nullable().meta({ description: 'Why it failed.' }),
   })
-  .meta({ id: 'Rebuild' })
+  .meta({ id: 'Rebuild', description: 'A rebuild that was asked for.' })
 
 export const projection = z
   .strictObject({
     name: projectionName,
-    state: z.enum(['running', 'rebuilding', 'paused']),
+    state: z.enum(['running', 'rebuilding', 'paused']).meta({ description: 'What it does.' }),
     position: positionToken.meta({ description: 'Up to where the log is folded.' }),
     head: positionToken.meta({ description: "The log's last position." }),
     lagEvents: count.meta({ description: 'Events between them; about, where the log is in EventStoreDB.' }),
     lagMs: z.number().min(0).meta({ description: 'Age of the oldest event not folded, as this node knows it.' }),
     parked: count.meta({ description: 'Streams set aside.' }),
+    tampered: count.meta({ description: 'Of those, the ones whose hash chain is broken: docs/events.md.' }),
     epoch: count.meta({ description: 'Raised by each take-over and each pause.' }),
     foldVersion: count.nullable().meta({ description: 'Of what made the rows; null before the first.' }),
     owner: z
-      .strictObject({ node: z.string(), since: timestamp })
+      .strictObject({ node: z.string().meta({ description: '`host/process`.' }), since: timestamp })
       .nullable()
       .meta({ description: 'The node that took it over last: `host/process`. Null before the first.' }),
-    paused: z.strictObject({ since: timestamp, by: z.string() }).nullable(),
+    paused: z
+      .strictObject({ since: timestamp, by: z.string().meta({ description: 'The name of the key that paused it.' }) })
+      .nullable()
+      .meta({ description: 'Null unless an operator has paused it.' }),
     rebuild: rebuild.nullable().meta({ description: 'The last that was asked for.' }),
     phase: z
       .enum([
@@ -95,35 +99,37 @@ export const projection = z
       ])
       .meta({ description: 'Of the projector of the node that answers; `waiting`: another node projects.' }),
   })
-  .meta({ id: 'Projection' })
+  .meta({ id: 'Projection', description: 'How a projection stands.' })
 
-export const projectionList = z.strictObject({ projections: z.array(projection) }).meta({ id: 'ProjectionList' })
+export const projectionList = z
+  .strictObject({ projections: z.array(projection).meta({ description: 'All there are.' }) })
+  .meta({ id: 'ProjectionList', description: 'The projections.' })
 
 export const parkedStream = z
   .strictObject({
-    stream: z.string(),
+    stream: z.string().meta({ description: 'The stream.' }),
     revision: revision.meta({ description: 'The first event that is not folded.' }),
     position: positionToken,
-    reason: z.string().meta({ examples: ['malformed_event'] }),
+    reason: z.string().meta({ description: 'Why, as a code.', examples: ['malformed_event', 'tampered'] }),
     detail: z.string().meta({ description: 'For a person.' }),
     since: timestamp.nullable().meta({ description: 'When that event was recorded; null where it does not say.' }),
   })
-  .meta({ id: 'ParkedStream' })
+  .meta({ id: 'ParkedStream', description: 'A stream that could not be folded.' })
 
 export const parkedList = z
-  .strictObject({ parked: z.array(parkedStream), nextPageToken: z.string() })
-  .meta({ id: 'ParkedList' })
+  .strictObject({ parked: z.array(parkedStream).meta({ description: 'By name of the stream.' }), nextPageToken })
+  .meta({ id: 'ParkedList', description: 'A page of parked streams.' })
 
 export const intervention = z
   .strictObject({
     projection: projectionName,
-    stream: z.string(),
+    stream: z.string().meta({ description: 'The stream that it is about.' }),
     command: z.string().meta({ description: 'The idempotency key.' }),
     outcome: z.enum(['unparked', 'parked', 'pending']).meta({
       description: '`parked`: it still is, or is again further on. `pending`: recorded, and not done yet.',
     }),
-    parked: parkedStream.nullable(),
+    parked: parkedStream.nullable().meta({ description: 'Where it stands now; null when it is not parked.' }),
     revision: revision.meta({ description: 'Of what was recorded, in the stream `projection-{name}`.' }),
     position: positionToken.meta({ description: 'What has seen it, has it done.' }),
   })
-  .meta({ id: 'Intervention' })
+  .meta({ id: 'Intervention', description: 'What an operator did about a parked stream.' })

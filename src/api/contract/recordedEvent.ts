@@ -3,12 +3,15 @@ import { jsonObject, positionToken, revision } from './names.ts'
 
 export const recordedEvent = z
   .strictObject({
-    stream: z.string().meta({ examples: ['operation-op-1'] }),
+    stream: z.string().meta({
+      description: 'Whose history it is part of: `operation-{id}`, `pipeline-{name}` or `projection-{name}`.',
+      examples: ['operation-op-1'],
+    }),
     revision,
     position: positionToken,
-    id: z.uuid({ error: 'is not a UUID' }),
-    type: z.string().meta({ examples: ['StatusChanged'] }),
-    data: jsonObject,
-    metadata: jsonObject,
+    id: z.uuid({ error: 'is not a UUID' }).meta({ description: 'Follows from stream, key and place under that key.' }),
+    type: z.string().meta({ description: 'What happened.', examples: ['StatusChanged'] }),
+    data: jsonObject.meta({ description: 'What happened, in detail, as it was stored.' }),
+    metadata: jsonObject.meta({ description: 'Who, when, under which key, and the hash, as it was stored.' }),
   })
   .meta({ id: 'RecordedEvent', description: 'An event as it is stored.' })

@@ -8,34 +8,43 @@ export const statsQuery = z.strictObject(visibility)
 
 export const stats = z
   .strictObject({
-    pipelines: z.record(
-      pipelineName,
-      z.strictObject({
-        operations: count,
-        states: z.record(z.string(), count),
-        tracks: z.record(trackName, z.record(z.string(), count)),
-      }),
-    ),
+    pipelines: z
+      .record(
+        pipelineName,
+        z.strictObject({
+          operations: count.meta({ description: 'How many there are.' }),
+          states: z.record(z.string(), count).meta({ description: 'How many are in each state.' }),
+          tracks: z
+            .record(trackName, z.record(z.string(), count))
+            .meta({ description: 'By track, how many stand in each status.' }),
+        }),
+      )
+      .meta({ description: 'By pipeline, how its operations stand.' }),
     position: positionToken.meta({ description: 'Up to where the read model is folded.' }),
     head: positionToken.meta({ description: "The log's last position." }),
-    lagMs: z.number().min(0),
+    lagMs: z.number().min(0).meta({ description: 'Age in ms of the oldest event that is not folded yet.' }),
     parked: count.meta({ description: 'Operations whose stream could not be folded.' }),
   })
-  .meta({ id: 'Stats' })
+  .meta({ id: 'Stats', description: 'Counts of operations, and how far the read model is.' })
 
-export const alive = z.strictObject({ status: z.literal('alive') }).meta({ id: 'Alive' })
+export const alive = z
+  .strictObject({ status: z.literal('alive').meta({ description: 'It answers.' }) })
+  .meta({ id: 'Alive', description: 'The process answers.' })
 
 export const readinessQuery = z.strictObject({
   verbose: z.enum(['', 'true', '1']).exactOptional().meta({ description: 'Also lists the checks.' }),
 })
 
 export const readinessCheck = z.strictObject({
-  name: z.string(),
-  ok: z.boolean(),
+  name: z.string().meta({ description: 'What was looked at.' }),
+  ok: z.boolean().meta({ description: 'Whether it is as it should be.' }),
   advisory: z.literal(true).exactOptional().meta({ description: 'It is shown, and does not count: ready without it.' }),
-  detail: z.string(),
+  detail: z.string().meta({ description: 'For a person.' }),
 })
 
 export const ready = z
-  .strictObject({ status: z.literal('ready'), checks: z.array(readinessCheck).exactOptional() })
-  .meta({ id: 'Ready' })
+  .strictObject({
+    status: z.literal('ready').meta({ description: 'It takes requests.' }),
+    checks: z.array(readinessCheck).exactOptional().meta({ description: 'With `verbose`: what was looked at.' }),
+  })
+  .meta({ id: 'Ready', description: 'The node takes requests.' })

@@ -4,7 +4,7 @@ import { ReadModelUnavailableError } from '../../projections/readModel.ts'
 import type { PositionTokens } from '../positionToken.ts'
 import type { Feed, LiveMessage } from './feed.ts'
 import type { LiveStream } from './liveStream.ts'
-import { ssePlace } from './sseText.ts'
+import { ssePosition } from './sseText.ts'
 import type { Turns } from './turns.ts'
 
 /** What a stream has missed, read in pieces. */
@@ -52,7 +52,7 @@ export async function catchUp<Filter>(options: CatchUp<Filter>): Promise<void> {
     // The read model is behind.
     if (piece.to <= stream.cursor && piece.read === 0) await delay(retryMs / 10)
     if (piece.messages.length > 0) stream.write(piece.messages.map(({ text }) => text).join(''))
-    else if (piece.to > stream.cursor) stream.write(ssePlace(tokens.encode(piece.to)))
+    else if (piece.to > stream.cursor) stream.write(ssePosition(tokens.encode(piece.to)))
     if (piece.to > stream.cursor) stream.cursor = piece.to
     const wanted = piece.read === 0 ? countMax : Math.floor((count * pieceCharacters) / piece.read)
     count = Math.max(countMin, Math.min(countMax, wanted, count * 2))

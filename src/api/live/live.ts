@@ -1,9 +1,8 @@
-import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
 import type { OperationFilter } from '../../projections/changedOperations.ts'
 import type { ApiContext } from '../context.ts'
-import { ProblemError } from '../problem.ts'
+import { expectedProblem, ProblemError } from '../problem.ts'
 import { catchUp, type Missed } from './catchUp.ts'
 import { EventFeed, type EventFilter } from './eventFeed.ts'
 import type { Feed } from './feed.ts'
@@ -11,20 +10,10 @@ import { LiveStream } from './liveStream.ts'
 import { LogFollower } from './logFollower.ts'
 import { OperationFeed } from './operationFeed.ts'
 import type { OperationWait } from './operationWaits.ts'
-import { sseFarewell, ssePlace, sseRetry } from './sseText.ts'
+import { spreadRetryMs, sseBeginning, sseFarewell } from './sseText.ts'
+import type { StreamAnswer, StreamStart } from './streamAnswer.ts'
+import { TurnedAway } from './turnedAway.ts'
 import { Turns } from './turns.ts'
-
-/** Where a stream begins: after a position, or after all there is. */
-export type StreamStart = bigint | 'head'
-
-/** An answer whose head is to be written by the stream itself, once it is known from where on it tells. */
-export interface StreamAnswer {
-  readonly response: ServerResponse
-  /** Called once, at the last moment at which the request can still be refused. */
-  begin(position: bigint): void
-  /** Asked every second: a stream whose key was revoked is ended. */
-  isAllowed(): boolean
-}
 
 interface Source<Filter> {
   readonly feed: Feed<Filter>
@@ -43,11 +32,11 @@ export interface LiveMetrics {
   readonly waits: () => number
   /** Since the start: streams cut off because their reader was too slow. */
   readonly dropped: () => number
+  /** Since the start: streams that were told to come back later. */
+  readonly turnedAway: () => number
 }
 
-const heartbeatMs = 15_000
 const tickMs = 1_000
-const beatTicks = heartbeatMs / tickMs
 /** With nobody there for so long, the log is no longer followed. */
 const lingerTicks = 30
 /** Pieces of the log read at once for streams that catch up. */
@@ -71,6 +60,7 @@ export class Live {
     { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
   >()
   readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax), looks: new Turns(looksMax) }
+  readonly #turnedAway = new TurnedAway()
   readonly #clock: NodeJS.Timeout
   #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
   /** Streams, those that are about to begin among them. */
@@ -114,6 +104,7 @@ export class Live {
       operationStreams: () => this.#operations.feed.size,
       waits: () => this.#operations.waits.size,
       dropped: () => this.#dropped,
+      turnedAway: () => this.#turnedAway.count,
     }
     this.#clock = setInterval(() => this.#tick(), tickMs)
     this.#clock.unref()
@@ -133,6 +124,26 @@ export class Live {
     const held = start !== 0n
     const missed = (stream: LiveStream, count: number) => this.#operations.missed(filter, stream.cursor, count, held)
     await this.#begin(answer, start, { feed: this.#operations.feed, filter, turns: this.#turns.operations, missed })
+  }
+
+  /** Where a stream that asks for the head begins; null while the log cannot be asked. */
+  async headOrNull(): Promise<bigint | null> {
+    if (this.#follower.isFollowing) return this.#events.feed.position
+    try {
+      return await this.#context.log.head()
+    } catch (error) {
+      if (expectedProblem(error) === null) throw error
+      return null
+    }
+  }
+
+  /** Tells a stream that cannot be served now its place, where that is known, and when to come back; then it ends. */
+  turnAway(answer: StreamAnswer, place: bigint | null): void {
+    const retryMs = this.#retryMs()
+    answer.begin(place)
+    const begin = sseBeginning(place === null ? null : this.#context.tokens.encode(place), retryMs)
+    const heldMs = this.#closed || this.#context.draining.aborted ? 0 : retryMs
+    this.#turnedAway.end(answer.response, `${begin}${sseFarewell(null, retryMs)}`, heldMs)
   }
 
   /**
@@ -203,17 +214,28 @@ export class Live {
       this.#users -= 1
     }
     this.#begun += 1
-    this.#streams.set(stream, { slot: this.#begun % beatTicks, leave, isAllowed: () => answer.isAllowed() })
+    this.#streams.set(stream, {
+      slot: this.#begun % limits.streamHeartbeatS,
+      leave,
+      isAllowed: () => answer.isAllowed(),
+    })
     answer.response.once('close', leave)
-    // The first id makes a stream that ends before its first message resume where it began.
-    stream.write(`${sseRetry(Math.random())}${ssePlace(tokens.encode(stream.cursor))}`)
+    stream.write(sseBeginning(tokens.encode(stream.cursor), this.#retryMs()))
     catchUp({ stream, filter, feed, turns, tokens, missed: (count) => missed(stream, count) }).catch(
       (error: unknown) => {
         this.#logger?.error({ err: error }, 'a live stream failed')
-        stream.end(sseFarewell(Math.random()))
+        this.#sayFarewell(stream)
         leave()
       },
     )
+  }
+
+  #retryMs(): number {
+    return spreadRetryMs(this.#context.limits.streamRetryMs, Math.random())
+  }
+
+  #sayFarewell(stream: LiveStream): void {
+    stream.end(sseFarewell(this.#context.tokens.encode(stream.cursor), this.#retryMs()))
   }
 
   #startAt(position: bigint): void {
@@ -234,10 +256,10 @@ export class Live {
 
   #tick(): void {
     this.#ticks += 1
-    const slot = this.#ticks % beatTicks
+    const slot = this.#ticks % this.#context.limits.streamHeartbeatS
     for (const [stream, { slot: own, leave, isAllowed }] of this.#streams) {
       if (!isAllowed()) {
-        stream.end(sseFarewell(Math.random()))
+        this.#sayFarewell(stream)
         leave()
       } else if (own === slot) {
         stream.beat(this.#context.tokens.encode(stream.cursor))
@@ -252,10 +274,11 @@ export class Live {
 
   /** Ends all streams (of one feed) and all waits, at once. */
   #endAll(only?: Feed<OperationFilter>): void {
+    this.#turnedAway.endAll()
     this.#operations.waits.endAll()
     for (const [stream, { leave }] of this.#streams) {
       if (only !== undefined && !isIn(only, stream)) continue
-      stream.end(sseFarewell(Math.random()))
+      this.#sayFarewell(stream)
       leave()
     }
   }

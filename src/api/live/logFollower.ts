@@ -21,9 +21,15 @@ export class LogFollower {
   #started: Promise<void> | null = null
   #abort = new AbortController()
   #finished: Promise<void> = Promise.resolve()
+  #following = false
 
   constructor(options: LogFollowerOptions) {
     this.#options = options
+  }
+
+  /** False while it is about to begin, too. */
+  get isFollowing(): boolean {
+    return this.#following
   }
 
   /** Resolves once it follows, from the log's head on. Rejects with LogUnavailableError when the log cannot be asked. */
@@ -40,6 +46,7 @@ export class LogFollower {
   /** Resolves once nothing is read any more. It can be started again. */
   async stop(): Promise<void> {
     this.#started = null
+    this.#following = false
     this.#abort.abort()
     await this.#finished
   }
@@ -51,8 +58,10 @@ export class LogFollower {
     const abort = new AbortController()
     this.#abort = abort
     onStart(position)
+    this.#following = true
     this.#finished = this.#follow(position, abort.signal).catch((error: unknown) => {
       if (this.#abort === abort) this.#started = null
+      this.#following = false
       onFailed(error)
     })
   }

@@ -258,6 +258,7 @@ export class OperationFeed {
     return {
       text: rowText(this.#context, row),
       revision: row.revision,
+      changedRevision: row.changedRevision,
       position: changedAt,
       active: traits.state === 'active',
     }

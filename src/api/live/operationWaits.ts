@@ -4,6 +4,8 @@ import type { ChangedOperation } from '../../projections/changedOperations.ts'
 export interface SeenOperation {
   readonly text: string
   readonly revision: bigint
+  /** Of its last event that was more than an ignored report that filled nothing. */
+  readonly changedRevision: bigint
   /** Up to where it is folded. */
   readonly position: bigint
   readonly active: boolean

@@ -1,29 +1,30 @@
-import { Readable } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
 import { actorOf, isAllowed } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
+import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
-import { type BulkRoom, bulkResults } from '../bulk/bulkResults.ts'
+import { type BulkRoom, BulkRun } from '../bulk/bulkRun.ts'
 import { createBulkShare } from '../bulk/bulkShare.ts'
 import { createBulkTurns } from '../bulk/bulkTurns.ts'
+import { allResults, failedResults } from '../bulk/resultForm.ts'
 import { traceparentOf } from '../commandHeaders.ts'
+import { type ContentEncoding, contentEncodingOf, type UnpackedBody, unpackedBody } from '../contentEncoding.ts'
 import type { ApiContext } from '../context.ts'
 import { problemAnswers } from '../contract/answers.ts'
-import { commandLine, resultLine } from '../contract/commands.ts'
+import { bulkQuery, commandLine, resultLine } from '../contract/commands.ts'
 import { bulkRequestHeaders } from '../contract/headers.ts'
-import { noQuery } from '../contract/paging.ts'
-import { lingerAfterAnswer } from '../lingeringClose.ts'
-import { ndjson } from '../mediaTypes.ts'
+import { ndjson, ndjsonTypes } from '../mediaTypes.ts'
+import { ProblemError } from '../problem.ts'
 import { documentOnly } from '../validation.ts'
-
-/** How many bytes of results wait for a slow reader before no more lines are read. */
-const answerBufferBytes = 1024 * 1024
 
 export function bulkRoute(app: ApiServer, context: ApiContext): void {
   const room: BulkRoom = {
     share: createBulkShare(context.limits),
     pace: createBulkPace(context),
     turns: createBulkTurns(),
+    unread: createUnreadResults(context.limits),
   }
+  const unpackers = createUnpackers()
   app.post(
     '/v1/commands',
     {
@@ -32,15 +33,17 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
         operationId: 'sendCommands',
         summary: 'Many commands, a line each; their results, a line each, in order',
         description:
-          'Streamed both ways with back-pressure: read results while you send. A bad line fails alone, blank ones are ' +
+          'Streamed both ways with back-pressure: read results while you send. Who sends all before it reads anything is ' +
+          'answered in full as long as the service has room for its results. A bad line fails alone, blank ones are ' +
           'passed over. Lines of one operation are carried out in their order; when the outcome of one is open (503), ' +
-          'the later ones are 424 `not_tried`. A line without a result (the answer ended early) was not tried, or its ' +
-          'outcome is not known: send it again with the same key. Once the access key is revoked, the next line is 401 ' +
-          'and the answer ends.',
+          'the later ones are 424 `not_tried`. An answer that ends before the request has a last line with `readUpTo`: the ' +
+          'number of the last line that was read; what comes after it was not tried. A line up to there without a ' +
+          'result, or an answer that breaks off, leaves the outcome open: send it again with the same key. Once the ' +
+          'access key is revoked, the next line is 401 and the answer ends.',
         tags: ['commands'],
         headers: bulkRequestHeaders,
-        querystring: noQuery,
-        consumes: [ndjson],
+        querystring: bulkQuery,
+        consumes: [...ndjsonTypes],
         // Each line is checked by itself.
         body: documentOnly(commandLine),
         response: {
@@ -49,17 +52,50 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
         },
       },
     },
-    (request, reply) => {
-      const { authorization } = request.headers
-      const results = bulkResults(context, room, request.raw, {
-        actor: actorOf(request),
-        traceparent: traceparentOf(request.headers),
-        isAllowed: () => isAllowed(context.access, authorization, 'service'),
+    async (request, reply) => {
+      const { authorization, 'content-encoding': contentEncoding } = request.headers
+      const run = new BulkRun(context, room, {
+        request: request.raw,
+        response: reply.raw,
+        unpacked: unpackers.unpacked(request.raw, contentEncodingOf(contentEncoding)),
+        form: request.query.results === 'failures' ? failedResults : allResults(context.tokens),
+        sender: {
+          actor: actorOf(request),
+          traceparent: traceparentOf(request.headers),
+          isAllowed: () => isAllowed(context.access, authorization, 'service'),
+        },
       })
-      lingerAfterAnswer(request.raw, reply.raw)
+      void run.run()
+      const refusal = await run.begun
+      if (refusal !== null) throw new ProblemError(refusal)
+      reply.header('content-type', `${ndjson}; charset=utf-8`).send(run.results)
+      // With results=failures the first line may be long in coming, and who waits for an answer at all gives up before.
+      setImmediate(() => {
+        if (!reply.raw.headersSent && reply.raw.hasHeader('content-type')) reply.raw.flushHeaders()
+      })
       return reply
-        .header('content-type', `${ndjson}; charset=utf-8`)
-        .send(Readable.from(results, { objectMode: false, highWaterMark: answerBufferBytes }))
     },
   )
+}
+
+/** Brotli may take 16 MiB for each, whatever it is that is unpacked. */
+const unpackersMax = 32
+const unpackedChunkBytes = 64 * 1024
+
+function createUnpackers() {
+  let running = 0
+  return {
+    /** Throws ProblemError. */
+    unpacked(request: IncomingMessage, encoding: ContentEncoding | null): UnpackedBody | null {
+      if (encoding === null) return null
+      if (running === unpackersMax) {
+        const detail = `The service unpacks ${unpackersMax} bulk requests at once, and has as many in hand. Nothing was written.`
+        throw new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
+      }
+      running += 1
+      return unpackedBody(request, encoding, unpackedChunkBytes).once('close', () => {
+        running -= 1
+      })
+    },
+  }
 }

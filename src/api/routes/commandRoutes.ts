@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { Command } from '../../operation/commands.ts'
 import { actorOf } from '../accessControl.ts'
-import { entityTag, sendJson } from '../answer.ts'
+import { sendJsonLine } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { commandHeaders } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
@@ -10,8 +10,9 @@ import { openOperationBody, receipt, reportBody } from '../contract/commands.ts'
 import { commandRequestHeaders } from '../contract/headers.ts'
 import { operationParams } from '../contract/operations.ts'
 import { noQuery } from '../contract/paging.ts'
+import { entityTag } from '../entityTags.ts'
 import { ProblemError } from '../problem.ts'
-import { type Accepted, acceptedStatus, receiptText } from '../receiptText.ts'
+import { type Accepted, acceptedStatus, receiptLine } from '../receiptText.ts'
 import { commandProblem, type NotAccepted, openOperation, reportStatus } from '../submission.ts'
 
 const commandProblems = [404, 409, 412, 413, 415, 422] as const
@@ -24,11 +25,14 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'openOperation',
         summary: 'Open an operation',
+        description:
+          'Needed only to give a theme or a document to begin with: a report that names its pipeline opens an operation as well. After such a report one open is still taken, and fills in what is absent.',
         tags: ['commands'],
         headers: commandRequestHeaders,
         querystring: noQuery,
         body: openOperationBody,
         response: {
+          200: jsonAnswer('A report had opened it: theme and documents are filled in, once.', receipt),
           201: jsonAnswer('Opened: now, or by the command this one repeats.', receipt),
           ...problemAnswers(...commandProblems),
         },
@@ -46,6 +50,8 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'reportStatus',
         summary: 'Report a status, data and metadata of an operation',
+        description:
+          'Decided by the rules of the pipeline (docs/pipelines.md). Send it again with the same `Idempotency-Key` until it is answered: it is recorded once. An ignored or held report is 200, and its `reason` says why.',
         tags: ['commands'],
         headers: commandRequestHeaders,
         params: operationParams,
@@ -80,7 +86,7 @@ function sendReceipt(context: ApiContext, result: Accepted, reply: FastifyReply)
   reply.header('etag', entityTag(result.revision))
   const status = acceptedStatus(result)
   if (status === 201) reply.header('location', `/v1/operations/${result.operation}`)
-  sendJson(reply, status, receiptText(result, context.tokens))
+  sendJsonLine(reply, status, receiptLine(result, context.tokens))
 }
 
 function sendProblem(context: ApiContext, command: Command, result: NotAccepted, reply: FastifyReply): void {

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { operationStream } from '../../operation/streamName.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -8,8 +7,8 @@ import { eventPage, logEventsQuery, operationEventsQuery } from '../contract/eve
 import { operationParams } from '../contract/operations.ts'
 import { pageSizeDefault } from '../contract/paging.ts'
 import { recordedEvent } from '../contract/recordedEvent.ts'
-import { logLines, logPage, streamPage } from '../eventPages.ts'
-import { ndjson, wantsNdjson } from '../mediaTypes.ts'
+import { logLines, logPage, operationEventPage } from '../eventPages.ts'
+import { ndjson, ndjsonTypeOf, ndjsonTypes } from '../mediaTypes.ts'
 import { positionOf } from '../visibility.ts'
 
 export function eventRoutes(app: ApiServer, context: ApiContext): void {
@@ -22,6 +21,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listOperationEvents',
         summary: "An operation's events, from the log",
+        description: 'From the log itself, in pages, forwards or backwards.',
         tags: ['history'],
         params: operationParams,
         querystring: operationEventsQuery(pageSizeMax),
@@ -30,7 +30,7 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { fromRevision, direction = 'forwards', pageSize = Math.min(pageSizeDefault, pageSizeMax) } = request.query
-      const page = await streamPage(context, operationStream(request.params.id), {
+      const page = await operationEventPage(context, request.params.id, {
         direction,
         pageSize,
         ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),
@@ -53,7 +53,10 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
         response: {
           200: {
             description: 'A page, or a line an event.',
-            content: { 'application/json': { schema: eventPage }, [ndjson]: { schema: recordedEvent } },
+            content: {
+              'application/json': { schema: eventPage },
+              ...Object.fromEntries(ndjsonTypes.map((type) => [type, { schema: recordedEvent }])),
+            },
           },
           ...problemAnswers(406, 410),
         },
@@ -63,9 +66,11 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       const { after: token, pageSize } = request.query
       const after = token === undefined ? 0n : positionOf(context, token, 'after')
       reply.header('vary', 'accept')
-      if (wantsNdjson(request.headers.accept)) {
+      const lineType = ndjsonTypeOf(request.headers.accept)
+      if (lineType !== null) {
         const head = await context.log.head()
-        reply.header('waybill-position', context.tokens.encode(head)).header('content-type', `${ndjson}; charset=utf-8`)
+        reply.header('waybill-position', context.tokens.encode(head))
+        reply.header('content-type', `${lineType}; charset=utf-8`)
         if (request.method === 'HEAD') return reply.send()
         return reply.send(Readable.from(logLines(context, after, head, pageSize ?? null), { objectMode: false }))
       }

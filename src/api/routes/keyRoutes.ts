@@ -7,6 +7,7 @@ import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
 import { createdKey, keyList, keyListQuery, keyParams, newKey } from '../contract/keys.ts'
 import { noQuery, pageSizeDefault } from '../contract/paging.ts'
+import { noKey } from '../notFound.ts'
 import { decodedPlace } from '../operationPage.ts'
 import { encodePageToken } from '../pageToken.ts'
 import { type Problem, ProblemError } from '../problem.ts'
@@ -57,10 +58,9 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const result = await access.revoke(request.params.name, callerOf(request))
-      if (result.kind === 'not_found') {
-        throw new ProblemError({ code: 'not_found', detail: 'There is no key of this name in force.' })
-      }
+      const { name } = request.params
+      const result = await access.revoke(name, callerOf(request))
+      if (result.kind === 'not_found') throw noKey(name)
       if (result.kind === 'refused') throw new ProblemError(keyProblem(result.refusal))
       return reply.code(204).send()
     },
@@ -77,6 +77,7 @@ function listRoute(app: ApiServer, { access, limits: { pageSizeMax } }: ApiConte
       schema: {
         operationId: 'listKeys',
         summary: 'Keys in force, by name; the keys themselves are shown nowhere',
+        description: 'By name. A key itself is shown once, when it is made.',
         tags: ['keys'],
         querystring: keyListQuery(pageSizeMax),
         response: { 200: jsonAnswer('A page.', keyList), ...problemAnswers() },

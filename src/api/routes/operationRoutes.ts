@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { entityTag, sendJson } from '../answer.ts'
+import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
@@ -13,6 +13,7 @@ import {
   operationQuery,
 } from '../contract/operations.ts'
 import { noQuery } from '../contract/paging.ts'
+import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
 import type { Live } from '../live/live.ts'
 import { findOperation } from '../operationAnswer.ts'
 import { listOperations } from '../operationPage.ts'
@@ -36,7 +37,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
         querystring: operationQuery,
         response: {
           200: jsonAnswer('The operation.', operation),
-          304: z.null().meta({ description: 'Still at the revision of `If-None-Match`.' }),
+          304: z.null().meta({ description: 'Still at a revision of `If-None-Match`.' }),
           ...problemAnswers(404, 410),
         },
       },
@@ -48,9 +49,9 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
         until === undefined
           ? await findOperation(context, id, question, request.headers)
           : await awaitOperation(context, live, { id, until, question, request, reply })
-      const tag = entityTag(found.revision)
-      reply.header('waybill-position', context.tokens.encode(found.position)).header('etag', tag)
-      if (request.headers['if-none-match'] === tag) return reply.code(304).send()
+      const { position, revision } = found
+      reply.header('waybill-position', context.tokens.encode(position)).header('etag', entityTag(revision))
+      if (found.isParked !== true && isKnown(knownRevisions(request.headers), revision)) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
     },
   )
@@ -79,6 +80,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
         const detail = 'No command of this operation is recorded under this key.'
         throw new ProblemError({ code: 'not_found', detail, operation: id, command: key })
       }
+      reply.header('waybill-position', context.tokens.encode((outcome.now ?? outcome.receipt).position))
       return sendJson(reply, 200, outcomeText(id, key, outcome, context.tokens))
     },
   )

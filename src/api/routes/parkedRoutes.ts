@@ -36,7 +36,9 @@ export function parkedRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listParked',
         summary: 'Streams that could not be folded, by name',
-        description: 'Their rows stand as they were before `revision`; all other streams go on.',
+        description:
+          'Their rows stand as they were before `revision`; all other streams go on. Reason `tampered`: the hash chain of the ' +
+          'stream is broken there, and neither a retry nor a skip takes that away.',
         tags: ['projections'],
         params: projectionParams,
         querystring: parkedQuery(context.limits.pageSizeMax),
@@ -80,7 +82,7 @@ export function parkedRoutes(app: ApiServer, context: ApiContext): void {
         summary: 'Try again to fold a parked stream',
         description:
           'From the event it is parked at, in order, up to where the projection is; later events follow. When that fails ' +
-          'again, it stays parked, perhaps further on. Waits until it is done: 5 s, or as `Prefer: wait=N` says.',
+          'again, it stays parked, perhaps further on. 409 `tampered` when its hash chain is broken: no retry helps. Waits until it is done: 5 s, or as `Prefer: wait=N` says.',
         body: retryBody,
       },
     },
@@ -104,7 +106,8 @@ export function parkedRoutes(app: ApiServer, context: ApiContext): void {
         description:
           'For good: the skip is an event of its own in the log, and a rebuild makes the same rows. The stream is folded on ' +
           'from the next event, and parked again where that fails. The event itself stays where it is. 409 `not_parked` ' +
-          'when the stream is not parked at just this revision. Waits until it is done: 5 s, or as `Prefer: wait=N` says.',
+          'when the stream is not parked at just this revision, `tampered` when its hash chain is broken: that is not passed ' +
+          'over. Waits until it is done: 5 s, or as `Prefer: wait=N` says.',
         body: skipBody,
       },
     },

@@ -1,13 +1,15 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import type { PipelineRecord } from '../../commands/commandService.ts'
 import { anyPipeline } from '../../operation/pipeline.ts'
 import { pipelineStream } from '../../operation/streamName.ts'
 import { actorOf } from '../accessControl.ts'
-import { entityTag, sendJson } from '../answer.ts'
+import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { commandHeaders } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
-import { commandRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
+import { commandRequestHeaders, pipelineRequestHeaders, readRequestHeaders } from '../contract/headers.ts'
 import { noQuery, pageSizeDefault } from '../contract/paging.ts'
 import {
   definedPipeline,
@@ -18,6 +20,8 @@ import {
   pipelineParams,
   pipelineVersionParams,
 } from '../contract/pipelines.ts'
+import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
+import { noPipeline, noPipelineVersion } from '../notFound.ts'
 import { decodedPlace } from '../operationPage.ts'
 import { encodePageToken } from '../pageToken.ts'
 import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
@@ -29,7 +33,11 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
   definitionRoute(app, context)
   listRoute(app, context)
 
-  const found = { 200: jsonAnswer('The pipeline.', pipeline), ...problemAnswers(404) }
+  const found = {
+    200: jsonAnswer('The pipeline.', pipeline),
+    304: z.null().meta({ description: 'Still at a revision of `If-None-Match`.' }),
+    ...problemAnswers(404),
+  }
   app.get(
     '/v1/pipelines/:name',
     {
@@ -37,16 +45,16 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getPipeline',
         summary: "A pipeline's newest version",
+        description: 'The newest version. Asks the log, so a definition that was answered is found on every node.',
         tags: ['pipelines'],
+        headers: pipelineRequestHeaders,
         params: pipelineParams,
         querystring: noQuery,
         response: found,
       },
     },
     async (request, reply) => {
-      const record = await findPipeline(context, request.params.name)
-      reply.header('waybill-position', context.tokens.encode(record.position))
-      return sendJson(reply, 200, pipelineText(record))
+      return sendPipeline(context, await findPipeline(context, request.params.name), request, reply)
     },
   )
 
@@ -57,16 +65,17 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getPipelineVersion',
         summary: 'One version of a pipeline',
+        description: 'A version never changes once it is defined.',
         tags: ['pipelines'],
+        headers: pipelineRequestHeaders,
         params: pipelineVersionParams,
         querystring: noQuery,
         response: found,
       },
     },
     async (request, reply) => {
-      const record = await findPipeline(context, request.params.name, request.params.version)
-      reply.header('waybill-position', context.tokens.encode(record.position))
-      return sendJson(reply, 200, pipelineText(record))
+      const { name, version } = request.params
+      return sendPipeline(context, await findPipeline(context, name, version), request, reply)
     },
   )
 }
@@ -118,7 +127,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
               : {}),
           })
         case 'failed':
-          throw new ProblemError(failureProblem(result.failure, undefined, result.key))
+          throw new ProblemError(failureProblem(result.failure, undefined, result.key, 'pipeline'))
         default: {
           const { record } = result
           const { version } = record.pipeline
@@ -141,6 +150,8 @@ function listRoute(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listPipelines',
         summary: 'The newest versions of all pipelines, by name',
+        description:
+          'Without the built-in `any`. From the read model: use `minPosition` to see a definition that was just made.',
         tags: ['pipelines'],
         headers: readRequestHeaders,
         querystring: pipelineListQuery(pageSizeMax),
@@ -176,9 +187,22 @@ const builtIn = {
 async function findPipeline(context: ApiContext, name: string, version?: number): Promise<PipelineRecord> {
   const record = await context.commands.pipeline(name, version)
   if (record !== null) return record
-  const detail =
-    version === undefined ? 'There is no pipeline of this name.' : 'There is no such version of a pipeline.'
-  throw new ProblemError({ code: 'not_found', detail })
+  const newest = version === undefined ? null : await context.commands.pipeline(name)
+  if (version === undefined || newest === null) throw noPipeline(name)
+  throw noPipelineVersion(name, version, newest.pipeline.version)
+}
+
+function sendPipeline(
+  context: ApiContext,
+  record: PipelineRecord,
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const { revision, position } = record
+  reply.header('waybill-position', context.tokens.encode(position))
+  if (revision !== null) reply.header('etag', entityTag(revision))
+  if (isKnown(knownRevisions(headers), revision)) return reply.code(304).send()
+  return sendJson(reply, 200, pipelineText(record))
 }
 
 function pipelineText({ pipeline: { name, version, definition }, definedAt }: PipelineRecord): string {

@@ -12,6 +12,7 @@ import {
   rebuild,
   rebuildParams,
 } from '../contract/projections.ts'
+import { noProjection, noRebuild } from '../notFound.ts'
 import { ProblemError } from '../problem.ts'
 import { projectionText, rebuildBody } from '../projectionText.ts'
 
@@ -25,7 +26,7 @@ export function projectionRoutes(app: ApiServer, context: ApiContext): void {
 /** Throws ProblemError: there is one projection for now. */
 export function requireProjection({ control }: ApiContext, name: string): void {
   if (name === control.name) return
-  throw new ProblemError({ code: 'not_found', detail: 'There is no projection of this name.' })
+  throw noProjection(name)
 }
 
 function queryRoutes(app: ApiServer, context: ApiContext): void {
@@ -36,6 +37,7 @@ function queryRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'listProjections',
         summary: 'All projections, and how each stands',
+        description: 'The projector, its position and its lag, as the node that answers knows them.',
         tags: ['projections'],
         querystring: noQuery,
         response: { 200: jsonAnswer('All of them.', projectionList), ...problemAnswers() },
@@ -51,6 +53,7 @@ function queryRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getProjection',
         summary: 'How a projection stands',
+        description: 'Its position, its lag, who projects, and the last rebuild that was asked for.',
         tags: ['projections'],
         params: projectionParams,
         querystring: noQuery,
@@ -158,6 +161,7 @@ function rebuildRoutes(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'getRebuild',
         summary: 'How far a rebuild is',
+        description: 'Its stage and its position; ended ones stay to be asked for.',
         tags: ['projections'],
         params: rebuildParams,
         querystring: noQuery,
@@ -165,9 +169,10 @@ function rebuildRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      requireProjection(context, request.params.name)
-      const found = await control.rebuild(request.params.id)
-      if (found === null) throw new ProblemError({ code: 'not_found', detail: 'There is no rebuild of this id.' })
+      const { name, id } = request.params
+      requireProjection(context, name)
+      const found = await control.rebuild(id)
+      if (found === null) throw noRebuild(name, id)
       return sendJson(reply, 200, JSON.stringify(rebuildBody(context, found)))
     },
   )

@@ -19,6 +19,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
       schema: {
         operationId: 'getStats',
         summary: 'Operations by pipeline, state, track and status, and how fresh the read model is',
+        description: 'From the read model, in time that does not depend on how many operations there are.',
         tags: ['queries'],
         headers: readRequestHeaders,
         querystring: statsQuery,
@@ -53,6 +54,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
       schema: {
         operationId: 'getLiveness',
         summary: 'The process runs; depends on nothing else',
+        description: 'For a container platform: restart the process when this fails.',
         tags: ['service'],
         querystring: noQuery,
         response: { 200: jsonAnswer('Alive.', alive), ...openProblemAnswers() },
@@ -68,6 +70,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
       schema: {
         operationId: 'getReadiness',
         summary: 'The log and the read model answer, and the service is not shutting down',
+        description: 'For a load balancer: send no requests while this is 503.',
         tags: ['service'],
         querystring: readinessQuery,
         response: { 200: jsonAnswer('Ready.', ready), ...openProblemAnswers() },
@@ -92,6 +95,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
       schema: {
         operationId: 'getMetrics',
         summary: 'Metrics for Prometheus',
+        description: 'Text format of Prometheus; docs/monitoring has a dashboard and alert rules.',
         tags: ['service'],
         querystring: noQuery,
         response: {

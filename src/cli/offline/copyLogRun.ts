@@ -1,11 +1,9 @@
-import { type Copied, CopyError, type CopyProgress, copyLog } from '../../eventlog/copy/copyLog.ts'
-import { LogUnavailableError } from '../../eventlog/eventLog.ts'
-import { EmbeddedPostgresError } from '../../postgres/embedded/errors.ts'
-import { MigrationError } from '../../postgres/migrate.ts'
+import { type Copied, type CopyProgress, copyLog } from '../../eventlog/copy/copyLog.ts'
 import { CommandFailed, WrongUsage } from '../outcome.ts'
 import { Progress } from '../progress.ts'
 import { createTerminal, type Terminal } from '../terminal.ts'
 import { openSource, openTarget, storeText } from './copyStores.ts'
+import { foreseen } from './foreseen.ts'
 
 export interface CopyLogOptions {
   readonly from: string
@@ -81,21 +79,5 @@ function shower(terminal: Terminal): (progress: CopyProgress) => void {
     // How many there will be is told by how far these came.
     bar.show({ done: events, total: share === 0 ? events : Math.round(events / share) })
     if (share === 1) bar.end()
-  }
-}
-
-/** What can go wrong without a bug, as one line. */
-async function foreseen<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    const isForeseen =
-      error instanceof CopyError ||
-      error instanceof LogUnavailableError ||
-      error instanceof MigrationError ||
-      error instanceof EmbeddedPostgresError ||
-      (error instanceof Error && 'code' in error)
-    if (isForeseen) throw new CommandFailed(error.message, { cause: error })
-    throw error
   }
 }

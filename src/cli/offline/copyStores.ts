@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CopySource, CopyTarget } from '../../eventlog/copy/copyLog.ts'
 import { openPostgresSource, openPostgresTarget } from '../../eventlog/postgres/postgresCopy.ts'
+import { importWith } from '../../optionalPackage.ts'
 import { startEmbeddedPostgres } from '../../postgres/embedded.ts'
 import { WrongUsage } from '../outcome.ts'
 
@@ -24,7 +25,29 @@ export function openTarget(word: string, progress: (text: string) => void): Prom
   })
 }
 
-const eventStore = () => import('../../eventlog/eventstoredb/eventStoreCopy.ts')
+/** Runs `work` on a log in PostgreSQL, with its owner's connection string. @throws {WrongUsage} it is in no PostgreSQL */
+export async function withPostgres<T>(
+  word: string,
+  progress: (text: string) => void,
+  work: (connectionString: string) => Promise<T>,
+): Promise<T> {
+  const store = parseStore(word, 'there')
+  if (store.kind === 'eventstore') throw new WrongUsage('EventStoreDB keeps the id of its log in an event, which stays')
+  if (store.kind !== 'embedded') return work(store.url)
+  const server = await startEmbeddedPostgres({ dataDir: store.dataDir, log: progress })
+  try {
+    return await work(server.connectionString)
+  } finally {
+    await server.stop()
+  }
+}
+
+const eventStore = () =>
+  importWith(
+    '@eventstore/db-client',
+    'A store in EventStoreDB',
+    () => import('../../eventlog/eventstoredb/eventStoreCopy.ts'),
+  )
 
 /** Without the password. Throws WrongUsage when it is no store. */
 export function storeText(word: string, directory: DirectoryIs): string {

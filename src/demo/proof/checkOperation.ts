@@ -1,5 +1,7 @@
 import { isObject, type Json, type JsonObject, sameJson, textOf } from '../json.ts'
 import { appended, type OperationRecord, type SentCommand } from '../ledger.ts'
+import type { PlannedCommand } from '../plan.ts'
+import type { Patches } from './documents.ts'
 import type { Findings } from './findings.ts'
 import { type FoldedOperation, foldEvents } from './foldEvents.ts'
 import { checkChain } from './hashChain.ts'
@@ -26,12 +28,20 @@ export function checkOperation(record: OperationRecord, shown: Shown, findings: 
   for (const [key, [event]] of byKey) {
     if (!known.has(key)) findings.fault('invented', plan.id, `revision ${event?.revision} under the unknown key ${key}`)
   }
-  for (const sent of record.sent) checkCommand(plan.id, sent, events, byKey.get(sent.command.key) ?? [], findings)
-
   findings.looked('order', events.length)
-  const folded = foldEvents(events, plan.policy, (event, detail) =>
-    findings.fault('order', plan.id, `revision ${event.revision}, ${keyOf(event)}: ${detail}`),
-  )
+  const sentDocuments = new Map(record.sent.map(({ command }) => [command.key, patchesOf(command.body)]))
+  const folded = foldEvents(events, {
+    policy: plan.policy,
+    complain: (event, detail) =>
+      findings.fault('order', plan.id, `revision ${event.revision}, ${keyOf(event)}: ${detail}`),
+    sent: (key) => sentDocuments.get(key),
+  })
+  const log = { events, wordless: folded.wordless }
+  for (const { command, answers } of folded.undescribed ? record.sent : []) {
+    if (command.kind !== 'open' || !answers.some((answer) => answer.code !== null)) continue
+    findings.fault('recorded', plan.id, `${command.key} was refused, and nothing has described the operation`)
+  }
+  for (const sent of record.sent) checkCommand(plan.id, sent, log, byKey.get(sent.command.key) ?? [], findings)
   checkEnd(record, folded, findings)
   checkView('readById', record, shown.byId, folded, findings)
   checkView('list', record, shown.listed, folded, findings)
@@ -56,10 +66,15 @@ function checkRevisions(id: string, events: readonly LoggedEvent[], findings: Fi
   }
 }
 
+/** An operation's events, and which of them are to carry no documents. */
+interface Log extends Pick<FoldedOperation, 'wordless'> {
+  readonly events: readonly LoggedEvent[]
+}
+
 function checkCommand(
   id: string,
   sent: SentCommand,
-  events: readonly LoggedEvent[],
+  { events, wordless }: Log,
   own: readonly LoggedEvent[],
   findings: Findings,
 ): void {
@@ -77,8 +92,13 @@ function checkCommand(
     findings.looked('recorded')
     checkRecordedOnce(id, sent, own, findings)
     findings.looked('faithful', own.length)
-    for (const event of own) checkFaithful(id, sent, event, findings)
+    for (const event of own) checkFaithful(id, sent, event, wordless.has(event.revision), findings)
     findings.looked('receipts', receipts.length)
+    const said = saidOf(own)
+    if (said !== null && (receipt.outcome !== said.outcome || receipt.reason !== said.reason)) {
+      const told = `${receipt.outcome} ${receipt.reason}`
+      findings.fault('receipts', id, `${command.key} was told ${told}, the log says ${said.outcome} ${said.reason}`)
+    }
     for (const other of receipts.slice(1)) {
       const same = other.revision === receipt.revision && other.position === receipt.position
       if (!same || other.outcome !== receipt.outcome || other.reason !== receipt.reason) {
@@ -98,24 +118,28 @@ function checkCommand(
   }
 }
 
-/** One event that settles the report; before it one that held it, if it had to wait; an opening report opens too. */
+/** One event that settles the report; before it one that held it, if it had to wait; one that opens comes first of all. */
 function checkRecordedOnce(id: string, sent: SentCommand, own: readonly LoggedEvent[], findings: Findings): void {
   const { key, kind } = sent.command
-  const settled = own.filter((event) => event.type !== 'ReportHeld' && event.type !== 'OperationOpened')
-  const held = own.filter((event) => event.type === 'ReportHeld')
   const opened = own.filter((event) => event.type === 'OperationOpened')
+  const held = own.filter((event) => event.type === 'ReportHeld')
+  const settled = own.filter((event) => !opened.includes(event) && !held.includes(event))
   const problem = (detail: string): void => findings.fault('recorded', id, `${key} ${detail}`)
   if (own.length === 0) problem('was taken and is not in the log')
   else if (kind === 'open') {
-    if (opened.length !== 1 || own.length !== 1) problem(`opened the operation with ${own.length} events`)
-  } else if (settled.length > 1) problem(`was applied ${settled.length} times`)
+    const [only] = own
+    const opens = only?.type === 'OperationOpened' || only?.type === 'OperationDescribed'
+    if (!opens || own.length !== 1) problem(`opened the operation with ${own.length} events`)
+  } else if (own.some((event) => event.type === 'OperationDescribed'))
+    problem('is a report and describes the operation')
+  else if (opened.length > 1) problem(`opened the operation ${opened.length} times`)
+  else if (settled.length > 1) problem(`was applied ${settled.length} times`)
   else if (held.length > 1) problem(`was held ${held.length} times`)
   else if (settled.length === 0 && held.length === 1) problem('is still held')
-  // A report that opens and finds nothing new to say has the opening as its only event.
-  else if (settled.length === 0 && opened.length !== 1) problem('is in the log without an effect')
+  else if (settled.length === 0) problem('opened the operation, and what it reported is not in the log')
 }
 
-function checkFaithful(id: string, sent: SentCommand, event: LoggedEvent, findings: Findings): void {
+function checkFaithful(id: string, sent: SentCommand, event: LoggedEvent, wordless: boolean, findings: Findings): void {
   const { key, kind } = sent.command
   const body: Readonly<Record<string, Json>> = { ...sent.command.body }
   const differs = (member: string): void =>
@@ -127,11 +151,43 @@ function checkFaithful(id: string, sent: SentCommand, event: LoggedEvent, findin
     if (event.data.theme !== (expected.theme ?? null)) differs('theme')
     return
   }
+  if (event.type === 'OperationDescribed') {
+    for (const member of ['theme', 'data', 'metadata']) {
+      if (!sameJson(event.data[member] ?? null, body[member] ?? null)) differs(member)
+    }
+    return
+  }
   const status = event.type === 'StatusChanged' ? event.data.to : event.data.status
   if (status !== body.status) differs('status')
   if (event.data.track !== (body.track ?? 'main')) differs('track')
-  for (const member of ['service', 'sequence', 'observedAt', 'data', 'metadata']) {
+  for (const member of ['service', 'sequence', 'observedAt']) {
     if (!sameJson(event.data[member] ?? null, body[member] ?? null)) differs(member)
+  }
+  for (const member of ['data', 'metadata']) {
+    if (!sameJson(event.data[member] ?? null, wordless ? null : (body[member] ?? null))) differs(member)
+  }
+}
+
+function patchesOf(body: PlannedCommand['body']): Patches {
+  const { data, metadata }: JsonObject = { ...body }
+  return { ...(isObject(data) ? { data } : null), ...(isObject(metadata) ? { metadata } : null) }
+}
+
+/** What the command's first sending must have been told; null when nothing of it is in the log. */
+function saidOf(own: readonly LoggedEvent[]): { readonly outcome: string; readonly reason: string | null } | null {
+  const report = own.find((event) => event.type !== 'OperationOpened') ?? own[0]
+  switch (report?.type) {
+    case undefined:
+      return null
+    case 'ReportHeld':
+      return { outcome: 'held', reason: textOf(report.data.reason) }
+    case 'ReportIgnored':
+      return { outcome: 'ignored', reason: textOf(report.data.reason) }
+    case 'OperationOpened':
+    case 'OperationDescribed':
+      return { outcome: 'opened', reason: null }
+    default:
+      return { outcome: 'applied', reason: null }
   }
 }
 
@@ -178,7 +234,9 @@ function checkView(
   )
   const expected: Readonly<Record<string, Json | undefined>> = {
     id,
+    theme: folded.theme,
     state: folded.state,
+    blocked: folded.blocked,
     tracks,
     data: folded.data,
     metadata: folded.metadata,

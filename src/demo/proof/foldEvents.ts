@@ -1,19 +1,32 @@
 import { isObject, type Json, type JsonObject, textOf } from '../json.ts'
 import type { Policy } from '../pipeline.ts'
-import type { LoggedEvent } from './loggedEvent.ts'
-import { keyOf } from './loggedEvent.ts'
-import { fill, mergePatch } from './mergePatch.ts'
-import { type Condition, passedOnTheWay, reachable, rules, type TrackRules } from './pipelineRules.ts'
+import { type Documents, fill, merge, type Patches } from './documents.ts'
+import {
+  expectedVerdict,
+  type HeldSaid,
+  nextOf,
+  nextReleased,
+  releaseOrder,
+  type Situation,
+  type Verdict,
+} from './expectedVerdict.ts'
+import { causeOf, keyOf, type LoggedEvent } from './loggedEvent.ts'
+import { isMet, passedOnTheWay, rules, stillEnterable, type TrackRules } from './pipelineRules.ts'
 
 export interface FoldedTrack {
   readonly phase: 'waiting' | 'active' | 'final' | 'skipped'
   readonly status: string | null
   readonly since: string | null
   readonly by: string | null
+  readonly observedAt: string | null
+  readonly heardAt: string | null
+  readonly next: readonly JsonObject[]
 }
 
 export interface FoldedOperation {
+  readonly theme: string | null
   readonly state: 'active' | 'succeeded' | 'failed'
+  readonly blocked: boolean
   readonly tracks: Readonly<Record<string, FoldedTrack>>
   readonly data: JsonObject
   readonly metadata: JsonObject
@@ -22,6 +35,10 @@ export interface FoldedOperation {
   readonly revision: number
   /** Keys of reports that are held and wait. */
   readonly held: readonly string[]
+  /** Revisions of the events that are to carry no documents: duplicates of a status say nothing new. */
+  readonly wordless: ReadonlySet<number>
+  /** Whether a report opened it and no open has described it. */
+  readonly undescribed: boolean
 }
 
 interface MutableTrack {
@@ -30,154 +47,234 @@ interface MutableTrack {
   status: string | null
   since: string | null
   by: string | null
+  observedAt: string | null
+  heardAt: string | null
   readonly reached: Set<string>
-  readonly sequences: Map<string, number>
+  readonly marks: Map<string, number>
 }
 
-/**
- * Folds an operation's events by the demo's own reading of the rules. `complain` is told of each event that could not
- * have been appended by a service that keeps to them: an undefined move, an unmet join, an older report applied.
- */
-export function foldEvents(
-  events: readonly LoggedEvent[],
-  policy: Policy,
-  complain: (event: LoggedEvent, detail: string) => void,
-): FoldedOperation {
-  const tracks: Record<string, MutableTrack> = {}
-  for (const [name, track] of Object.entries(rules)) {
-    const fresh = { status: null, since: null, by: null, reached: new Set<string>(), sequences: new Map() }
-    tracks[name] = { rules: track, phase: 'waiting', ...fresh }
-  }
-  const held = new Set<string>()
-  let data: JsonObject = {}
-  let metadata: JsonObject = {}
+interface Fold {
+  readonly policy: Policy
+  readonly tracks: Record<string, MutableTrack>
+  readonly held: HeldSaid[]
+  theme: string | null
+  documents: Documents
+  /** Of the held reports, in the append that is being folded. */
+  order: readonly HeldSaid[]
+  /** What the append must go on with. */
+  awaited: { readonly key: string; readonly cause: string; readonly verdict: Verdict } | null
+  openedBy: string
+  /** As in `FoldedOperation`. */
+  undescribed: boolean
+  readonly wordless: Set<number>
+}
 
+export interface FoldOptions {
+  readonly policy: Policy
+  /** Told of each event that a service that keeps to the rules could not have appended. */
+  readonly complain: (event: LoggedEvent, detail: string) => void
+  /** The documents that were sent under a key; undefined: nobody sent it. */
+  readonly sent: (key: string) => Patches | undefined
+}
+
+/** Folds an operation's events by the demo's own reading of the rules, and holds each of them against these. */
+export function foldEvents(events: readonly LoggedEvent[], options: FoldOptions): FoldedOperation {
+  const fold = emptyFold(options.policy)
   for (const [index, event] of events.entries()) {
-    const at = textOf(event.metadata.recordedAt)
-    if ((event.type === 'OperationOpened') !== (index === 0)) complain(event, 'opened not exactly at revision 0')
-    if (event.type === 'OperationOpened') {
-      data = objectOf(event.data.data)
-      metadata = objectOf(event.data.metadata)
-      startTracks(tracks, at)
-      continue
-    }
-    const track = tracks[textOf(event.data.track)]
-    if (track === undefined) {
-      complain(event, 'a track the pipeline does not have')
-      continue
-    }
-    const late = event.type === 'ReportIgnored'
-    if (event.type === 'ReportHeld') {
-      if (held.has(keyOf(event))) complain(event, 'held twice')
-      held.add(keyOf(event))
-      continue
-    }
-    held.delete(keyOf(event))
-    if (!late) {
-      checkSequence(track, event, complain)
-      if (event.type === 'StatusChanged') move(tracks, track, event, policy, complain)
-      else if (event.data.status !== track.status) complain(event, 'merged into a status the track is not in')
-      startTracks(tracks, at)
-    }
-    if (event.data.reason === 'too_large') continue
-    const apply = late ? fill : mergePatch
-    data = apply(data, objectOf(event.data.data))
-    metadata = apply(metadata, objectOf(event.data.metadata))
+    if ((event.type === 'OperationOpened') !== (index === 0))
+      options.complain(event, 'opened not exactly at revision 0')
+    foldEvent(fold, event, options)
   }
+  const last = events.at(-1)
+  if (fold.awaited !== null && last !== undefined) options.complain(last, `${fold.awaited.key} was not released`)
+  const state = stateOf(fold.tracks)
+  const { data, metadata } = fold.documents
+  const canEnter = stillEnterable(fold.tracks)
+  const isStuck = Object.entries(fold.tracks).every(([name, { rules: track }]) =>
+    [track.initial, ...Object.values(track.transitions).flat()].every((status) => !canEnter(name, status)),
+  )
   return {
-    state: stateOf(tracks),
+    theme: fold.theme,
+    state,
+    blocked: state === 'active' && isStuck,
     tracks: Object.fromEntries(
-      Object.entries(tracks).map(([name, { phase, status, since, by }]) => [name, { phase, status, since, by }]),
+      Object.entries(fold.tracks).map(([name, { phase, status, since, by, observedAt, heardAt }]) => [
+        name,
+        { phase, status, since, by, observedAt, heardAt, next: nextOf(fold.tracks, name) },
+      ]),
     ),
     data,
     metadata,
     openedAt: textOf(events[0]?.metadata.recordedAt),
     updatedAt: textOf(events.at(-1)?.metadata.recordedAt),
     revision: events.length - 1,
-    held: [...held],
+    held: fold.held.map(({ key }) => key),
+    wordless: fold.wordless,
+    undescribed: fold.undescribed,
   }
 }
 
-function move(
-  tracks: Readonly<Record<string, MutableTrack>>,
-  track: MutableTrack,
-  event: LoggedEvent,
-  policy: Policy,
-  complain: (event: LoggedEvent, detail: string) => void,
-): void {
+function emptyFold(policy: Policy): Fold {
+  const tracks: Record<string, MutableTrack> = {}
+  for (const [name, track] of Object.entries(rules)) {
+    const nothing = { status: null, since: null, by: null, observedAt: null, heardAt: null }
+    tracks[name] = { rules: track, phase: 'waiting', ...nothing, reached: new Set(), marks: new Map() }
+  }
+  return {
+    policy,
+    tracks,
+    held: [],
+    theme: null,
+    documents: { data: {}, metadata: {}, deleted: new Set() },
+    order: [],
+    awaited: null,
+    openedBy: '',
+    undescribed: false,
+    wordless: new Set(),
+  }
+}
+
+function foldEvent(fold: Fold, event: LoggedEvent, options: FoldOptions): void {
+  const at = textOf(event.metadata.recordedAt)
+  const patches = patchesOf(event.data)
+  if (event.type === 'OperationOpened') {
+    fold.openedBy = keyOf(event)
+    fold.theme = typeof event.data.theme === 'string' ? event.data.theme : null
+    fold.documents = { ...fold.documents, data: patches.data ?? {}, metadata: patches.metadata ?? {} }
+    startTracks(fold.tracks, at)
+    return
+  }
+  if (event.revision === 1 && keyOf(event) === fold.openedBy) fold.undescribed = true
+  if (event.type === 'OperationDescribed') {
+    checkAwaited(fold, event, options)
+    if (!fold.undescribed) options.complain(event, 'describes an operation that was described before')
+    fold.undescribed = false
+    if (typeof event.data.theme === 'string') fold.theme = event.data.theme
+    fold.documents = fill(fold.documents, patches)
+    return
+  }
+  foldReport(fold, event, patches, options)
+}
+
+function foldReport(fold: Fold, event: LoggedEvent, patches: Patches, options: FoldOptions): void {
+  const track = fold.tracks[textOf(event.data.track)]
+  if (track === undefined) {
+    options.complain(event, 'a track the pipeline does not have')
+    return
+  }
+  const said = saidBy(event, options.sent(keyOf(event)) ?? patches)
+  const place = fold.held.findIndex(({ key }) => key === said.key)
+  const isOwn = place === -1
+  const awaited = checkAwaited(fold, event, options)
+  const opens = event.revision === 1 && said.key === fold.openedBy && said.status === track.status
+  const verdict: Verdict = opens
+    ? { type: 'DataMerged' }
+    : (awaited ?? expectedVerdict(situationOf(fold), said, !isOwn))
+  checkVerdict(event, verdict, options)
+  if (!isOwn) fold.held.splice(place, 1)
+  if (verdict.type === 'ReportIgnored' && verdict.wordless === true) fold.wordless.add(event.revision)
+
+  track.heardAt = textOf(event.metadata.recordedAt)
+  if (event.type === 'ReportHeld') {
+    fold.held.push(said)
+    return
+  }
+  const isIdle = verdict.type === 'ReportIgnored' && verdict.idle === true
+  if (!isIdle && said.sequence !== null) {
+    track.marks.set(said.service, Math.max(said.sequence, track.marks.get(said.service) ?? said.sequence))
+  }
+  if (event.type === 'ReportIgnored') {
+    if (!isIdle) fold.documents = fill(fold.documents, patches)
+  } else {
+    if (event.type === 'StatusChanged') move(track, event, options)
+    else if (opens) setBy(track, event)
+    startTracks(fold.tracks, textOf(event.metadata.recordedAt))
+    fold.documents = merge(fold.documents, patches)
+  }
+  // A report that was ignored on its own releases nothing; one that was released goes on with what is left.
+  if (isOwn && event.type === 'ReportIgnored') return
+  const order = isOwn ? releaseOrder(fold.held) : fold.order.filter(({ key }) => key !== said.key)
+  const next = nextReleased(situationOf(fold), order)
+  fold.order = order
+  fold.awaited = next === null ? null : { ...next, cause: causeOf(event) }
+}
+
+function situationOf({ policy, tracks, held, documents }: Fold): Situation {
+  return { policy, tracks, held, documents, ended: stateOf(tracks) !== 'active' }
+}
+
+function saidBy(event: LoggedEvent, documents: Patches): HeldSaid {
+  const { sequence } = event.data
+  return {
+    key: keyOf(event),
+    track: textOf(event.data.track),
+    service: textOf(event.data.service),
+    status: textOf(event.type === 'StatusChanged' ? event.data.to : event.data.status),
+    sequence: typeof sequence === 'number' ? sequence : null,
+    documents,
+  }
+}
+
+/** The verdict that was awaited of this very event; undefined when none was. */
+function checkAwaited(fold: Fold, event: LoggedEvent, { complain }: FoldOptions): Verdict | undefined {
+  const { awaited, held } = fold
+  fold.awaited = null
+  const isAwaited = awaited !== null && awaited.key === keyOf(event) && awaited.cause === causeOf(event)
+  if (isAwaited) return awaited.verdict
+  if (awaited !== null) complain(event, `${awaited.key} should have been released by ${awaited.cause} before this`)
+  if (held.some(({ key }) => key === keyOf(event))) complain(event, 'released before its turn')
+  else if (causeOf(event) !== keyOf(event)) complain(event, 'released, but was not held')
+  return undefined
+}
+
+function checkVerdict(event: LoggedEvent, verdict: Verdict, { complain }: FoldOptions): void {
+  if (verdict.type === 'refused') complain(event, `should have been refused: ${verdict.code}`)
+  else if (verdict.type !== event.type) complain(event, `is ${event.type}, and should be ${describe(verdict)}`)
+  else if ('reason' in verdict && verdict.reason !== event.data.reason) {
+    complain(event, `its reason is ${textOf(event.data.reason)}, and should be ${verdict.reason}`)
+  }
+}
+
+function describe(verdict: Verdict): string {
+  return 'reason' in verdict ? `${verdict.type} ${verdict.reason}` : verdict.type
+}
+
+function move(track: MutableTrack, event: LoggedEvent, { complain }: FoldOptions): void {
   const from = track.status
   const to = textOf(event.data.to)
-  if (event.data.from !== from)
+  if (event.data.from !== from) {
     complain(event, `says it moves from ${textOf(event.data.from)}, but the track is in ${from}`)
-  if (track.phase !== 'active' || from === null) {
-    complain(event, `moves a track that is ${track.phase}`)
-  } else {
-    if (reachable(track.rules, to, from)) complain(event, `goes back from ${from} to ${to}`)
-    else if (!reachable(track.rules, from, to)) complain(event, `no way leads from ${from} to ${to}`)
-    else if (policy === 'hold' && track.rules.transitions[from]?.includes(to) !== true) {
-      complain(event, `jumps from ${from} to ${to}, where reports are to be held`)
-    }
-    for (const status of passedOnTheWay(track.rules, from, to)) {
-      for (const condition of track.rules.requires?.[status] ?? []) {
-        if (!isMet(tracks, condition))
-          complain(event, `${status} before ${condition.track} is ${condition.in.join(' or ')}`)
-      }
-      track.reached.add(status)
-    }
   }
+  for (const status of from === null ? [to] : passedOnTheWay(track.rules, from, to)) track.reached.add(status)
   track.status = to
   track.since = textOf(event.metadata.recordedAt)
-  track.by = textOf(event.data.service)
+  setBy(track, event)
   track.phase = Object.hasOwn(track.rules.final, to) ? 'final' : 'active'
 }
 
-function checkSequence(
-  track: MutableTrack,
-  event: LoggedEvent,
-  complain: (event: LoggedEvent, detail: string) => void,
-): void {
-  const { sequence } = event.data
-  if (typeof sequence !== 'number') return
-  const service = textOf(event.data.service)
-  const last = track.sequences.get(service)
-  // Sequences are compared when a report arrives: one of two equal ones may have waited meanwhile.
-  const waited = event.metadata.$causationId !== event.metadata.command
-  if (last !== undefined && (sequence < last || (sequence === last && !waited))) {
-    complain(event, `sequence ${sequence} of ${service} applied after ${last}`)
-  }
-  track.sequences.set(service, sequence)
+function setBy(track: MutableTrack, { data }: LoggedEvent): void {
+  track.by = textOf(data.service)
+  track.observedAt = typeof data.observedAt === 'string' ? data.observedAt : null
 }
 
-/** Starts what can start and skips what no longer can, until nothing changes. */
+/** Starts what can start, until nothing changes; then skips what no longer can. */
 function startTracks(tracks: Readonly<Record<string, MutableTrack>>, at: string): void {
   for (let changed = true; changed; ) {
     changed = false
     for (const track of Object.values(tracks)) {
       const condition = track.rules.startsWhen
-      if (track.phase !== 'waiting') continue
-      if (condition === undefined || isMet(tracks, condition)) {
-        track.phase = 'active'
-        track.status = track.rules.initial
-        track.since = at
-        track.reached.add(track.rules.initial)
-        changed = true
-      } else if (!canStillBeMet(tracks, condition)) {
-        track.phase = 'skipped'
-        changed = true
-      }
+      if (track.phase !== 'waiting' || (condition !== undefined && !isMet(tracks, condition))) continue
+      track.phase = 'active'
+      track.status = track.rules.initial
+      track.since = at
+      track.reached.add(track.rules.initial)
+      changed = true
     }
   }
-}
-
-function isMet(tracks: Readonly<Record<string, MutableTrack>>, condition: Condition): boolean {
-  return condition.in.some((status) => tracks[condition.track]?.reached.has(status) === true)
-}
-
-function canStillBeMet(tracks: Readonly<Record<string, MutableTrack>>, condition: Condition): boolean {
-  const track = tracks[condition.track]
-  if (track === undefined || track.phase === 'skipped') return false
-  const from = track.status
-  return from === null || condition.in.some((status) => reachable(track.rules, from, status))
+  const canEnter = stillEnterable(tracks)
+  for (const [name, track] of Object.entries(tracks)) {
+    if (track.phase === 'waiting' && !canEnter(name, track.rules.initial)) track.phase = 'skipped'
+  }
 }
 
 function stateOf(tracks: Readonly<Record<string, MutableTrack>>): FoldedOperation['state'] {
@@ -186,6 +283,6 @@ function stateOf(tracks: Readonly<Record<string, MutableTrack>>): FoldedOperatio
   return started.some((track) => track.rules.final[track.status ?? ''] === 'failed') ? 'failed' : 'succeeded'
 }
 
-function objectOf(value: Json | undefined): JsonObject {
-  return isObject(value) ? value : {}
+function patchesOf({ data, metadata }: Readonly<Record<string, Json>>): Patches {
+  return { ...(isObject(data) ? { data } : null), ...(isObject(metadata) ? { metadata } : null) }
 }

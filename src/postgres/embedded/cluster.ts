@@ -29,7 +29,8 @@ export async function clusterExists(clusterDirectory: string, binaries: Binaries
   if (version !== binaries.major) {
     throw new EmbeddedPostgresError(
       `The database in ${clusterDirectory} was made by PostgreSQL ${version}; this Waybill brings PostgreSQL ${binaries.major}, ` +
-        'which cannot open it. Run the Waybill that made it, or move it over with pg_upgrade or pg_dump.',
+        'which cannot open it. Nothing was changed. Run the Waybill that made it, or move the data with pg_dump and ' +
+        'pg_restore (docs/operations.md).',
     )
   }
   return true

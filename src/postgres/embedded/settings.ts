@@ -25,6 +25,8 @@ export async function serverSettings(dataDir: string): Promise<Record<string, st
     // No socket files: their paths are limited to 107 bytes, and a folder for them would need guarding.
     unix_socket_directories: '',
     max_connections: '100',
+    // A cluster that was restored from a base backup is let in to when it has recovered, not read-only before that.
+    hot_standby: 'off',
     password_encryption: 'scram-sha-256',
     fsync: 'on',
     full_page_writes: 'on',

@@ -40,6 +40,8 @@ export interface ProjectionState {
   readonly paused: { readonly since: string; readonly by: string } | null
   /** Streams set aside. */
   readonly parked: number
+  /** Of those, the ones whose hash chain is broken. */
+  readonly tampered: number
   /** The last that was asked for. */
   readonly rebuild: RebuildRecord | null
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import { ReadModelUnavailableError, type RebuildProgress } from '../readModel.ts'
+import { ReadModelUnavailableError, type RebuildProgress, tamperedReason } from '../readModel.ts'
 import { schemaName } from '../schemaName.ts'
 import type { AskedRebuild, ProjectionControl, ProjectionState, RebuildRecord } from './control.ts'
 import { nodeName } from './nodeName.ts'
@@ -163,7 +163,8 @@ const ordersText = `
 
 const stateText = `
   SELECT position, epoch, fold_version, owner, owned_since, paused_at, paused_by,
-         (SELECT count(*) FROM ${schemaName}.parked) AS parked
+         (SELECT count(*) FROM ${schemaName}.parked) AS parked,
+         (SELECT count(*) FROM ${schemaName}.parked WHERE reason = '${tamperedReason}') AS tampered
   FROM ${checkpoints} WHERE name = $1`
 
 interface StateRow {
@@ -175,6 +176,7 @@ interface StateRow {
   readonly paused_at: Date | null
   readonly paused_by: string | null
   readonly parked: bigint
+  readonly tampered: bigint
 }
 
 function stateOf(row: StateRow, rebuild: RebuildRecord | null): ProjectionState {
@@ -186,6 +188,7 @@ function stateOf(row: StateRow, rebuild: RebuildRecord | null): ProjectionState 
     owner: owner === null || since === null ? null : { node: owner, since: since.toISOString() },
     paused: pausedAt === null ? null : { since: pausedAt.toISOString(), by: pausedBy ?? '' },
     parked: Number(row.parked),
+    tampered: Number(row.tampered),
     rebuild,
   }
 }

@@ -192,13 +192,3 @@ BEGIN
   END IF;
 END
 $$;
-
-DO $$
-BEGIN
-  -- Without the role (a server where it could not be made) the service runs as the owner of these tables.
-  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'waybill_service') THEN
-    GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON waybill_read.standings TO waybill_service;
-    GRANT EXECUTE ON FUNCTION waybill_read.commit_batch_v2 TO waybill_service;
-  END IF;
-END
-$$;

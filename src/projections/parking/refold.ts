@@ -4,6 +4,7 @@ import { isOperationEvent, MalformedEventError } from '../../operation/eventSche
 import { evolve } from '../../operation/evolve.ts'
 import type { PipelineOf } from '../../operation/pipeline.ts'
 import type { OperationState } from '../../operation/state.ts'
+import type { ChainEnd } from '../../operation/verifyStream.ts'
 import { RevisionGapError } from '../folding.ts'
 
 /** An operation folded on from a state of its own, apart from the batch. */
@@ -20,6 +21,11 @@ export class Refold {
   /** The state, and the position of the last event it takes in; null when none was folded. */
   get result(): { readonly state: OperationState; readonly position: bigint } | null {
     return this.#state === null || this.#position === null ? null : { state: this.#state, position: this.#position }
+  }
+
+  /** Where the chain of what is folded stands; null: at its beginning. */
+  get end(): ChainEnd | null {
+    return this.#state === null ? null : { revision: this.#state.revision, hash: this.#state.lastHash }
   }
 
   /** Throws for what cannot be folded; the state is then that before the event. */

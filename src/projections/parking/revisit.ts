@@ -11,7 +11,7 @@ import type { Skips } from './skips.ts'
 export interface RevisitParts {
   readonly log: Pick<EventLog, 'readStream'>
   readonly rows: Pick<FoldedRows, 'loadStates'>
-  readonly memory: Pick<FoldMemory, 'condemned' | 'pipelines' | 'skips'>
+  readonly memory: Pick<FoldMemory, 'chains' | 'condemned' | 'pipelines' | 'skips'>
 }
 
 const pageSize = 500
@@ -24,10 +24,18 @@ const pageSize = 500
  * A skip holds for good: of a stream that is not set aside there any more (a newer fold, or a database that refuses less, has
  * made the rows anew meanwhile) all is folded again without the event. Versions of a pipeline, once defined, stay.
  *
+ * A stream whose hash chain is broken stays set aside whatever is ordered; where the interventions' own is broken, nothing
+ * that stands there from then on is done.
+ *
  * Throws NewerSchemaError before anything is changed.
  */
 export async function revisit(event: RecordedEvent, folding: Folding, parts: RevisitParts): Promise<void> {
   if (event.position <= folding.to) return
+  const tampered = parts.memory.skips.faultOf(event)
+  if (tampered !== null) {
+    folding.fold(event, tampered)
+    return
+  }
   let intervention: Intervention
   try {
     intervention = interventionOf(event)
@@ -68,6 +76,7 @@ async function foldAgain(
 ): Promise<{ readonly event: RecordedEvent; readonly error: unknown } | null> {
   const { stream, position } = intervention
   const operation = operationOf(stream)
+  memory.chains.restart(stream)
   if (operation !== null && !folding.knows(operation, stream)) {
     for (const loaded of await rows.loadStates([operation], memory.pipelines)) folding.admit(loaded)
   }
@@ -81,6 +90,10 @@ async function foldAgain(
   for await (const event of eventsBetween(log, intervention, from)) {
     const skippedAt = memory.skips.positionOf(stream, event.revision)
     try {
+      const tampered = await (operation === null
+        ? memory.chains.ofPipeline(event)
+        : memory.chains.after(event, refold.end))
+      if (tampered !== null) throw tampered
       if (condemned !== undefined) throw new RefusedByDatabaseError(condemned)
       if (skippedAt !== null && skippedAt <= position) refold.passOver(event)
       else if (operation === null) folding.foldAgain(event)

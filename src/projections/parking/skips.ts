@@ -1,4 +1,6 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
+import { NewerSchemaError } from '../../operation/eventSchemas.ts'
+import { type ChainEnd, chainedOn, TamperedError } from '../../operation/verifyStream.ts'
 import { type Intervention, interventionOf, interventionStream } from './interventions.ts'
 
 const pageSize = 1_000
@@ -8,21 +10,59 @@ export class Skips {
   /** By stream and revision: the position of the first skip. */
   readonly #positions = new Map<string, Map<bigint, bigint>>()
 
+  /** Of the interventions' own stream: where its chain stands, and what broke it. */
+  #end: ChainEnd | null = null
+  #tampered: TamperedError | null = null
+
   clear(): void {
     this.#positions.clear()
+    this.#end = null
+    this.#tampered = null
   }
 
-  /** All that the log holds by now. */
+  /** What broke the hash chain of the interventions' stream: from there on nothing in it counts. Null: it holds. */
+  get tampered(): TamperedError | null {
+    return this.#tampered
+  }
+
+  /**
+   * Why the intervention does not count; null: it does. Those that were learnt already may come in again. Throws
+   * NewerSchemaError.
+   */
+  faultOf(event: RecordedEvent): TamperedError | null {
+    const { revision } = event
+    if (this.#tampered !== null) return revision < this.#tampered.revision ? null : this.#tampered
+    if (this.#end !== null && revision <= this.#end.revision) return null
+    try {
+      this.#end = chainedOn(event, this.#end)
+    } catch (error) {
+      if (!(error instanceof TamperedError)) throw error
+      this.#tampered = error
+    }
+    return this.#tampered
+  }
+
+  /** All that the log holds by now, up to where its chain is broken or a newer node goes on. */
   async learn(log: Pick<EventLog, 'readStream'>): Promise<void> {
     for (let fromRevision = 0n; ; ) {
       const events = await log.readStream(interventionStream, { fromRevision, maxCount: pageSize })
       for (const event of events) {
+        if (!this.#counts(event)) return
         const intervention = readable(event)
         if (intervention?.type === 'EventSkipped') this.add(intervention)
       }
       const last = events.at(-1)
       if (last === undefined || events.length < pageSize) return
       fromRevision = last.revision + 1n
+    }
+  }
+
+  #counts(event: RecordedEvent): boolean {
+    try {
+      return this.faultOf(event) === null
+    } catch (error) {
+      if (error instanceof NewerSchemaError) return false
+      throw error
     }
   }
 

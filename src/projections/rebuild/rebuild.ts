@@ -2,9 +2,11 @@ import type { EventLog } from '../../eventlog/eventLog.ts'
 import { roughEventCount } from '../../eventlog/roughEventCount.ts'
 import { pause } from '../../eventlog/wakeUp.ts'
 import { NewerSchemaError } from '../../operation/eventSchemas.ts'
+import type { ParkWrite } from '../batch.ts'
 import { FoldMemory } from '../foldMemory.ts'
+import { tellParked } from '../parking/tellParked.ts'
 import { FencedError, type ProjectionStore, type ShadowSession, ViewInTheWayError } from '../projectionStore.ts'
-import type { ProjectionLogger, RebuildProgress } from '../readModel.ts'
+import { type ProjectionLogger, type RebuildProgress, tamperedReason } from '../readModel.ts'
 import { ShadowFold } from './shadowFold.ts'
 import { unlessAborted } from './unlessAborted.ts'
 
@@ -52,6 +54,8 @@ const failuresMax = 10
 const retryMsMin = 100
 const retryMsMax = 5_000
 const swapRetryMsMax = 10_000
+/** Lines of a rebuild about streams that were tampered with: where a disk is bad, it may be all of them. */
+const tamperedToldMax = 100
 /** So near to the log's end, the rest is folded while the live projection stands still. */
 const nearEvents = 1_000
 
@@ -73,6 +77,8 @@ export class Rebuild {
   #progress: RebuildProgress
   #startedAt = performance.now()
   #events = 0
+  /** Streams that this attempt and those before it found to be tampered with. */
+  #tampered = 0
   /** Of the last attempt that came so far. */
   #fold: ShadowFold | null = null
 
@@ -168,6 +174,7 @@ export class Rebuild {
         batchEventsMax,
         batchBytesMax: 2 * cacheBytesMax,
         onFold: (to, events) => this.#folded(to, events),
+        onPark: (park) => this.#parked(park),
       })
       this.#fold = fold
       await this.#foldNearHead(fold)
@@ -235,6 +242,13 @@ export class Rebuild {
     } finally {
       this.#answerAsk = null
     }
+  }
+
+  /** Streams that are parked for other reasons are told of by the projection that parked them first. */
+  #parked(park: ParkWrite): void {
+    if (park.reason !== tamperedReason) return
+    this.#tampered += 1
+    if (this.#tampered <= tamperedToldMax) tellParked(this.#settings.logger, park)
   }
 
   #folded(done: bigint, events: number): void {

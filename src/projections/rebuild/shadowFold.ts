@@ -1,5 +1,5 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
-import type { Batch } from '../batch.ts'
+import type { Batch, ParkWrite } from '../batch.ts'
 import type { Folding } from '../folding.ts'
 import type { FoldMemory } from '../foldMemory.ts'
 import { type FoldedRows, RefusedDataError } from '../projectionStore.ts'
@@ -18,6 +18,8 @@ export interface ShadowFoldParts {
   readonly batchBytesMax: number
   /** Told how far it has folded, with the events since the last time; not all of it is committed (`position`). */
   readonly onFold: (position: bigint, events: number) => void
+  /** Told each stream that is set aside, once that is committed. */
+  readonly onPark: (park: ParkWrite) => void
 }
 
 /** Of a read: larger ones make others wait longer for their turn of the event loop and are not folded faster. */
@@ -122,9 +124,13 @@ export class ShadowFold {
 
   async #commit(batch: Batch): Promise<void> {
     if (batch.to === batch.from) return
-    const { rows, memory, batchEventsMax } = this.#parts
+    const { rows, memory, batchEventsMax, onPark } = this.#parts
     await rows.commit(batch)
-    for (const write of batch.writes) if (write.kind === 'park') memory.condemned.delete(write.stream)
+    for (const write of batch.writes) {
+      if (write.kind !== 'park') continue
+      memory.condemned.delete(write.stream)
+      onPark(write)
+    }
     this.#position = batch.to
     this.#batchEvents = Math.min(batchEventsMax, this.#batchEvents * 2)
   }

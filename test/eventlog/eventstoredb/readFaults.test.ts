@@ -1,10 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AnotherLogError, LogUnavailableError, type RecordedEvent } from '../../../src/eventlog/eventLog.ts'
-import { type EventStoreLog, openEventStoreLog } from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'
+import {
+  type EventStoreLog,
+  type EventStoreLogOptions,
+  openEventStoreLog,
+} from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'
+import { patienceMs } from '../../support/patience.ts'
 import { createFaultyNetwork, type FaultyNetwork } from '../faultyNetwork.ts'
 import { until } from '../logDatabase.ts'
 import { type StandIn, type SubscriptionOrder, startStandIn } from './standIn.ts'
-import { followFor, newEvent, newStream, quick, written } from './support.ts'
+import { followFor, hasty, newEvent, newStream, patient, written } from './support.ts'
 
 let standIn: StandIn
 let network: FaultyNetwork
@@ -15,21 +20,36 @@ beforeEach(async () => {
   told.length = 0
   standIn = await startStandIn()
   network = await createFaultyNetwork(standIn.connectionString)
-  const onAnotherLog = (error: AnotherLogError) => told.push(error)
-  log = await openEventStoreLog({ connectionString: network.connectionString, ...quick, onAnotherLog })
+  log = await open(patient)
 })
 afterEach(async () => {
+  for (const other of others.splice(0)) await other.close()
   await log.close()
   await network.close()
   await standIn.close()
 })
+
+const others: EventStoreLog[] = []
+
+function open(bounds: Partial<EventStoreLogOptions>): Promise<EventStoreLog> {
+  const onAnotherLog = (error: AnotherLogError) => told.push(error)
+  return openEventStoreLog({ connectionString: network.connectionString, ...bounds, onAnotherLog })
+}
+
+/** Another one of the same server, under bounds that are met. */
+async function openHasty(bounds: Partial<EventStoreLogOptions>): Promise<EventStoreLog> {
+  const other = await open({ ...patient, ...bounds })
+  others.push(other)
+  return other
+}
 
 /** Positions of events appended one by one, with what the server writes for itself between them. */
 async function history(count: number, systemEvents: number): Promise<bigint[]> {
   const positions: bigint[] = []
   for (let index = 0; index < count; index += 1) {
     const [outcome] = await log.append([newStream()])
-    if (outcome?.kind === 'appended') positions.push(outcome.position)
+    if (outcome?.kind !== 'appended') throw new Error(`an event of the history is ${outcome?.kind}`)
+    positions.push(outcome.position)
     standIn.store.writeSystemEvents(systemEvents)
   }
   return positions
@@ -103,7 +123,7 @@ describe('a subscription to EventStoreDB that is lost', () => {
     const positions = await history(20, 200)
     order({ afterEvents: 15, how: 'error' })
     const seen: bigint[] = []
-    for await (const events of log.subscribe({ after: 0n, maxCount: 4, signal: AbortSignal.timeout(10_000) })) {
+    for await (const events of log.subscribe({ after: 0n, maxCount: 4, signal: AbortSignal.timeout(patienceMs) })) {
       seen.push(...positionsOf(events))
       // The server is far ahead of what is handed out here.
       if (seen.length < 4) await new Promise((resolve) => setTimeout(resolve, 50))
@@ -119,7 +139,7 @@ describe('a subscription to EventStoreDB that is lost', () => {
       await log.append(Array.from({ length: 40 }, () => ({ ...newStream(), events: [{ ...newEvent(), data }] })))
     }
     let seen = 0
-    for await (const events of log.subscribe({ after: 0n, maxCount: 10, signal: AbortSignal.timeout(15_000) })) {
+    for await (const events of log.subscribe({ after: 0n, maxCount: 10, signal: AbortSignal.timeout(patienceMs) })) {
       seen += events.length
       if (seen <= 10) {
         let sent = -1
@@ -141,20 +161,22 @@ describe('a subscription to EventStoreDB that is lost', () => {
 
 describe('a read of EventStoreDB', () => {
   it('says that the log is unavailable when the server is silent', async () => {
+    const impatient = await openHasty({ readTimeoutMs: hasty.readTimeoutMs })
     standIn.orders.readsAreSilent = true
-    await expect(log.head()).rejects.toThrow(LogUnavailableError)
-    await expect(log.readStream('a', { maxCount: 1 })).rejects.toThrow(LogUnavailableError)
+    await expect(impatient.head()).rejects.toThrow(LogUnavailableError)
+    await expect(impatient.readStream('a', { maxCount: 1 })).rejects.toThrow(LogUnavailableError)
     standIn.orders.readsAreSilent = false
     expect(await log.head()).toBe(0n)
   })
 
   it('says so when there is none, and works when it is back', async () => {
+    const impatient = await openHasty({ readTimeoutMs: hasty.readTimeoutMs })
     standIn.kill()
-    await expect(log.head()).rejects.toThrow(LogUnavailableError)
+    await expect(impatient.head()).rejects.toThrow(LogUnavailableError)
     await standIn.revive()
     await until(
       () =>
-        log.head().then(
+        impatient.head().then(
           () => true,
           () => false,
         ),
@@ -187,7 +209,7 @@ describe('the identity of a log in EventStoreDB', () => {
     const following = followFor(log, 0n, 100)
     const rejected = expect(following).rejects.toThrow(AnotherLogError)
     standIn.store.forgetAfter(0n)
-    const other = await openEventStoreLog({ connectionString: standIn.connectionString, ...quick })
+    const other = await openEventStoreLog({ connectionString: standIn.connectionString, ...patient })
     network.cut()
     await until(
       async () => (await log.append([newStream()]))[0]?.kind === 'unavailable' && told.length > 0,
@@ -200,7 +222,14 @@ describe('the identity of a log in EventStoreDB', () => {
     await other.close()
   })
 
+  /** Waits no longer for what is missing than must be. */
+  async function reopenHasty(): Promise<void> {
+    await log.close()
+    log = await open({ ...patient, missingMsMax: hasty.missingMsMax })
+  }
+
   it('a log that ends before what was acknowledged is another one', async () => {
+    await reopenHasty()
     const positions = await history(3, 0)
     standIn.store.forgetAfter(positions[1] ?? 0n)
     network.cut()
@@ -218,7 +247,7 @@ describe('the identity of a log in EventStoreDB', () => {
     standIn.store.forgetAfter(positions[1] ?? 0n)
     network.cut()
     const appended = log.append([newStream()])
-    await new Promise((resolve) => setTimeout(resolve, quick.missingMsMax / 2))
+    await new Promise((resolve) => setTimeout(resolve, hasty.missingMsMax / 2))
     standIn.store.all.push(...rest)
     for (const [name, events] of streams) standIn.store.streams.set(name, events)
     expect(await appended).toMatchObject([written])
@@ -226,6 +255,7 @@ describe('the identity of a log in EventStoreDB', () => {
   })
 
   it('is doubted when somebody remembers a position that the log does not reach', async () => {
+    await reopenHasty()
     const [position = 0n] = await history(1, 0)
     log.saw(position)
     expect(await log.head()).toBe(position)

@@ -8,7 +8,7 @@ import { linear } from '../../projections/support/pipelines.ts'
 import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts'
 import { until } from '../logDatabase.ts'
 import { type StandIn, startStandIn } from './standIn.ts'
-import { quick } from './support.ts'
+import { patient } from './support.ts'
 
 const silent = () => undefined
 const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent, fatal: silent }
@@ -115,7 +115,7 @@ describe('the service with its log in EventStoreDB', () => {
     expect((await seen('a-3', body.position)).status).toBe(200)
   })
 
-  it('says that an outcome is unknown, and gives the first receipt to the retry', { timeout: 30_000 }, async () => {
+  it('says that an outcome is unknown, and gives the first receipt to the retry', async () => {
     standIn.orders.append = () => ({ write: 'now', say: 'nothing' })
     const unknown = await report('a-4', 'new', 'unknown-1')
     expect([unknown.status, unknown.body.code]).toEqual([503, 'outcome_unknown'])
@@ -159,7 +159,7 @@ describe('a service that was without EventStoreDB before', () => {
 describe('a command whose key another node uses meanwhile', () => {
   it('defines a pipeline once', async () => {
     const standIn = await startStandIn()
-    const log = await openEventStoreLog({ connectionString: standIn.connectionString, ...quick })
+    const log = await openEventStoreLog({ connectionString: standIn.connectionString, ...patient })
     let interfere: (() => Promise<void>) | null = null
     // Just after this node has learned that the key is unused.
     const interfered = new Proxy(log, {

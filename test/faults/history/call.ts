@@ -18,6 +18,8 @@ export interface WriteCall extends TimedCall {
   /** `operation-{id}` or `pipeline-{name}`. */
   readonly stream: string
   readonly key: string
+  /** The caller named no key: this is the one that the service made and answered. */
+  readonly keyGenerated?: true
   /** Digest of what was asked for, as the service makes it (operation/requestHash.ts). */
   readonly requestHash: string
   /** `If-Match`, decimal. */

@@ -3,7 +3,7 @@ import { checkOperations } from './checkOperations.ts'
 import { checkOrder } from './checkOrder.ts'
 import { checkReadModel, checkRebuild } from './checkReadModel.ts'
 import { checkReads } from './checkReads.ts'
-import { checkWrites, saysAppended } from './checkWrites.ts'
+import { checkWrites, type RecordsIgnored, saysAppended } from './checkWrites.ts'
 import { type CommandIndex, indexCommands } from './commandIndex.ts'
 import { type Fault, Faults, type FaultType } from './faults.ts'
 import { type Figures, figuresOf } from './figures.ts'
@@ -58,22 +58,25 @@ function verdict(faults: Faults, calls: readonly Call[], commands: CommandIndex,
   }
 }
 
-/** By the definition its operation was opened with. */
-function ignoredOnRecord(log: LogIndex, pipelines: LoggedPipelines): (stream: string) => boolean {
-  return (stream) => {
+/** By the definition its operation was opened with: one that says so spares what came with neither key nor mark. */
+function ignoredOnRecord(log: LogIndex, pipelines: LoggedPipelines): RecordsIgnored {
+  return ({ stream, keyGenerated, body }) => {
+    if (keyGenerated !== true) return true
     const opening = log.streams.get(stream)?.appends[0]?.events[0]?.decoded
     if (opening?.type !== 'OperationOpened') return true
     const { name, version } = opening.data.pipeline
     try {
-      return pipelineOf(pipelines, name, version).definition.recordIgnored
+      const { definition, ordersByTime } = pipelineOf(pipelines, name, version)
+      if (definition.recordIgnored || body?.type !== 'ReportStatus') return true
+      return body.sequence !== undefined || (ordersByTime && body.observedAt !== undefined)
     } catch {
       return true
     }
   }
 }
 
-function appendsNothing(recordsIgnored: (stream: string) => boolean): (call: WriteCall) => boolean {
-  return ({ answer, stream }) =>
-    (answer.kind === 'refused' && answer.code !== 'key_reused') ||
-    (answer.kind === 'accepted' && !saysAppended(answer, recordsIgnored(stream)))
+function appendsNothing(recordsIgnored: RecordsIgnored): (call: WriteCall) => boolean {
+  return (call) =>
+    (call.answer.kind === 'refused' && call.answer.code !== 'key_reused') ||
+    (call.answer.kind === 'accepted' && !saysAppended(call.answer, recordsIgnored(call)))
 }

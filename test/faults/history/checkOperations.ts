@@ -1,7 +1,7 @@
 import type { OperationState } from '../../../src/operation/state.ts'
 import { operationBody } from '../../../src/operation/view.ts'
 import { type Call, isWrite, type ListCall, type ReadCall, type SeenOperation, type WriteCall } from './call.ts'
-import { saysAppended } from './checkWrites.ts'
+import { type RecordsIgnored, saysAppended } from './checkWrites.ts'
 import type { Faults } from './faults.ts'
 import type { LoggedStream, LogIndex } from './logIndex.ts'
 import { digestOfText } from './operationDigest.ts'
@@ -28,7 +28,7 @@ export function checkOperations(
   calls: readonly Call[],
   log: LogIndex,
   parts: ReplayParts,
-  recordsIgnored: (stream: string) => boolean,
+  recordsIgnored: RecordsIgnored,
 ): ReadonlyMap<string, FoldedOperation> {
   const shown = collectShown(calls, recordsIgnored)
   const folded = new Map<string, FoldedOperation>()
@@ -44,7 +44,7 @@ export function checkOperations(
   return folded
 }
 
-function collectShown(calls: readonly Call[], recordsIgnored: (stream: string) => boolean): Map<string, Shown[]> {
+function collectShown(calls: readonly Call[], recordsIgnored: RecordsIgnored): Map<string, Shown[]> {
   const shown = new Map<string, Shown[]>()
   const add = (stream: string, look: Shown): void => {
     const looks = shown.get(stream)
@@ -55,7 +55,7 @@ function collectShown(calls: readonly Call[], recordsIgnored: (stream: string) =
     const { answer } = call
     if (isWrite(call)) {
       if (!call.stream.startsWith('operation-')) continue
-      if (answer.kind === 'accepted' && saysAppended(answer, recordsIgnored(call.stream))) continue
+      if (answer.kind === 'accepted' && saysAppended(answer, recordsIgnored(call))) continue
       // Of a reused key, `checkWrites` knows all there is to say.
       if (answer.kind === 'refused' && answer.code === 'key_reused') continue
       if ((answer.kind === 'accepted' || answer.kind === 'refused') && answer.revision !== undefined) {

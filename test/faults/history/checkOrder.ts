@@ -39,7 +39,7 @@ function checkRealTime(commands: CommandIndex, log: LogIndex, timeline: Timeline
       })
     }
     for (const { answer, endUs } of callsOf(commands, append)) {
-      // The same key may have been answered before as a duplicate that appended nothing.
+      // An answer that names another position is found by checkWrites.ts, and says nothing of when this was appended.
       if (answer.kind !== 'accepted' || BigInt(answer.position) !== positionOf(append)) continue
       if (answered === null || endUs < answered.us) answered = { us: endUs, append }
     }

@@ -4,19 +4,20 @@ import type { Faults } from './faults.ts'
 import { type Append, type LoggedReceipt, type LogIndex, receiptOf } from './logIndex.ts'
 
 /**
- * Whether the caller was told that events were appended. What is ignored is on record unless it is a duplicate, or the
- * pipeline records none of them: then the answer is held against the rules instead (replay.ts).
+ * Whether the caller was told that events were appended. What is ignored is on record, duplicates too, unless its pipeline
+ * spares it: then the answer is held against the rules instead (replay.ts).
  */
-export function saysAppended({ outcome, reason }: Accepted, recordsIgnored: boolean): boolean {
-  if (outcome === 'unchanged') return false
-  return outcome !== 'ignored' || (reason !== 'duplicate' && recordsIgnored)
+export function saysAppended({ outcome }: Accepted, recordsIgnored: boolean): boolean {
+  return outcome !== 'unchanged' && (outcome !== 'ignored' || recordsIgnored)
 }
+
+export type RecordsIgnored = (call: WriteCall) => boolean
 
 export interface WriteChecks {
   readonly commands: CommandIndex
   readonly log: LogIndex
-  /** Whether the operation's pipeline records what is ignored. */
-  readonly recordsIgnored: (stream: string) => boolean
+  /** Whether this call leaves an event also where it is ignored. */
+  readonly recordsIgnored: RecordsIgnored
   readonly faults: Faults
 }
 
@@ -51,10 +52,10 @@ function checkCommand(command: SentCommand, { log, recordsIgnored, faults }: Wri
     const { answer } = call
     if (answer.kind === 'unexpected') {
       faults.add('unexpected_answer', stream, `${answer.status} ${answer.text}`, { calls: [call] })
-    } else if (answer.kind === 'accepted' && saysAppended(answer, recordsIgnored(stream))) {
+    } else if (answer.kind === 'accepted' && saysAppended(answer, recordsIgnored(call))) {
       checkAccepted(call, answer, append, receipt, faults)
     } else if (answer.kind === 'accepted' || answer.kind === 'refused') {
-      checkAppendedNothing(call, append, calls, recordsIgnored(stream), faults)
+      checkAppendedNothing(call, append, calls, recordsIgnored, faults)
     }
   }
   if (append === undefined) return
@@ -116,7 +117,7 @@ function checkAppendedNothing(
   call: WriteCall,
   append: Append | undefined,
   calls: readonly WriteCall[],
-  recordsIgnored: boolean,
+  recordsIgnored: RecordsIgnored,
   faults: Faults,
 ): void {
   const { stream, key, answer } = call
@@ -141,8 +142,9 @@ function checkAppendedNothing(
   faults.add(type, stream, detail, { calls: [...appenders, call], events: append.events })
 }
 
-function mayAppend({ answer }: WriteCall, recordsIgnored: boolean): boolean {
-  return answer.kind === 'unknown' || (answer.kind === 'accepted' && saysAppended(answer, recordsIgnored))
+function mayAppend(call: WriteCall, recordsIgnored: RecordsIgnored): boolean {
+  const { answer } = call
+  return answer.kind === 'unknown' || (answer.kind === 'accepted' && saysAppended(answer, recordsIgnored(call)))
 }
 
 function isOpen({ answer }: WriteCall): boolean {

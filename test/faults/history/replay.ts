@@ -101,25 +101,26 @@ function decideAnew(
 ): Decision | null {
   const calls = commands.get(append.stream)?.get(append.key)?.calls ?? []
   const call = calls.find(({ requestHash, body }) => requestHash === append.requestHash && body !== null)
-  const command = commandOf(append, call)
+  const command = commandOf(append, state, call)
   const now = append.events[0]?.decoded.meta.recordedAt ?? ''
   return decide(command, { state, pipeline, now, limits: defaultLimits })
 }
 
-function commandOf(append: Append, call: WriteCall | undefined): Command {
+function commandOf(append: Append, state: OperationState | null, call: WriteCall | undefined): Command {
   const body = call === undefined || call.body?.type === 'DefinePipeline' ? null : call.body
   return {
     operation: append.stream.slice('operation-'.length),
     key: append.key,
     requestHash: append.requestHash,
     actor: append.events[0]?.decoded.meta.actor ?? '',
+    ...(call?.keyGenerated === undefined ? {} : { keyGenerated: call.keyGenerated }),
     ...(call?.expectedRevision === undefined ? {} : { expectedRevision: BigInt(call.expectedRevision) }),
-    body: body ?? bodyOf(append),
+    body: body ?? bodyOf(append, state),
   }
 }
 
 /** What must have been asked for, by what became of it: for commands whose bodies nobody kept. */
-function bodyOf({ key, events }: Append): CommandBody {
+function bodyOf({ key, events }: Append, state: OperationState | null): CommandBody {
   const own = events.map(({ decoded }) => decoded).filter(({ metadata }) => metadata.command === key)
   const opening = own[0]?.type === 'OperationOpened' ? own[0].data : null
   const report = own[opening === null ? 0 : 1]
@@ -133,6 +134,8 @@ function bodyOf({ key, events }: Append): CommandBody {
       const { from: _, to, ...facts } = report.data
       return { type: 'ReportStatus', status: to, ...facts, ...opens }
     }
+    case 'OperationDescribed':
+      return { type: 'OpenOperation', pipeline: state?.pipeline.name ?? '', ...report.data }
     case 'DataMerged':
       return { type: 'ReportStatus', ...report.data, ...opens }
     case 'ReportHeld':
@@ -167,7 +170,7 @@ function differenceOf(decision: Decision, { events }: Append): string | null {
 
 /** Whether a call that appended nothing was answered as the rules say, on the state it names; null: it was. */
 export function differenceOfNothing(call: WriteCall, state: OperationState): string | null {
-  const { answer, body, key, requestHash, expectedRevision } = call
+  const { answer, body, key, keyGenerated, requestHash, expectedRevision } = call
   if (body === null || body.type === 'DefinePipeline') return null
   if (answer.kind !== 'accepted' && answer.kind !== 'refused') return null
   const command: Command = {
@@ -175,6 +178,7 @@ export function differenceOfNothing(call: WriteCall, state: OperationState): str
     key,
     requestHash,
     actor: '',
+    ...(keyGenerated === undefined ? {} : { keyGenerated }),
     ...(expectedRevision === undefined ? {} : { expectedRevision: BigInt(expectedRevision) }),
     body,
   }

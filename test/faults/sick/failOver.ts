@@ -73,7 +73,13 @@ export async function failOver(
     ...prepared.start,
     clusterDirectory,
     logFile: join(standbyDir, 'postgres.log'),
-    settings: { ...prepared.start.settings, port: String(standbyPort), primary_conninfo: primaryInfo },
+    settings: {
+      ...prepared.start.settings,
+      port: String(standbyPort),
+      primary_conninfo: primaryInfo,
+      // Off where nothing is to be asked of a server before it has recovered.
+      hot_standby: 'on',
+    },
   }
   const standby = await spawnServer(standbyStart)
   const standbyUrl = new URL(prepared.connectionString)

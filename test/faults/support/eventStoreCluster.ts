@@ -30,7 +30,7 @@ export class EventStoreCluster {
 
   static async start(folder: string): Promise<EventStoreCluster> {
     const file = process.env.WAYBILL_EVENTSTORE_CLUSTER
-    if (file === undefined) throw new Error('WAYBILL_EVENTSTORE_CLUSTER names no file; docs/operations.md shows one')
+    if (file === undefined) throw new Error('WAYBILL_EVENTSTORE_CLUSTER names no file; docs/eventstoredb.md shows one')
     const plan = JSON.parse(readFileSync(file, 'utf8')) as ClusterPlan
     const cluster = new EventStoreCluster(plan, folder)
     await cluster.whole()

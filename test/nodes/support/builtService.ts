@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
 // For the types of what it provides.
 import '../../support/postgresServer.ts'
+import { patienceMs } from '../../support/patience.ts'
 
 /** A copy of the service as `npm run build` makes it, apart from `dist`, which others may be using. */
 export interface BuiltService {
@@ -17,7 +18,6 @@ export interface BuiltService {
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const buildTimeoutMs = 60_000
 
 /** Built from the sources as they are now. */
 export function builtService(): Promise<BuiltService> {
@@ -95,7 +95,7 @@ async function run(program: string, args: readonly string[]): Promise<void> {
 }
 
 async function untilThere(directory: string): Promise<void> {
-  const deadline = performance.now() + buildTimeoutMs
+  const deadline = performance.now() + patienceMs
   while (performance.now() < deadline) {
     const found = await stat(directory).catch(() => null)
     if (found !== null) return

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { expect } from 'vitest'
+import { patienceMs } from '../../support/patience.ts'
 import { until } from './until.ts'
 
 /** Every change of the checkpoint, as the database made it. */
@@ -57,7 +58,7 @@ export class CheckpointAudit {
 
   /** The first change that is as asked for; waits for it. */
   change(isIt: (change: CheckpointChange) => boolean): Promise<CheckpointChange> {
-    return until('the checkpoint is moved', 30_000, async () => (await this.changes()).find(isIt))
+    return until('the checkpoint is moved', patienceMs, async () => (await this.changes()).find(isIt))
   }
 
   async end(): Promise<void> {

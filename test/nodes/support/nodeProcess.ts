@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { patienceMs } from '../../support/patience.ts'
 import type { BuiltService } from './builtService.ts'
 import { until } from './until.ts'
 import { WaybillHttp } from './waybillHttp.ts'
@@ -77,7 +78,7 @@ export class NodeProcess {
   }
 
   /** Until it listens. Fails when it ends before. */
-  async listening(timeoutMs = 30_000): Promise<this> {
+  async listening(timeoutMs = patienceMs): Promise<this> {
     await until(`${this.name} listens`, timeoutMs, () => {
       if (this.#end !== null) throw new Error(`${this.name} ended with ${JSON.stringify(this.#end)}: ${this.#output}`)
       return /listens on http:/.test(this.#output)
@@ -86,14 +87,14 @@ export class NodeProcess {
   }
 
   /** Until `/readyz` says so. */
-  async ready(timeoutMs = 30_000): Promise<this> {
+  async ready(timeoutMs = patienceMs): Promise<this> {
     await this.listening(timeoutMs)
     await until(`${this.name} is ready`, timeoutMs, async () => (await this.http.get('/readyz')).status === 200)
     return this
   }
 
   /** The first line that matches. */
-  async says(pattern: RegExp, timeoutMs = 10_000): Promise<string> {
+  async says(pattern: RegExp, timeoutMs = patienceMs): Promise<string> {
     return until(`${this.name} says ${pattern}`, timeoutMs, () => {
       const line = this.#output.split('\n').find((candidate) => pattern.test(candidate))
       if (line === undefined && this.#end !== null) throw new Error(`${this.name} ended: ${this.#output}`)

@@ -1,3 +1,4 @@
+import { patienceMs } from '../../support/patience.ts'
 import type { NodeProcess } from './nodeProcess.ts'
 import { until } from './until.ts'
 
@@ -10,7 +11,7 @@ export async function projectorDetail(node: NodeProcess): Promise<string | null>
 
 /** The one node that projects. */
 export function projectingNode(nodes: readonly NodeProcess[]): Promise<NodeProcess> {
-  return until('a node projects', 30_000, async () => {
+  return until('a node projects', patienceMs, async () => {
     const details = await Promise.all(nodes.map(projectorDetail))
     const owners = nodes.filter((_, index) => details[index] === 'It follows the log.')
     return owners.length === 1 ? owners[0] : null

@@ -74,11 +74,9 @@ export async function readThrough(
 }
 
 export function receiptOf({ status, body }: HttpAnswer): Receipt | null {
-  const { operation, command, outcome, reason, revision, position } = body
+  const { operation, command, outcome, revision, position } = body
   if (status !== 200 && status !== 201) return null
   if (typeof operation !== 'string' || typeof command !== 'string' || typeof outcome !== 'string') return null
   if (typeof revision !== 'number' || typeof position !== 'string') return null
-  // Appends nothing, so there is nothing to find in the log.
-  if (outcome === 'ignored' && reason === 'duplicate') return null
   return { operation, command, outcome, revision, position }
 }

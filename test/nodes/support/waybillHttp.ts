@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { patienceMs } from '../../support/patience.ts'
 
 export interface HttpAnswer {
   readonly status: number
@@ -26,7 +27,7 @@ export class BrokenConnectionError extends Error {
   }
 }
 
-const timeoutMs = 30_000
+const timeoutMs = patienceMs
 
 /** A client with connections of its own, kept alive. Never sends anything twice by itself. */
 export class WaybillHttp {

@@ -1,14 +1,18 @@
 import { createRandom } from '../../../src/demo/random.ts'
 import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { SelfAudit, type SelfAuditSettings } from '../../../src/processes/selfAudit.ts'
-import { createProjections, type Projections } from '../../../src/projections/projections.ts'
+import { createProjections, type Projections, type ProjectionsSettings } from '../../../src/projections/projections.ts'
 import type { ReadModelDatabase } from '../../projections/support/readModelDatabase.ts'
+import { patienceMs } from '../../support/patience.ts'
 
 /** A line of the audit's log. */
 export interface Line {
   readonly level: 'info' | 'warn' | 'error'
+  readonly message: string
   readonly fields: {
     readonly operation?: string
+    /** Of a stream that was tampered with. */
+    readonly stream?: string
     readonly shape?: string
     readonly differences?: readonly { readonly field: string }[]
   }
@@ -33,7 +37,8 @@ export function auditing(
 ): Auditing {
   const lines: Line[] = []
   const seeded = createRandom(settings.seed ?? 1)
-  const note = (level: Line['level']) => (fields: object) => void lines.push({ level, fields })
+  const note = (level: Line['level']) => (fields: object, message: string) =>
+    void lines.push({ level, message, fields })
   const audit = new SelfAudit({
     log,
     rows: auditRows,
@@ -66,7 +71,7 @@ export function auditing(
 export function project(
   { connectionString, role }: ReadModelDatabase,
   log: EventLog,
-  settings: { readonly batchEventsMax?: number } = {},
+  settings: Partial<Pick<ProjectionsSettings, 'batchEventsMax' | 'confirmed'>> = {},
 ): Projections {
   const projections = createProjections({
     connectionString,
@@ -81,5 +86,5 @@ export function project(
 }
 
 export async function caughtUp({ readModel, projector }: Projections, position: bigint): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status().phase))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status().phase))
 }

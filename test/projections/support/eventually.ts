@@ -1,10 +1,12 @@
-/** Looks until what it finds is not undefined, for 10 s at most. */
+import { patienceMs } from '../../support/patience.ts'
+
+/** Looks until what it finds is not undefined. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const untilMs = Date.now() + 10_000
+  const untilMs = performance.now() + patienceMs
   for (;;) {
     const found = await look()
     if (found !== undefined) return found
-    if (Date.now() > untilMs) throw new Error(`waited in vain: ${what}`)
+    if (performance.now() > untilMs) throw new Error(`waited in vain: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

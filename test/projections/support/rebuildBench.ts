@@ -3,6 +3,8 @@ import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../../src/projections/projections.ts'
 import type { ProjectorPhase } from '../../../src/projections/readModel.ts'
+import { nextInChain } from '../../operation/support/nextInChain.ts'
+import { patienceMs } from '../../support/patience.ts'
 import { eventually } from './eventually.ts'
 import { Journal } from './journal.ts'
 import { invoice } from './pipelines.ts'
@@ -75,7 +77,7 @@ export function rebuildBench(): RebuildBench {
 }
 
 export async function caughtUp({ readModel, projector }: Projections, position: bigint): Promise<void> {
-  if (!(await readModel.waitFor(position, 10_000))) throw new Error(JSON.stringify(projector.status().phase))
+  if (!(await readModel.waitFor(position, patienceMs))) throw new Error(JSON.stringify(projector.status().phase))
 }
 
 export function phase({ projector }: Projections, wanted: ProjectorPhase): Promise<true> {
@@ -92,9 +94,6 @@ export async function someHistory(): Promise<Journal> {
     await journal.open(`op-${index}`, { pipeline, metadata: { tenant: `t${index % 3}` } })
     await journal.report(`op-${index}`, 'read', { track: 'main', data: { index } })
   }
-  const [last] = await journal.log.readStream('operation-op-3', { direction: 'backwards', maxCount: 1 })
-  const expectedRevision = last?.revision ?? 'noStream'
-  const nonsense = { id: crypto.randomUUID(), type: 'Nonsense', data: '{}', metadata: '{}' }
-  await journal.append([{ stream: 'operation-op-3', expectedRevision, events: [nonsense] }])
+  await journal.append([await nextInChain(journal.log, 'operation-op-3')])
   return journal
 }
