@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { isOperationId } from '../operation/names.ts'
 import type { OperationFilter } from '../projections/changedOperations.ts'
-import type { OperationQuery, OperationRow } from '../projections/readModel.ts'
+import { type OperationQuery, placeValue } from '../projections/readModel.ts'
 import type { ReadContext } from './context.ts'
 import { metadataPrefix, type operationListQuery } from './contract/operations.ts'
 import { pageSizeDefault } from './contract/paging.ts'
@@ -10,9 +10,10 @@ import { decodePageToken, encodePageToken } from './pageToken.ts'
 import { ProblemError } from './problem.ts'
 import { normaliseTime } from './time.ts'
 
-type FilterName = 'pipeline' | 'track' | 'status' | 'state' | 'idPrefix' | 'theme' | 'updatedAfter' | 'updatedBefore'
-
 type ListQuery = z.output<ReturnType<typeof operationListQuery>>
+
+/** What lists and live streams alike can ask for, beside `metadata.KEY`. */
+type FilterName = keyof Omit<OperationFilter, 'metadata'>
 
 /** Rows asked of the read model at once: documents can be large, and the page ends at `pageBytesMax`. */
 const stepMax = 100
@@ -45,7 +46,7 @@ export async function listOperations(
       const text = rowText(context, row)
       texts.push(text)
       bytes += text.length
-      after = { value: sortValue(filter.sort, row), id: row.id }
+      after = { value: placeValue(filter.sort, row), id: row.id }
     }
   }
   const token = more && after !== undefined ? encodePageToken([after.value, after.id], filterText) : ''
@@ -53,40 +54,69 @@ export async function listOperations(
 }
 
 function orderedFilterOf(query: ListQuery): Omit<OperationQuery, 'pageSize' | 'after'> {
-  return { sort: query.sort ?? '-updatedAt', ...filterOf(query) }
+  const { sinceAfter, sinceBefore, heardBefore } = query
+  return {
+    sort: query.sort ?? '-updatedAt',
+    ...filterOf(query),
+    ...given({
+      sinceAfter: timeOf(sinceAfter),
+      sinceBefore: timeOf(sinceBefore),
+      heardBefore: timeOf(heardBefore),
+    }),
+  }
 }
 
-/** What a list or a live stream asks for; the same query gives the same text as JSON. */
+/** What a list or a live stream asks for; queries that ask the same give the same text as JSON. */
 export function filterOf(query: Pick<ListQuery, FilterName>): OperationFilter {
-  const { pipeline, track, status, state, idPrefix, theme, updatedAfter, updatedBefore } = query
+  const { pipeline, track, status, state, idPrefix, theme, updatedAfter, updatedBefore, held, blocked, anyTrack } =
+    query
   const metadata: Record<string, string> = {}
   for (const [name, value] of Object.entries(query)) {
     if (name.startsWith(metadataPrefix) && typeof value === 'string')
       metadata[name.slice(metadataPrefix.length)] = value
   }
-  return {
-    ...(pipeline === undefined ? {} : { pipeline }),
-    ...(track === undefined ? {} : { track }),
-    ...(status === undefined ? {} : { status }),
-    ...(state === undefined ? {} : { state }),
-    ...(idPrefix === undefined ? {} : { idPrefix }),
-    ...(theme === undefined ? {} : { theme }),
-    ...(updatedAfter === undefined ? {} : { updatedAfter: normaliseTime(updatedAfter) ?? updatedAfter }),
-    ...(updatedBefore === undefined ? {} : { updatedBefore: normaliseTime(updatedBefore) ?? updatedBefore }),
-    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
-  }
+  return given({
+    pipeline: valuesOf(pipeline),
+    track,
+    status: valuesOf(status),
+    state: valuesOf(state),
+    idPrefix,
+    theme,
+    updatedAfter: timeOf(updatedAfter),
+    updatedBefore: timeOf(updatedBefore),
+    held,
+    blocked,
+    anyTrack,
+    metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
+  })
 }
 
-function sortValue(sort: OperationQuery['sort'], row: OperationRow): string {
-  if (sort === 'id') return row.id
-  return sort === '-openedAt' ? row.openedAt : row.updatedAt
+/** Only what is asked for. */
+function given<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const found: { [Name in keyof T]?: Exclude<T[Name], undefined> } = {}
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) Object.assign(found, { [name]: value })
+  return found
+}
+
+/** Each once, in one order: who asks for the same in another order goes on with the same pages. */
+function valuesOf<T extends string>(values: readonly T[] | undefined): readonly T[] | undefined {
+  return values === undefined ? undefined : [...new Set(values)].sort()
+}
+
+function timeOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : (normaliseTime(text) ?? text)
 }
 
 function placeOf(token: string, filterText: string, sort: OperationQuery['sort']): { value: string; id: string } {
   const [value = '', id = ''] = decodedPlace(token, filterText, 2)
-  const sound = isOperationId(id) && (sort === 'id' ? value === id : normaliseTime(value) === value)
-  if (!sound) throw badPageToken('is not a page token')
+  if (!isOperationId(id) || !isPlaceValue(sort, value, id)) throw badPageToken('is not a page token')
   return { value, id }
+}
+
+function isPlaceValue(sort: OperationQuery['sort'], value: string, id: string): boolean {
+  if (sort === 'id') return value === id
+  if (sort === 'since') return /^-?\d{1,16}$/.test(value)
+  return normaliseTime(value) === value
 }
 
 /** Throws ProblemError. */

@@ -7,6 +7,7 @@ import type {
   OpenOperation,
   Operation,
   OperationFilter,
+  OperationListFilter,
   Pipeline,
   PipelineDefinition,
   Receipt,
@@ -120,7 +121,10 @@ export interface WaybillClient {
   pipelines(options?: PageOptions): AsyncIterable<Pipeline>
   get(operation: string, options?: WaitOptions): Promise<Operation>
   /** Fetched page by page as it is read. Changes meanwhile may move an operation to a page already read. */
-  list(filter?: OperationFilter, options?: ReadOptions & PageOptions & { sort?: SortOrder }): AsyncIterable<Operation>
+  list(
+    filter?: OperationListFilter,
+    options?: ReadOptions & PageOptions & { sort?: SortOrder },
+  ): AsyncIterable<Operation>
   /** One operation's events, from the log, to its end as it is when it is reached. */
   operationEvents(
     operation: string,

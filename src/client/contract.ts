@@ -200,12 +200,17 @@ export interface Stats {
   parked: number
 }
 
+/** One value, or several: any of them will do. */
+export type OneOrMore<T> = T | readonly T[]
+
 /** Which operations a list or a live stream is about. */
 export interface OperationFilter {
-  pipeline?: string
+  pipeline?: OneOrMore<string>
+  /** With `status`: the status of this track. Without: operations that have a track of this name. */
   track?: string
-  status?: string
-  state?: Operation['state']
+  /** Without `track`: of any track. */
+  status?: OneOrMore<string>
+  state?: OneOrMore<Operation['state']>
   idPrefix?: string
   theme?: string
   /** Top-level members of the metadata that must have these values; 10 at most. */
@@ -214,9 +219,26 @@ export interface OperationFilter {
   updatedAfter?: string
   /** RFC 3339, exclusive. */
   updatedBefore?: string
+  /** Whether reports are held. */
+  held?: boolean
+  /** Whether the operation is active, though no status of any track can be entered any more. */
+  blocked?: boolean
+  /** `failed`: a track has ended so, whatever the state of the operation. */
+  anyTrack?: 'failed'
 }
 
-export type SortOrder = '-updatedAt' | 'updatedAt' | 'id' | '-openedAt'
+/** Which operations a list is about: also those that come to match by waiting, which no live stream tells of. */
+export interface OperationListFilter extends OperationFilter {
+  /** RFC 3339, exclusive: when the track in `track`, else the default one, got the status in which it stands. */
+  sinceAfter?: string
+  /** RFC 3339, exclusive. */
+  sinceBefore?: string
+  /** RFC 3339, exclusive: no report was recorded at that time or later. */
+  heardBefore?: string
+}
+
+/** `since`: the longest in its status first; those whose track has none last. */
+export type SortOrder = '-updatedAt' | 'updatedAt' | 'id' | '-openedAt' | 'since'
 
 /** The codes this client knows; a newer service may have more. */
 export type KnownProblemCode =

@@ -1,5 +1,5 @@
 import { type Answer, isObject } from './answers.ts'
-import type { Operation, OperationFilter, Pipeline, RecordedEvent } from './contract.ts'
+import type { Operation, OperationListFilter, Pipeline, RecordedEvent } from './contract.ts'
 import { isPlain } from './jsonText.ts'
 
 export interface EventPage {
@@ -40,18 +40,25 @@ export async function* throughPages<T, P>(
   }
 }
 
+type Value = string | number | boolean
+
 /**
- * Only what is given: an absent parameter and an empty one are not the same. Throws TypeError for what would ask for
- * something else than was meant: in JavaScript a parameter may be null, NaN, or an object.
+ * Only what is given: an absent parameter and an empty one are not the same. One with several values is repeated. Throws
+ * TypeError for what would ask for something else than was meant: in JavaScript a parameter may be null, NaN, or an object,
+ * and a list of values without any would ask for everything.
  */
-export function queryOf(members: Readonly<Record<string, string | number | undefined>>): URLSearchParams {
+export function queryOf(members: Readonly<Record<string, Value | readonly string[] | undefined>>): URLSearchParams {
   const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(members))
-    if (value !== undefined) query.set(name, parameterOf(name, value))
+  for (const [name, value] of Object.entries(members)) {
+    if (value === undefined) continue
+    const values = [value].flat()
+    if (values.length === 0) throw new TypeError(`${name} has no value: nothing can match`)
+    for (const one of values) query.append(name, parameterOf(name, one))
+  }
   return query
 }
 
-export function filterQuery({ metadata = {}, ...filter }: OperationFilter): URLSearchParams {
+export function filterQuery({ metadata = {}, ...filter }: OperationListFilter): URLSearchParams {
   if (!isPlain(metadata)) throw new TypeError('metadata must be a plain object')
   const query = queryOf({ ...filter })
   for (const [name, value] of Object.entries(metadata)) {
@@ -61,8 +68,9 @@ export function filterQuery({ metadata = {}, ...filter }: OperationFilter): URLS
   return query
 }
 
-function parameterOf(name: string, value: string | number): string {
-  const isSound = typeof value === 'string' ? value.isWellFormed() : Number.isFinite(value)
+function parameterOf(name: string, value: Value): string {
+  const isSound =
+    typeof value === 'string' ? value.isWellFormed() : typeof value === 'boolean' || Number.isFinite(value)
   if (!isSound) throw new TypeError(`${name} must be a string without half of a surrogate pair, or a finite number`)
   return String(value)
 }

@@ -37,6 +37,10 @@ export interface StoredRow {
   readonly shape: bigint
   readonly updatedAt: bigint
   readonly openedAt: bigint
+  readonly sinceAt: bigint
+  readonly heardAt: bigint | null
+  /** Its rows of `standings`, as JSON: hash and `since_at` by track, both as text. */
+  readonly standings: unknown
   readonly revision: bigint
   readonly position: bigint
   readonly facets: readonly number[] | null
@@ -44,7 +48,15 @@ export interface StoredRow {
   readonly data: string
   readonly metadata: string
   /** Null when there is no such shape, or it says that it has no operations. */
-  readonly shapeRow: { readonly pipeline: string; readonly state: string; readonly tracks: unknown } | null
+  readonly shapeRow: StoredShape | null
+}
+
+export interface StoredShape {
+  readonly pipeline: string
+  readonly state: string
+  readonly tracks: unknown
+  /** Its other columns by their names, as JSON; the hashes in `standings` as text. */
+  readonly flags: unknown
 }
 
 export interface ShapeCount {
@@ -131,13 +143,21 @@ export function createAuditRows(settings: AuditRowsSettings): AuditRows {
 
     async operation(id) {
       const found = await beside<Maybe<OperationColumns>>(
-        `, o.shape, o.updated_at, o.opened_at, o.revision, o.position AS at, o.facets, o.state, o.data, o.metadata,
-           s.pipeline AS shape_pipeline, s.state AS shape_state, s.tracks AS shape_tracks,
+        `, o.shape, o.updated_at, o.opened_at, o.since_at, o.heard_at, t.standings, o.revision, o.position AS at, o.facets,
+           o.state, o.data, o.metadata, s.pipeline AS shape_pipeline, s.state AS shape_state, s.tracks AS shape_tracks,
+           jsonb_build_object(
+             'blocked', s.blocked, 'held', s.held, 'failed', s.failed, 'since', s.since, 'heard', s.heard,
+             'standings', (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(s.standings))
+           ) AS shape_flags,
            p.revision AS parked_revision, p.position AS parked_at, p.reason AS parked_reason`,
         // Tables in the order in which all who read several of them lock them.
         ` LEFT JOIN (
             ${schemaName}.shapes s RIGHT JOIN ${schemaName}.operations o ON o.shape = s.id AND s.operations > 0
           ) ON o.id = $1
+          CROSS JOIN LATERAL (
+            SELECT coalesce(jsonb_object_agg(t.track, ARRAY[t.standing::text, t.since_at::text]), '{}') AS standings
+            FROM ${schemaName}.standings t WHERE t.id = $1
+          ) t
           LEFT JOIN ${schemaName}.parked p ON p.stream = 'operation-' || $1`,
         [id],
       )
@@ -203,6 +223,9 @@ interface RowColumns {
   readonly shape: bigint
   readonly updated_at: bigint
   readonly opened_at: bigint
+  readonly since_at: bigint
+  readonly heard_at: bigint | null
+  readonly standings: unknown
   readonly revision: bigint
   readonly at: bigint
   readonly state: string
@@ -215,6 +238,7 @@ interface OperationColumns extends RowColumns {
   readonly shape_pipeline: string
   readonly shape_state: string
   readonly shape_tracks: unknown
+  readonly shape_flags: unknown
   readonly parked_revision: bigint
   readonly parked_at: bigint
   readonly parked_reason: string
@@ -232,6 +256,9 @@ function storedRow(found: FoundRow): StoredRow {
     shape,
     updatedAt: found.updated_at,
     openedAt: found.opened_at,
+    sinceAt: found.since_at,
+    heardAt: found.heard_at,
+    standings: found.standings,
     revision,
     position: found.at,
     facets,
@@ -239,6 +266,8 @@ function storedRow(found: FoundRow): StoredRow {
     data,
     metadata,
     shapeRow:
-      pipeline === null || shapeState === null ? null : { pipeline, state: shapeState, tracks: found.shape_tracks },
+      pipeline === null || shapeState === null
+        ? null
+        : { pipeline, state: shapeState, tracks: found.shape_tracks, flags: found.shape_flags },
   }
 }

@@ -14,6 +14,11 @@ export interface OperationWrite {
   /** Milliseconds since 1970. */
   readonly updatedAtMs: number
   readonly openedAtMs: number
+  /** What the columns `since_at` and `heard_at` hold (times.ts). */
+  readonly sinceAtMs: number
+  readonly heardAtMs: number | null
+  /** Of the tracks beside the default one: what is another than in the rows. */
+  readonly standings: readonly StandingWrite[]
   readonly revision: bigint
   readonly position: bigint
   readonly state: string
@@ -22,6 +27,13 @@ export interface OperationWrite {
   readonly metadata: string | null
   /** Of theme and metadata; null when the row's are still right. */
   readonly facets: readonly number[] | null
+}
+
+/** A row of `standings`; `standing` null: there is none any more. */
+export interface StandingWrite {
+  readonly track: string
+  readonly standing: bigint | null
+  readonly sinceAtMs: number
 }
 
 export interface PipelineWrite {
@@ -65,48 +77,21 @@ export interface Batch {
   readonly revisits: readonly Revisit[]
 }
 
-/** The call of `commit_batch` (migrations/0001_read_model.sql says what each text holds). */
+/** The call of `commit_batch_v2` (migrations/0005_standings.sql says what each text holds). */
 export const commitBatchStatement = {
-  name: 'commit_batch',
-  text: `SELECT ${schemaName}.commit_batch($1::text, $2::bigint, $3::bigint, $4::bigint, ${Array.from({ length: 19 }, (_, index) => `$${index + 5}::text`).join(', ')}, $24::json, $25::json, $26::json)`,
+  name: 'commit_batch_v2',
+  text: `SELECT ${schemaName}.commit_batch_v2($1::text, $2::bigint, $3::bigint, $4::bigint, ${parameters(5, 31, 'text')}, ${parameters(32, 36, 'json')})`,
 } as const
 
-/** The same for a batch with interventions (migrations/0003_control.sql). */
-export const commitRevisitsStatement = {
-  name: 'commit_revisiting_batch',
-  text: commitBatchStatement.text.replace('commit_batch(', 'commit_revisiting_batch($27::json, '),
-} as const
-
-export function revisitsValue({ revisits }: Batch): string {
-  return JSON.stringify(
-    revisits.map(({ stream, operation, position, unparked }) => ({
-      stream,
-      operation,
-      position: String(position),
-      unparked,
-    })),
-  )
+function parameters(from: number, to: number, type: string): string {
+  return Array.from({ length: to - from + 1 }, (_, index) => `$${from + index}::${type}`).join(', ')
 }
 
 /** Lines of columns: half the node's time of arrays. JSON texts and ids hold no line break. */
 export function commitBatchValues(projection: string, epoch: bigint, batch: Batch): unknown[] {
-  const opened: OperationWrite[] = []
-  const changed: OperationWrite[] = []
-  const parked: ParkWrite[] = []
-  const defined: PipelineWrite[] = []
-  const counts = new Map<bigint, { readonly shape: Shape; operations: number }>()
-  for (const write of batch.writes) {
-    if (write.kind === 'park') parked.push(write)
-    else if (write.kind === 'pipeline') defined.push(write)
-    else {
-      if (write.shapeBefore === null) opened.push(write)
-      else changed.push(write)
-      if (write.shapeBefore?.id !== write.shape.id) {
-        count(counts, write.shape, 1)
-        if (write.shapeBefore !== null) count(counts, write.shapeBefore, -1)
-      }
-    }
-  }
+  const { opened, changed, parked, defined, counts, standings } = sorted(batch.writes)
+  const gone = standings.filter(({ standing }) => standing === null)
+  const standing = gone.length === 0 ? standings : standings.filter((write) => write.standing !== null)
   return [
     projection,
     epoch,
@@ -116,6 +101,8 @@ export function commitBatchValues(projection: string, epoch: bigint, batch: Batc
     lines(opened, (write) => write.shape.id),
     lines(opened, (write) => write.updatedAtMs),
     lines(opened, (write) => write.openedAtMs),
+    lines(opened, sinceText),
+    lines(opened, heardText),
     lines(opened, (write) => write.revision),
     lines(opened, (write) => write.position),
     lines(opened, facetsText),
@@ -125,19 +112,56 @@ export function commitBatchValues(projection: string, epoch: bigint, batch: Batc
     lines(changed, (write) => write.id),
     lines(changed, (write) => write.shape.id),
     lines(changed, (write) => write.updatedAtMs),
+    lines(changed, sinceText),
+    lines(changed, heardText),
     lines(changed, (write) => write.revision),
     lines(changed, (write) => write.position),
     lines(changed, facetsText),
     documentLines(changed, (write) => write.state),
     documentLines(changed, (write) => write.data ?? ''),
     documentLines(changed, (write) => write.metadata ?? ''),
+    lines(standing, (write) => write.id),
+    lines(standing, (write) => write.track),
+    lines(standing, (write) => write.standing ?? ''),
+    lines(standing, (write) => write.sinceAtMs),
+    gone.length === 0 ? null : JSON.stringify(gone.map(({ id, track }) => ({ id, track }))),
     countsText(counts),
     parked.length === 0 ? null : JSON.stringify(parked.map(parkRow)),
     defined.length === 0 ? null : JSON.stringify(defined.map(pipelineRow)),
+    batch.revisits.length === 0 ? null : JSON.stringify(batch.revisits.map(revisitRow)),
   ]
 }
 
-function lines(writes: readonly OperationWrite[], column: (write: OperationWrite) => string | number | bigint): string {
+interface SortedWrites {
+  readonly opened: OperationWrite[]
+  readonly changed: OperationWrite[]
+  readonly parked: ParkWrite[]
+  readonly defined: PipelineWrite[]
+  /** By shape: how many operations more have it. */
+  readonly counts: Map<bigint, { readonly shape: Shape; operations: number }>
+  readonly standings: (StandingWrite & { readonly id: string })[]
+}
+
+function sorted(writes: readonly Write[]): SortedWrites {
+  const found: SortedWrites = { opened: [], changed: [], parked: [], defined: [], counts: new Map(), standings: [] }
+  for (const write of writes) {
+    if (write.kind === 'park') found.parked.push(write)
+    else if (write.kind === 'pipeline') found.defined.push(write)
+    else {
+      const { id, shape, shapeBefore } = write
+      if (shapeBefore === null) found.opened.push(write)
+      else found.changed.push(write)
+      if (shapeBefore?.id !== shape.id) {
+        count(found.counts, shape, 1)
+        if (shapeBefore !== null) count(found.counts, shapeBefore, -1)
+      }
+      for (const standing of write.standings) found.standings.push({ id, ...standing })
+    }
+  }
+  return found
+}
+
+function lines<T>(writes: readonly T[], column: (write: T) => string | number | bigint): string {
   let text = ''
   for (let index = 0; index < writes.length; index += 1) {
     const write = writes[index]
@@ -156,6 +180,15 @@ function facetsText(write: OperationWrite): string {
   return write.facets.length === 0 ? '' : `{${write.facets.join(',')}}`
 }
 
+/** Mostly that of the last event: then nothing is printed, and nothing parsed. */
+function sinceText({ sinceAtMs, updatedAtMs }: OperationWrite): number | '' {
+  return sinceAtMs === updatedAtMs ? '' : sinceAtMs
+}
+
+function heardText({ heardAtMs, updatedAtMs }: OperationWrite): number | '' {
+  return heardAtMs === updatedAtMs ? '' : (heardAtMs ?? 0)
+}
+
 function count(
   counts: Map<bigint, { readonly shape: Shape; operations: number }>,
   shape: Shape,
@@ -166,15 +199,15 @@ function count(
   else entry.operations += operations
 }
 
-function countsText(counts: ReadonlyMap<bigint, { readonly shape: Shape; readonly operations: number }>): string {
+function countsText(counts: SortedWrites['counts']): string {
   const rows: string[] = []
   for (const { shape, operations } of counts.values()) {
     if (operations === 0) continue
-    const pipeline = JSON.stringify(shape.pipeline)
-    const state = JSON.stringify(shape.state)
-    rows.push(
-      `{"id":${shape.id},"pipeline":${pipeline},"state":${state},"tracks":${shape.tracks},"operations":${operations}}`,
-    )
+    const { id, tracks, standings, ...columns } = shape
+    // JavaScript's own numbers do not hold a hash.
+    const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')
+    const text = JSON.stringify({ ...columns, operations })
+    rows.push(`{"id":${id},"tracks":${tracks},"standings":{${hashes}},${text.slice(1)}`)
   }
   return `[${rows.join(',')}]`
 }
@@ -186,4 +219,8 @@ function parkRow(write: ParkWrite): object {
 
 function pipelineRow(write: PipelineWrite): object {
   return { name: write.name, version: write.version, definition: write.definition, defined_at: write.definedAt }
+}
+
+function revisitRow({ stream, operation, position, unparked }: Revisit): object {
+  return { stream, operation, position: String(position), unparked }
 }

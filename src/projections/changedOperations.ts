@@ -1,12 +1,17 @@
-import { isJsonObject, type JsonObject } from '../operation/json.ts'
-import { anyPipeline, type PipelineOf } from '../operation/pipeline.ts'
-import { restoreForReading } from '../operation/stateJson.ts'
-import type { StateColumns } from './operationState.ts'
-import type { OperationQuery, OperationRow } from './readModel.ts'
+import type { JsonObject } from '../operation/json.ts'
+import type { OperationState } from '../operation/state.ts'
+import { isBlocked } from '../operation/view.ts'
+import type { OneOrMore, OperationQuery, OperationRow } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
 
-/** What a list asks for, apart from its order and its pages. */
-export type OperationFilter = Omit<OperationQuery, 'sort' | 'pageSize' | 'after'>
+/**
+ * What a list asks for, apart from its order, its pages, and the times that an operation comes to match by waiting: no event
+ * tells of that.
+ */
+export type OperationFilter = Omit<
+  OperationQuery,
+  'sort' | 'pageSize' | 'after' | 'sinceAfter' | 'sinceBefore' | 'heardBefore'
+>
 
 /** What filters ask of an operation. */
 export interface OperationTraits {
@@ -16,6 +21,10 @@ export interface OperationTraits {
   readonly theme: string | null
   /** Status (null: none yet) by track. */
   readonly tracks: ReadonlyMap<string, string | null>
+  readonly held: boolean
+  readonly blocked: boolean
+  /** Whether a track has failed. */
+  readonly failed: boolean
   readonly metadata: JsonObject
   readonly updatedAt: string
 }
@@ -42,12 +51,10 @@ export const changedOperationsStatement = {
 
 export function changedOperation(
   row: OperationRow,
-  columns: StateColumns & { readonly parked_at: bigint | null; readonly revisited_at: bigint | null },
+  operation: OperationState,
+  columns: { readonly parked_at: bigint | null; readonly revisited_at: bigint | null },
 ): ChangedOperation {
-  const restored = restoreForReading(columns.state, namedPipeline)
-  if (restored === null) throw new Error('the row was written by another version of the fold')
-  const { pipeline, state, theme, tracks } = restored
-  const metadata: unknown = JSON.parse(columns.metadata)
+  const { pipeline, state, theme, tracks, held, metadata } = operation
   return {
     row,
     changedAt: latest(columns.parked_at ?? row.position, columns.revisited_at ?? 0n),
@@ -57,7 +64,10 @@ export function changedOperation(
       state,
       theme,
       tracks: new Map(Object.entries(tracks).map(([name, track]) => [name, track.status])),
-      metadata: isJsonObject(metadata) ? metadata : {},
+      held: held.length > 0,
+      blocked: isBlocked(operation),
+      failed: Object.values(tracks).some(({ outcome }) => outcome === 'failed'),
+      metadata: metadata.value,
       updatedAt: row.updatedAt,
     },
   }
@@ -65,19 +75,11 @@ export function changedOperation(
 
 const latest = (one: bigint, other: bigint) => (one > other ? one : other)
 
-/** Nothing here looks at a definition. */
-const namedPipeline: PipelineOf = (name, version) => ({ ...anyPipeline, name, version })
-
 /** The same answer as the list's (listQuery.ts); a test holds one against the other. */
 export function matchesFilter(filter: OperationFilter, traits: OperationTraits): boolean {
-  const { track, status, state, theme, metadata, updatedAfter, updatedBefore } = filter
-  if (!mayEverMatch(filter, traits)) return false
+  const { theme, metadata, updatedAfter, updatedBefore } = filter
+  if (!mayEverMatch(filter, traits) || !standsAsAsked(filter, traits)) return false
   if (theme !== undefined && traits.theme !== theme) return false
-  if (state !== undefined && traits.state !== state) return false
-  if (track !== undefined) {
-    if (!traits.tracks.has(track)) return false
-    if (status !== undefined && traits.tracks.get(track) !== status) return false
-  } else if (status !== undefined && ![...traits.tracks.values()].includes(status)) return false
   if (metadata !== undefined && !Object.entries(metadata).every(([name, value]) => hasMember(traits, name, value))) {
     return false
   }
@@ -86,9 +88,25 @@ export function matchesFilter(filter: OperationFilter, traits: OperationTraits):
   return updatedBefore === undefined || updatedAt < Date.parse(updatedBefore)
 }
 
+/** What the shapes answer in a list. */
+function standsAsAsked(filter: OperationFilter, traits: OperationTraits): boolean {
+  const { track, status, state, held, blocked, anyTrack } = filter
+  if (state !== undefined && !isOneOf(state, traits.state)) return false
+  if (held !== undefined && traits.held !== held) return false
+  if (blocked !== undefined && traits.blocked !== blocked) return false
+  if (anyTrack === 'failed' && !traits.failed) return false
+  if (track === undefined)
+    return status === undefined || [...traits.tracks.values()].some((now) => isOneOf(status, now))
+  return traits.tracks.has(track) && (status === undefined || isOneOf(status, traits.tracks.get(track) ?? null))
+}
+
+function isOneOf(asked: OneOrMore<string>, value: string | null): boolean {
+  return value !== null && (asked === value || (typeof asked !== 'string' && asked.includes(value)))
+}
+
 /** False when what an operation is born with keeps it out for good: then it never matched either. */
 export function mayEverMatch({ pipeline, idPrefix, theme }: OperationFilter, traits: OperationTraits): boolean {
-  if (pipeline !== undefined && traits.pipeline !== pipeline) return false
+  if (pipeline !== undefined && !isOneOf(pipeline, traits.pipeline)) return false
   // An operation that a report opened may get its theme later, once.
   if (theme !== undefined && traits.theme !== null && traits.theme !== theme) return false
   return idPrefix === undefined || traits.id.startsWith(idPrefix)

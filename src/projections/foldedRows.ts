@@ -1,6 +1,6 @@
 import type { PipelineDefinition } from '../operation/pipeline.ts'
 import { sqlState } from '../postgres/serviceRole.ts'
-import { type Batch, commitBatchStatement, commitBatchValues, commitRevisitsStatement, revisitsValue } from './batch.ts'
+import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
 import type { DatabaseSession } from './databaseSession.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
@@ -52,10 +52,8 @@ export class PostgresFoldedRows implements FoldedRows {
 
   async commit(batch: Batch): Promise<void> {
     try {
-      if (batch.revisits.length > 0) {
-        const values = [...this.#values(batch), revisitsValue(batch)]
-        await this.#session.query({ ...commitRevisitsStatement, values })
-      } else if (batch.writes.length <= statementWritesMax) {
+      // What is revisited goes with all of its batch: streams are taken out of `parked` before others are parked anew.
+      if (batch.revisits.length > 0 || batch.writes.length <= statementWritesMax) {
         await this.#session.query({ ...commitBatchStatement, values: this.#values(batch) })
       } else {
         await this.#session.transaction(async (query) => {

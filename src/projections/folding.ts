@@ -6,9 +6,8 @@ import { evolve } from '../operation/evolve.ts'
 import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
 import { TamperedError } from '../operation/verifyStream.ts'
-import type { Batch, OperationWrite, ParkWrite, Revisit, Write } from './batch.ts'
-import { facetsOf } from './facets.ts'
-import { stateColumn } from './operationState.ts'
+import type { Batch, ParkWrite, Revisit, Write } from './batch.ts'
+import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
 import type { Skips } from './parking/skips.ts'
 import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
@@ -317,30 +316,6 @@ export class RefusedByDatabaseError extends Error {
 
 function unitsOf(before: FoldedOperation | null): number {
   return before === null ? 0 : before.dataLength + before.metadataLength
-}
-
-function operationWrite(
-  operation: Omit<Touched, 'units'> & { readonly shape: FoldedOperation['shape'] },
-): OperationWrite {
-  const { stream, before, state, position, shape } = operation
-  const sameMetadata = before !== null && before.state.metadata === state.metadata
-  const sameFacets = sameMetadata && before.state.theme === state.theme
-  const sameData = before !== null && before.state.data === state.data
-  return {
-    kind: 'operation',
-    stream,
-    id: state.id,
-    shape,
-    shapeBefore: before?.shape ?? null,
-    updatedAtMs: Date.parse(state.updatedAt),
-    openedAtMs: Date.parse(state.openedAt),
-    revision: state.revision,
-    position,
-    state: stateColumn(state),
-    data: sameData ? null : state.data.text,
-    metadata: sameMetadata ? null : state.metadata.text,
-    facets: sameFacets ? null : facetsOf(state.theme, state.metadata.value),
-  }
 }
 
 function reasonOf(error: unknown): { readonly reason: string; readonly detail: string } {

@@ -1,5 +1,13 @@
 import type pg from 'pg'
-import { estimateStatement, matchingShapesStatement, type Statement, type Way } from './listQuery.ts'
+import { isOtherTrack } from './listConditions.ts'
+import {
+  countTimesStatement,
+  estimateStatement,
+  looksAtTimes,
+  matchingShapesStatement,
+  type Statement,
+  type Way,
+} from './listQuery.ts'
 import type { OperationQuery } from './readModel.ts'
 
 /** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
@@ -11,11 +19,35 @@ export type Ask = <Row extends pg.QueryResultRow>(statement: Statement) => Promi
 
 /** The way to a page that has to look at the fewest rows, as far as counts and the planner tell. */
 export async function wayTo(asked: OperationQuery, ask: Ask): Promise<Way> {
-  if (asked.sort === 'id' && areRare(await shapesOf(asked, ask), asked)) return 'collectShapes'
+  const { sort } = asked
+  const ofOtherTrack = sort === 'since' && isOtherTrack(asked.track)
+  if ((sort === 'id' || ofOtherTrack) && areRare(await shapesOf(asked, ask), asked)) return 'collectShapes'
   const estimate = estimateStatement(asked)
   if (estimate !== null && plannedRows(await ask(estimate)) <= collectedMax) return 'collect'
-  if (asked.sort === 'id') return 'byId'
-  return estimate === null || (await shapesOf(asked, ask)).shapes > narrowedShapesMax ? 'walk' : 'narrow'
+  const looks = looksAtTimes(asked)
+  if (looks) {
+    const way = await wayByTimes(asked, ask)
+    if (way !== null) return way
+  }
+  if (sort === 'id') return 'byId'
+  if (ofOtherTrack || (estimate === null && !looks && asked.heardBefore === undefined)) return 'walk'
+  return (await shapesOf(asked, ask)).shapes > narrowedShapesMax ? 'walk' : 'narrow'
+}
+
+/** Null when many match: a page of them is soon met in any order. */
+async function wayByTimes(asked: OperationQuery, ask: Ask): Promise<Way | null> {
+  const { of } = await shapesOf(asked, ask)
+  const countMax = Math.min(collectedMax, Math.ceil(Math.sqrt(asked.pageSize * Number(of))))
+  const [counted] = await ask<CountedTimes>(countTimesStatement(asked, countMax))
+  const updated = Number(counted?.updated ?? 0n)
+  const since = Number(counted?.since ?? countMax)
+  if (Math.min(updated, since) >= countMax) return null
+  return since < updated ? 'collectSince' : 'collectShapes'
+}
+
+interface CountedTimes {
+  readonly updated: bigint
+  readonly since: bigint | null
 }
 
 interface MatchingShapes {

@@ -28,11 +28,15 @@ export function stateOf(columns: StateColumns, pipelineOf: PipelineOf): Operatio
   return withDocuments(state, columns)
 }
 
-/** The row as it is shown. Throws what `pipelineOf` throws. */
-export function shownOf(columns: StateColumns, pipelineOf: PipelineOf): Pick<OperationRow, 'body' | 'changedRevision'> {
+/** For who only shows it: a row of the fold before is shown as far as it goes. Throws what `pipelineOf` throws. */
+export function shownState(columns: StateColumns, pipelineOf: PipelineOf): OperationState {
   const state = restoreForReading(columns.state, pipelineOf)
   if (state === null) throw new Error('the row was written by another version of the fold')
-  return { body: operationBody(withDocuments(state, columns)), changedRevision: state.changedRevision }
+  return withDocuments(state, columns)
+}
+
+export function shownOf(state: OperationState): Pick<OperationRow, 'body' | 'changedRevision'> {
+  return { body: operationBody(state), changedRevision: state.changedRevision }
 }
 
 function withDocuments(state: OperationState, { data, metadata }: StateColumns): OperationState {

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { JsonObject } from '../operation/json.ts'
 import type { PipelineDefinition, PipelineOf } from '../operation/pipeline.ts'
+import type { OperationState } from '../operation/state.ts'
 import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
@@ -9,7 +10,7 @@ import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
 import { wayTo } from './listWay.ts'
 import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
-import { type StateColumns, shownOf } from './operationState.ts'
+import { type StateColumns, shownOf, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
 import {
   type OperationRow,
@@ -116,7 +117,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       })
       const position = seen(rows)
       const value = await shown((of) =>
-        rows.filter(isOperation).map((row) => changedOperation(operationRow(row, of), row)),
+        rows.filter(isOperation).map((row) => {
+          const operation = shownState(row, of)
+          return changedOperation(rowOf(row, operation), operation, row)
+        }),
       )
       return { position, value }
     },
@@ -188,6 +192,8 @@ interface OperationColumns extends StateColumns {
   readonly at: bigint
   readonly updated_at: bigint
   readonly opened_at: bigint
+  /** Of a list in order of `since` only. */
+  readonly since_ms?: bigint
   readonly parked_revision: bigint | null
   readonly parked_reason: string | null
 }
@@ -213,13 +219,18 @@ function isOperation<Row extends CheckpointRow & Maybe<OperationColumns>>(row: R
 }
 
 function operationRow(row: OperationColumns, pipelineOf: PipelineOf): OperationRow {
+  return rowOf(row, shownState(row, pipelineOf))
+}
+
+function rowOf(row: OperationColumns, state: OperationState): OperationRow {
   return {
     id: row.id,
-    ...shownOf(row, pipelineOf),
+    ...shownOf(state),
     revision: row.revision,
     position: row.at,
     updatedAt: new Date(Number(row.updated_at)).toISOString(),
     openedAt: new Date(Number(row.opened_at)).toISOString(),
+    ...(row.since_ms === undefined ? {} : { sinceMs: Number(row.since_ms) }),
     parked: parkedOf(row),
   }
 }

@@ -6,8 +6,14 @@ import type { PipelineCatalogue } from './pipelineCatalogue.ts'
 /** One projection for now: operations, their counts, and the pipelines they name move on together. */
 export const projectionName = 'operations'
 
-/** Of the rows' meaning. Raised when a fold would make other rows of the same events: they are then folded anew. */
-export const foldVersion = stateVersion
+/** Raised when other rows are made of the same states: 1 since lists ask for `since`, `heardBefore` and the like. */
+const rowsVersion = 1
+
+/**
+ * Of the rows' meaning: the rows of another one are folded anew. Raised with either of the two, as a fold may make other
+ * states of the same events, or the same states may make other rows.
+ */
+export const foldVersion = stateVersion + rowsVersion
 
 /**
  * Where the projector keeps rows and checkpoint, and who may write them: the port between the folding of the log and a

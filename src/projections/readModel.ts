@@ -60,17 +60,22 @@ export interface OperationRow {
   readonly position: bigint
   readonly updatedAt: string
   readonly openedAt: string
+  /** In a list in order of `since`: what it is ordered by (`since_at` in migrations/0005_standings.sql). */
+  readonly sinceMs?: number
   /** Set when the operation's stream is parked: the row is folded up to the event before `revision`, and no further. */
   readonly parked: { readonly revision: bigint; readonly reason: string } | null
 }
 
+/** Any of them. */
+export type OneOrMore<T> = T | readonly T[]
+
 export interface OperationQuery {
-  readonly pipeline?: string
+  readonly pipeline?: OneOrMore<string>
   /** With `status`: the status of this track. Alone: operations that have a track of this name. */
   readonly track?: string
   /** Without `track`: of any of the operation's tracks. */
-  readonly status?: string
-  readonly state?: string
+  readonly status?: OneOrMore<string>
+  readonly state?: OneOrMore<string>
   readonly idPrefix?: string
   readonly theme?: string
   /** Top-level metadata members that must equal these strings; numbers and booleans are compared as JSON writes them. */
@@ -78,11 +83,44 @@ export interface OperationQuery {
   /** RFC 3339; exclusive. */
   readonly updatedAfter?: string
   readonly updatedBefore?: string
-  readonly sort: '-updatedAt' | 'updatedAt' | 'id' | '-openedAt'
+  /**
+   * RFC 3339; exclusive. When the track got the status in which it stands: `track`, else the pipeline's default one. A track
+   * without a status never matches.
+   */
+  readonly sinceAfter?: string
+  readonly sinceBefore?: string
+  /** RFC 3339; exclusive. No report on any track was recorded at that time or later. */
+  readonly heardBefore?: string
+  /** Whether reports are held. */
+  readonly held?: boolean
+  readonly blocked?: boolean
+  /** At least one track has failed, whatever the state. */
+  readonly anyTrack?: 'failed'
+  readonly sort: SortOrder
   /** 1 to 1,000. */
   readonly pageSize: number
-  /** The last row of the page before: keyset pagination. `value` is its `updatedAt` or `openedAt`, or its id for sort `id`. */
+  /** The last row of the page before: keyset pagination. `value` is what `placeValue` gives for it. */
   readonly after?: { readonly value: string; readonly id: string }
+}
+
+/** `since`: the longest in its status first; last those that have none, in the order in which they were opened. */
+export type SortOrder = '-updatedAt' | 'updatedAt' | 'id' | '-openedAt' | 'since'
+
+/** What a row has in the order of a list. */
+export function placeValue(
+  sort: SortOrder,
+  row: Pick<OperationRow, 'id' | 'openedAt' | 'updatedAt' | 'sinceMs'>,
+): string {
+  switch (sort) {
+    case 'id':
+      return row.id
+    case '-openedAt':
+      return row.openedAt
+    case 'since':
+      return String(row.sinceMs)
+    default:
+      return row.updatedAt
+  }
 }
 
 export interface Stats {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson } from '../operation/canonicalJson.ts'
-import { isJsonObject } from '../operation/json.ts'
+import { isJsonObject, type JsonObject } from '../operation/json.ts'
 import type { OperationState } from '../operation/state.ts'
 import type { StoredRow } from './auditRows.ts'
 import { facetsOf } from './facets.ts'
 import { stateColumn } from './operationState.ts'
-import type { Shapes } from './shape.ts'
+import type { Shape, Shapes } from './shape.ts'
+import { timesOf } from './times.ts'
 
 /** One thing that the read model and the log do not agree on. Positions and revisions as they are, all else as a digest. */
 export interface Difference {
@@ -23,20 +24,41 @@ export interface Difference {
  */
 export function rowDifferences(row: StoredRow, state: OperationState, position: bigint, shapes: Shapes): Difference[] {
   const shape = shapes.of(state)
+  const { updatedAtMs, openedAtMs, sinceAtMs, heardAtMs } = timesOf(state)
   const found = [
     difference('position', row.position, position),
-    difference('updated_at', row.updatedAt, BigInt(Date.parse(state.updatedAt))),
-    difference('opened_at', row.openedAt, BigInt(Date.parse(state.openedAt))),
+    difference('updated_at', row.updatedAt, BigInt(updatedAtMs)),
+    difference('opened_at', row.openedAt, BigInt(openedAtMs)),
+    difference('since_at', row.sinceAt, BigInt(sinceAtMs)),
+    difference('heard_at', row.heardAt, heardAtMs === null ? null : BigInt(heardAtMs)),
+    difference('standings', canonical(row.standings), canonicalJson(standingRows(state, shape))),
     difference('shape', row.shape, shape.id),
     difference('shapes.pipeline', row.shapeRow?.pipeline ?? null, shape.pipeline),
     difference('shapes.state', row.shapeRow?.state ?? null, shape.state),
     difference('shapes.tracks', canonical(row.shapeRow?.tracks), canonical(JSON.parse(shape.tracks))),
+    difference('shapes.flags', canonical(row.shapeRow?.flags), canonicalJson(shapeFlags(shape))),
     difference('facets', facetsText(row.facets ?? []), facetsText(facetsOf(state.theme, state.metadata.value))),
     difference('data', canonicalText(row.data), canonicalJson(state.data.value)),
     difference('metadata', canonicalText(row.metadata), canonicalJson(state.metadata.value)),
     ...stateDifferences(row.state, stateColumn(state)),
   ]
   return found.filter((one) => one !== null)
+}
+
+/** What `StoredShape.flags` is to be. */
+export function shapeFlags({ blocked, held, failed, since, heard, standings }: Shape): JsonObject {
+  const hashes = Object.fromEntries([...standings].map(([track, standing]) => [track, String(standing)]))
+  return { blocked, held, failed, since, heard, standings: hashes }
+}
+
+/** What `StoredRow.standings` is to be. */
+export function standingRows({ tracks, updatedAt }: OperationState, { standings }: Shape): JsonObject {
+  return Object.fromEntries(
+    [...standings].map(([track, standing]) => [
+      track,
+      [String(standing), String(Date.parse(tracks[track]?.since ?? updatedAt))],
+    ]),
+  )
 }
 
 /** Null when the two are the same. */

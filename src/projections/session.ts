@@ -80,7 +80,7 @@ export class PostgresProjectorSession implements ProjectorSession {
 
   async startOver(logId: string): Promise<void> {
     await this.#session.transaction(async (query) => {
-      await query('TRUNCATE operations, shapes, parked, pipelines')
+      await query('TRUNCATE operations, standings, shapes, parked, pipelines')
       await query(
         'UPDATE checkpoints SET position = 0, log_id = $2, fold_version = $3 WHERE name = $1 AND epoch = $4',
         [projectionName, logId, foldVersion, this.#epoch],

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { OperationState } from '../operation/state.ts'
+import { isBlocked } from '../operation/view.ts'
+import { defaultSince, lastHeard } from './times.ts'
 
 /** All that filters and counts ask of an operation's standing, shared by the many operations that stand alike. */
 export interface Shape {
@@ -8,7 +10,23 @@ export interface Shape {
   readonly state: string
   /** JSON text: status (or null) by track, in order of the tracks' names. */
   readonly tracks: string
+  readonly blocked: boolean
+  /** Whether reports are held. */
+  readonly held: boolean
+  /** Whether a track has failed, whatever the state. */
+  readonly failed: boolean
+  /** Which event set the status of the default track. */
+  readonly since: WhichEvent
+  /** Which event was the last report. */
+  readonly heard: WhichEvent
+  /** By track: a hash of pipeline, state, track and status, of the tracks beside the default one that have a status. */
+  readonly standings: ReadonlyMap<string, bigint>
 }
+
+/** The operation's last event, one before, or none. */
+export type WhichEvent = 'last' | 'earlier' | 'none'
+
+type Flags = Pick<Shape, 'blocked' | 'held' | 'failed' | 'since' | 'heard'>
 
 /** More shapes than any set of pipelines has; a pipeline `any` with free texts as statuses could make more. */
 const rememberedMax = 20_000
@@ -18,19 +36,49 @@ export class Shapes {
   readonly #seen = new Map<string, Shape>()
 
   of(state: OperationState): Shape {
-    const key = keyOf(state)
+    const flags = flagsOf(state)
+    const key = keyOf(state, flags)
     const seen = this.#seen.get(key)
     if (seen !== undefined) return seen
     if (this.#seen.size >= rememberedMax) this.#seen.clear()
-    const shape = shapeOf(state)
+    const shape = shapeOf(state, flags)
     this.#seen.set(key, shape)
     return shape
   }
 }
 
+function flagsOf(state: OperationState): Flags {
+  const { tracks, updatedAt } = state
+  let failed = false
+  for (const name of Object.keys(tracks)) if (tracks[name]?.outcome === 'failed') failed = true
+  return {
+    blocked: !movesFreely(state) && isBlocked(state),
+    held: state.held.length > 0,
+    failed,
+    since: whichEvent(defaultSince(state), updatedAt),
+    heard: whichEvent(lastHeard(state), updatedAt),
+  }
+}
+
+/** One of the same millisecond counts as the last: lists go by times. */
+function whichEvent(at: string | null, updatedAt: string): WhichEvent {
+  if (at === null) return 'none'
+  return at === updatedAt ? 'last' : 'earlier'
+}
+
+/** Whether a track can leave its status without a join: nearly always, and then nothing else need be looked at. */
+function movesFreely({ pipeline, tracks }: OperationState): boolean {
+  for (const { name, graph, requires } of pipeline.tracks.values()) {
+    const from = graph.indexes.get(tracks[name]?.status ?? '')
+    if (from === undefined) continue
+    for (const next of graph.next[from] ?? []) if (!requires.has(graph.statuses[next] ?? '')) return true
+  }
+  return false
+}
+
 /** Lengths go before texts, so that no two differ only in where one ends. */
-function keyOf({ pipeline, state, tracks }: OperationState): string {
-  let key = `${pipeline.name} ${state}`
+function keyOf({ pipeline, state, tracks }: OperationState, flags: Flags): string {
+  let key = `${pipeline.name} ${state} ${flagsText(flags)}`
   for (const name of Object.keys(tracks)) {
     const status = tracks[name]?.status ?? null
     key += status === null ? ` ${name}` : ` ${name} ${status.length}:${status}`
@@ -38,13 +86,28 @@ function keyOf({ pipeline, state, tracks }: OperationState): string {
   return key
 }
 
-function shapeOf({ pipeline, state, tracks }: OperationState): Shape {
-  const members = Object.keys(tracks)
-    .sort()
-    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(tracks[name]?.status ?? null)}`)
+function flagsText({ blocked, held, failed, since, heard }: Flags): string {
+  return `${blocked ? 'b' : ''}${held ? 'h' : ''}${failed ? 'f' : ''},${since},${heard}`
+}
+
+function shapeOf({ pipeline, state, tracks }: OperationState, flags: Flags): Shape {
+  const names = Object.keys(tracks).sort()
+  const members = names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(tracks[name]?.status ?? null)}`)
   const text = `{${members.join(',')}}`
-  // A function of what it stands for, so that a rebuild and another node come to the same id. 64 bits: among a million
-  // shapes, two are alike with a chance of 1 in 37 million.
-  const digest = createHash('sha256').update(`${pipeline.name}\n${state}\n${text}`).digest()
-  return { id: digest.readBigInt64BE(0), pipeline: pipeline.name, state, tracks: text }
+  const standings = new Map<string, bigint>()
+  for (const name of names) {
+    const status = tracks[name]?.status ?? null
+    if (name === pipeline.defaultTrack || status === null) continue
+    standings.set(name, hashed(`${pipeline.name}\n${state}\n${name}\n${status}`))
+  }
+  const id = hashed(`${pipeline.name}\n${state}\n${text}\n${flagsText(flags)}`)
+  return { id, pipeline: pipeline.name, state, tracks: text, ...flags, standings }
+}
+
+/**
+ * A function of what it stands for, so that a rebuild and another node come to the same id. 64 bits: among a million
+ * shapes, two are alike with a chance of 1 in 37 million.
+ */
+function hashed(text: string): bigint {
+  return createHash('sha256').update(text).digest().readBigInt64BE(0)
 }

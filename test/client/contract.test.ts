@@ -22,7 +22,10 @@ type Same<One, Other> = [One] extends [Other] ? ([Other] extends [One] ? true : 
 const same = <One, Other>(is: Same<One, Other>) => is
 
 type ListQuery = z.infer<ReturnType<typeof operationListQuery>>
-type Filter = Omit<client.OperationFilter, 'metadata'>
+type Filter = Omit<client.OperationListFilter, 'metadata'>
+/** Parameters that may be repeated: the service gets a list, and the client also takes one value. */
+type Repeated = { [Name in 'pipeline' | 'status' | 'state']: client.OneOrMore<NonNullable<ListQuery[Name]>[number]> }
+type Asked = Omit<Pick<ListQuery, keyof Filter>, keyof Repeated> & Repeated
 
 describe('the types of the client', () => {
   test("are the contract's, both ways", () => {
@@ -36,7 +39,7 @@ describe('the types of the client', () => {
       same<client.DefinedPipeline, z.infer<typeof definedPipeline>>(true),
       same<client.PipelineDefinition, z.infer<typeof definitionBody>>(true),
       same<client.Stats, z.infer<typeof stats>>(true),
-      same<Required<Filter>, Required<Pick<ListQuery, keyof Filter>>>(true),
+      same<Required<Filter>, Required<Asked>>(true),
       same<client.SortOrder, NonNullable<z.infer<ReturnType<typeof operationListQuery>>['sort']>>(true),
       // One way only: a newer service may have codes that this client has not heard of.
       same<z.infer<typeof problem> extends client.ProblemDocument ? true : false, true>(true),

@@ -171,6 +171,9 @@ describe('a command that cannot be sent as it is', () => {
     )
     await expect(asked({ metadata: { customer: null } })).rejects.toThrow(/^metadata\.customer must be a string/)
     await expect(asked({ status: null })).rejects.toThrow(/^status must be a string/)
+    await expect(asked({ status: ['read', null] })).rejects.toThrow(/^status must be a string/)
+    await expect(asked({ state: [] })).rejects.toThrow('state has no value: nothing can match')
+    await expect(asked({ held: 'yes', blocked: {} })).rejects.toThrow(/^blocked must be a string/)
     await expect(asked({ theme: '\ud800' })).rejects.toThrow(/^theme must be a string/)
     await expect(client.get('op', { minPosition: Number.NaN as unknown as string })).rejects.toThrow(
       /^minPosition must/,

@@ -13,6 +13,7 @@ export type FindingKind =
   | 'result_count'
   | 'malformed_answer'
   | 'no_answer'
+  | 'too_slow'
   | 'event_unasked'
   | 'state_changed'
 
@@ -44,7 +45,7 @@ export function countOf(line: string | undefined): { readonly lines: unknown; re
 export function judge(document: ApiDocument, request: FuzzRequest, answer: Answer): readonly Finding[] {
   const { method, path } = asSent(request)
   const found = path === null ? null : document.find(method, path)
-  const operation = found === null ? 'unknownPath' : found === 'path' ? 'otherMethod' : found.id
+  const operation = operationName(found)
   const findings: Finding[] = []
   const add = (kind: FindingKind, detail: string) => findings.push({ kind, operation, detail })
   const { status, headers } = answer
@@ -112,6 +113,16 @@ export function judge(document: ApiDocument, request: FuzzRequest, answer: Answe
       add('body_not_as_documented', `a stream begins with ${JSON.stringify(text.slice(0, 100))}`)
   }
   return findings
+}
+
+function operationName(found: Operation | 'path' | null): string {
+  return found === null ? 'unknownPath' : found === 'path' ? 'otherMethod' : found.id
+}
+
+/** Which operation a request is of, in the words of a finding. */
+export function operationOf(document: ApiDocument, request: FuzzRequest): string {
+  const { method, path } = asSent(request)
+  return operationName(path === null ? null : document.find(method, path))
 }
 
 function isDocumented(

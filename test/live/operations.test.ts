@@ -223,6 +223,32 @@ test('across any disconnections no form comes twice, ids only grow, and the read
 const byPlace = (one: string, other: string) =>
   Number.parseInt(one.slice(22), 36) - Number.parseInt(other.slice(22), 36)
 
+/** `f4` holds a report; `f5` is blocked, as its join can no longer be met; `f6` is on its way. */
+async function reportOnJoins(): Promise<void> {
+  await live.send('PUT', '/v1/pipelines/joined', {
+    outOfOrder: 'hold',
+    tracks: {
+      main: {
+        initial: 'new',
+        transitions: { new: ['read'], read: ['done'] },
+        final: { done: 'succeeded' },
+        requires: { done: [{ track: 'check', in: ['passed'] }] },
+      },
+      check: {
+        initial: 'queued',
+        transitions: { queued: ['passed', 'broken'] },
+        final: { passed: 'succeeded', broken: 'failed' },
+        startsWhen: { track: 'main', in: ['read'] },
+      },
+    },
+  })
+  const joined = { pipeline: 'joined', track: 'main' }
+  await live.report('f4', 'done', joined)
+  await live.report('f5', 'read', joined)
+  await live.report('f5', 'broken', { ...joined, track: 'check' })
+  await live.report('f6', 'read', joined)
+}
+
 test('the filter of streams and that of lists are one', async () => {
   const any = (text: string) => ({ pipeline: 'any', ...JSON.parse(text) })
   const bodies = [
@@ -233,17 +259,32 @@ test('the filter of streams and that of lists are one', async () => {
   for (const body of bodies) await live.send('POST', '/v1/operations', body)
   await live.report('f1', 'x')
   await live.report('f2', 'x', { final: 'failed' })
+  await reportOnJoins()
   const { updatedAt } = (await live.send('GET', '/v1/operations/f1?consistency=strong')).body
   await live.projections.readModel.waitFor(await log.head(), patienceMs)
-  const { value } = await live.projections.readModel.operationsById(['f1', 'f2', 'f3', 'f4', 'a'])
+  const { value } = await live.projections.readModel.operationsById(['f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'a'])
+  expect(value.map(({ traits }) => traits)).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ held: true, blocked: false, failed: false }),
+      expect.objectContaining({ held: false, blocked: true, failed: true, state: 'active' }),
+    ]),
+  )
   const one = <T>(...values: T[]) => fc.option(fc.constantFrom(...values), { nil: undefined, freq: 3 })
+  const some = (...values: string[]) =>
+    fc.option(fc.oneof(fc.constantFrom(...values), fc.uniqueArray(fc.constantFrom(...values), { minLength: 1 })), {
+      nil: undefined,
+      freq: 3,
+    })
   const filters = fc.record({
-    pipeline: one('any', 'other'),
-    track: one('main', 'other'),
-    status: one('x', 'two', 'none'),
-    state: one('active', 'failed'),
+    pipeline: some('any', 'joined', 'other'),
+    track: one('main', 'check', 'other'),
+    status: some('x', 'two', 'read', 'broken', 'none'),
+    state: some('active', 'failed'),
     idPrefix: one('f', 'f1', 'a'),
     theme: one('red', 'blue'),
+    held: one(true, false),
+    blocked: one(true, false),
+    anyTrack: one('failed' as const),
     updatedAfter: one(updatedAt, '2020-01-01T00:00:00.000Z'),
     updatedBefore: one(updatedAt, '2999-01-01T00:00:00.000Z'),
     metadata: one<Record<string, string>>({ n: '1' }, { s: '1' }, { o: '{"x":1}' }, { t: 'true' }, { z: 'null' }),
@@ -257,6 +298,6 @@ test('the filter of streams and that of lists are one', async () => {
       const matching = value.filter(({ traits }) => matchesFilter(filter, traits)).map(({ row }) => row.id)
       expect(matching.sort()).toEqual(inList.sort())
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   )
 })

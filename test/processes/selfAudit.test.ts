@@ -193,7 +193,9 @@ describe('drift', () => {
     ['updated_at', 'updated_at = updated_at + 1', ['updated_at']],
     ['opened_at', 'opened_at = opened_at - 1', ['opened_at']],
     ['position', 'position = position - 1', ['position']],
-    ['shape', 'shape = shape + 1', ['shape', 'shapes.pipeline', 'shapes.state', 'shapes.tracks']],
+    ['shape', 'shape = shape + 1', ['shape', 'shapes.pipeline', 'shapes.state', 'shapes.tracks', 'shapes.flags']],
+    ['since_at', 'since_at = since_at - 1', ['since_at']],
+    ['heard_at', 'heard_at = NULL', ['heard_at']],
     ['a member of the state', `state = replace(state, '"theme 1"', '"theme 2"')`, ['state.theme']],
     ['a stray member of the state', `state = replace(state, '"theme":', '"x":1,"theme":')`, ['state']],
     ['no state', `state = ''`, ['state']],
@@ -251,7 +253,24 @@ describe('drift', () => {
       'shapes.pipeline',
       'shapes.state',
       'shapes.tracks',
+      'shapes.flags',
     ])
+  })
+
+  it.each(['blocked = NOT blocked', 'held = NOT held', 'failed = NOT failed', `since = 'none'`, `heard = 'none'`])(
+    'is found in what a shape says: %s',
+    async (change) => {
+      await expectDrift(`UPDATE shapes SET ${change} WHERE pipeline = 'linear'`, 'op-2', ['shapes.flags'])
+    },
+  )
+
+  it.each([
+    ['is gone', 'DELETE FROM standings'],
+    ['says another time', 'UPDATE standings SET since_at = since_at + 1'],
+    ['says another standing', 'UPDATE standings SET standing = standing + 1'],
+    ['is of a track that has none', `UPDATE standings SET track = 'main'`],
+  ])('is found in a standing that %s', async (_name, change) => {
+    await expectDrift(`${change} WHERE id = 'op-1'`, 'op-1', ['standings'])
   })
 
   it('is found in a row that stayed one revision back', async () => {

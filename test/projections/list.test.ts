@@ -1,49 +1,24 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
-import type { JsonObject } from '../../src/operation/json.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 import { estimateStatement, pageStatement, type Way } from '../../src/projections/listQuery.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
-import type { OperationQuery } from '../../src/projections/readModel.ts'
+import { type OperationQuery, placeValue } from '../../src/projections/readModel.ts'
 import { patienceMs } from '../support/patience.ts'
 import { Journal } from './support/journal.ts'
-import { invoice, linear } from './support/pipelines.ts'
+import { writeListHistory } from './support/listHistory.ts'
+import { expectedIds, placeOf } from './support/listModel.ts'
 import { createReadModelDatabase, type ReadModelDatabase } from './support/readModelDatabase.ts'
 
 let database: ReadModelDatabase
 let projections: Projections
 let states: readonly OperationState[]
 
-/** Many operations with few different values, so that filters meet and orders tie. */
 beforeAll(async () => {
   database = await createReadModelDatabase()
   const journal = new Journal(createMemoryEventLog())
-  await journal.define('invoice', invoice)
-  await journal.define('linear', linear)
-  const themes = [null, 'red', 'blue', 'red or blue']
-  const metadata: readonly JsonObject[] = [
-    {},
-    { tenant: 'a' },
-    { tenant: 'b', priority: 3 },
-    { tenant: 'a', priority: 3, urgent: true, nested: { tenant: 'a' } },
-    { priority: '3', rate: 1e21 },
-  ]
-  for (let index = 0; index < 90; index += 1) {
-    const id = `${['op', 'op-1', 'x'][index % 3]}${String.fromCharCode(97 + (index % 26))}${index}`
-    const pipeline = ['any', 'invoice', 'linear'][(index * 7) % 3] ?? 'any'
-    await journal.open(id, { pipeline, theme: themes[index % 4] ?? null, metadata: metadata[index % 5] ?? {} })
-    if (index % 4 === 0) journal.pass(1)
-    const track = pipeline === 'invoice' ? { track: 'main' } : {}
-    const first = { any: 'status1', invoice: 'read', linear: 'status1' }[pipeline]
-    if (index % 2 === 0 && first !== undefined) await journal.report(id, first, track)
-    if (index % 6 === 0 && pipeline === 'linear') await journal.report(id, 'done')
-    if (index % 10 === 0 && pipeline === 'invoice') await journal.report(id, 'suspect', { track: 'fraud' })
-  }
-  for (const id of [...journal.states.keys()].filter((_, index) => index % 7 === 0)) {
-    journal.pass(index(id))
-    await journal.report(id, 'status2', { track: 'main' })
-  }
+  await writeListHistory(journal)
   const { connectionString, role } = database
   projections = createProjections({ connectionString, role, log: journal.log })
   projections.projector.start()
@@ -55,89 +30,63 @@ afterAll(async () => {
   await database.drop()
 })
 
-function index(id: string): number {
-  return id.length % 3
-}
-
-function sortValue(
-  sort: OperationQuery['sort'],
-  row: { readonly id: string; readonly openedAt: string; readonly updatedAt: string },
-): string {
-  return sort === 'id' ? row.id : sort === '-openedAt' ? row.openedAt : row.updatedAt
-}
-
-/** What a list means, written plainly. */
-function expectedIds(query: OperationQuery): string[] {
-  const compare = (left: readonly [string, string], right: readonly [string, string]): number => {
-    const order =
-      left[0] === right[0] ? (left[1] < right[1] ? -1 : left[1] > right[1] ? 1 : 0) : left[0] < right[0] ? -1 : 1
-    return query.sort.startsWith('-') ? -order : order
-  }
-  const { after } = query
-  return states
-    .filter((state) => matches(query, state))
-    .map((state) => [sortValue(query.sort, state), state.id] as const)
-    .filter((key) => after === undefined || compare([after.value, after.id], key) < 0)
-    .sort(compare)
-    .slice(0, query.pageSize)
-    .map(([, id]) => id)
-}
-
-function matches(query: OperationQuery, state: OperationState): boolean {
-  const { track, status } = query
-  const statuses = Object.entries(state.tracks).map(([name, { status: current }]) => ({ name, current }))
-  if (query.pipeline !== undefined && state.pipeline.name !== query.pipeline) return false
-  if (query.state !== undefined && state.state !== query.state) return false
-  if (track !== undefined && !statuses.some(({ name }) => name === track)) return false
-  if (
-    status !== undefined &&
-    !statuses.some(({ name, current }) => current === status && (track === undefined || track === name))
-  ) {
-    return false
-  }
-  if (query.idPrefix !== undefined && !state.id.startsWith(query.idPrefix)) return false
-  if (query.theme !== undefined && state.theme !== query.theme) return false
-  for (const [member, wanted] of Object.entries(query.metadata ?? {})) {
-    const actual = state.metadata.value[member]
-    if (typeof actual === 'object' || actual === undefined || String(actual) !== wanted) return false
-  }
-  if (query.updatedAfter !== undefined && state.updatedAt <= query.updatedAfter) return false
-  return query.updatedBefore === undefined || state.updatedAt < query.updatedBefore
-}
-
-const sorts = ['-updatedAt', 'updatedAt', 'id', '-openedAt'] as const
+const sorts = ['-updatedAt', 'updatedAt', 'id', '-openedAt', 'since'] as const
 
 function queries(): fc.Arbitrary<OperationQuery> {
-  const times = [...new Set(states.flatMap((state) => [state.openedAt, state.updatedAt]))]
+  const times = [
+    ...new Set(
+      states.flatMap((state) => [
+        state.openedAt,
+        state.updatedAt,
+        ...Object.values(state.tracks).flatMap(({ since, heardAt }) => [since ?? [], heardAt ?? []].flat()),
+      ]),
+    ),
+  ]
+  const some = (...values: string[]) =>
+    fc.oneof(fc.constantFrom(...values), fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 }))
+  const filters = {
+    pipeline: some('any', 'invoice', 'linear', 'checks', 'none'),
+    track: fc.constantFrom('main', 'fraud', 'fraud', 'review', 'none'),
+    status: some('new', 'read', 'status1', 'status2', 'done', 'queued', 'suspect', 'passed', 'none'),
+    state: some('active', 'succeeded', 'failed', 'none'),
+    held: fc.boolean(),
+    blocked: fc.boolean(),
+    anyTrack: fc.constant('failed' as const),
+    idPrefix: fc.constantFrom('', 'op', 'op-1', 'x', 'xc', 'none'),
+    theme: fc.constantFrom('red', 'blue', 'none'),
+    metadata: fc.constantFrom<Record<string, string>>(
+      { tenant: 'a' },
+      { tenant: 'b', priority: '3' },
+      { priority: '3' },
+      { urgent: 'true' },
+      { rate: '1e+21' },
+      { nested: 'a' },
+      { tenant: 'none' },
+    ),
+    updatedAfter: fc.constantFrom(...times),
+    updatedBefore: fc.constantFrom(...times),
+    sinceAfter: fc.constantFrom(...times),
+    sinceBefore: fc.constantFrom(...times),
+    heardBefore: fc.constantFrom(...times),
+    last: fc.constantFrom(...states),
+  }
+  const names = Object.keys(filters)
   return fc
-    .record(
-      {
-        sort: fc.constantFrom(...sorts),
-        pageSize: fc.constantFrom(1, 2, 7, 30, 1_000),
-        pipeline: fc.constantFrom('any', 'invoice', 'linear', 'none'),
-        track: fc.constantFrom('main', 'fraud', 'none'),
-        status: fc.constantFrom('new', 'read', 'status1', 'status2', 'done', 'queued', 'suspect', 'none'),
-        state: fc.constantFrom('active', 'succeeded', 'failed', 'none'),
-        idPrefix: fc.constantFrom('', 'op', 'op-1', 'x', 'xc', 'none'),
-        theme: fc.constantFrom('red', 'blue', 'none'),
-        metadata: fc.constantFrom<Record<string, string>>(
-          { tenant: 'a' },
-          { tenant: 'b', priority: '3' },
-          { priority: '3' },
-          { urgent: 'true' },
-          { rate: '1e+21' },
-          { nested: 'a' },
-          { tenant: 'none' },
-        ),
-        updatedAfter: fc.constantFrom(...times),
-        updatedBefore: fc.constantFrom(...times),
-        last: fc.constantFrom(...states),
-      },
-      { requiredKeys: ['sort', 'pageSize'] },
-    )
-    .map(({ last, ...query }) =>
-      last === undefined ? query : { ...query, after: { value: sortValue(query.sort, last), id: last.id } },
-    )
+    .record({
+      all: fc.record(filters),
+      // With all of them at once hardly anything would be found.
+      asked: fc.uniqueArray(fc.constantFrom(...names), { maxLength: 5 }),
+      sort: fc.constantFrom(...sorts),
+      pageSize: fc.constantFrom(1, 2, 7, 30, 1_000),
+    })
+    .map(({ all, asked, sort, pageSize }) => {
+      const chosen: Partial<typeof all> = Object.fromEntries(
+        Object.entries(all).filter(([name]) => asked.includes(name)),
+      )
+      const { last, ...filter } = chosen
+      const query: OperationQuery = { ...filter, sort, pageSize }
+      return last === undefined ? query : { ...query, after: placeOf(query, last) }
+    })
 }
 
 /** Reads all pages, each after the last row of the one before. */
@@ -150,7 +99,7 @@ async function allPages(query: OperationQuery): Promise<string[]> {
     ids.push(...rows.map((row) => row.id))
     const last = rows.at(-1)
     if (last === undefined || rows.length < query.pageSize) return ids
-    after = { value: sortValue(query.sort, last), id: last.id }
+    after = { value: placeValue(query.sort, last), id: last.id }
   }
 }
 
@@ -158,27 +107,54 @@ describe('the list of operations', () => {
   it('answers what the filters, the order and the page say, whichever way it is found', async () => {
     await fc.assert(
       fc.asyncProperty(queries(), async (query) => {
-        const wanted = expectedIds(query)
+        const wanted = expectedIds(states, query)
         const { value: rows } = await projections.readModel.operations(query)
         expect(rows.map((row) => row.id)).toEqual(wanted)
-        const ways: Way[] =
-          query.sort === 'id' ? ['collect', 'collectShapes', 'byId'] : ['collect', 'collectShapes', 'walk', 'narrow']
+        const { sort, track } = query
+        const ways: Way[] = ['collect', 'collectShapes']
+        if (sort === 'id') ways.push('byId')
+        else ways.push('walk')
+        if (sort !== 'id' && (sort !== 'since' || track === undefined || track === 'main')) ways.push('narrow')
+        if (query.sinceAfter !== undefined || query.sinceBefore !== undefined) ways.push('collectSince')
         for (const way of ways) {
           const { text, values } = pageStatement(query, way)
           const found = await database.admin.query<{ id: string | null }>(text, [...values])
-          expect(found.rows.flatMap((row) => row.id ?? [])).toEqual(wanted)
+          expect(
+            found.rows.flatMap((row) => row.id ?? []),
+            way,
+          ).toEqual(wanted)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 400 },
     )
   })
 
-  it('gives each operation once over all pages', async () => {
+  it('gives each operation once over all pages, also those whose track has no status', async () => {
     for (const sort of sorts) {
       for (const pageSize of [1, 7, 1_000]) {
         const ids = await allPages({ sort, pageSize })
-        expect(ids).toEqual(expectedIds({ sort, pageSize: 1_000 }))
+        expect(ids).toEqual(expectedIds(states, { sort, pageSize: 1_000 }))
+        expect(ids).toHaveLength(states.length)
       }
+    }
+    for (const pageSize of [1, 7]) {
+      const ids = await allPages({ sort: 'since', pageSize, track: 'fraud' })
+      expect(ids).toEqual(expectedIds(states, { sort: 'since', pageSize: 1_000, track: 'fraud' }))
+      expect(ids).toHaveLength(states.filter(({ tracks }) => tracks.fraud !== undefined).length)
+    }
+  })
+
+  it('is tested on operations that match, and on some that do not', () => {
+    const some = { sort: 'id', pageSize: 1_000 } as const
+    const late = states
+      .map(({ updatedAt }) => updatedAt)
+      .sort()
+      .at(-1)
+    const filters: Partial<OperationQuery>[] = [{ held: true }, { blocked: true }, { anyTrack: 'failed' }]
+    for (const filter of [...filters, ...(late === undefined ? [] : [{ heardBefore: late }, { sinceBefore: late }])]) {
+      const count = expectedIds(states, { ...some, ...filter }).length
+      expect(count, JSON.stringify(filter)).toBeGreaterThan(0)
+      expect(count, JSON.stringify(filter)).toBeLessThan(states.length)
     }
   })
 

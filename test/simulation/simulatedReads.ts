@@ -3,7 +3,7 @@ import type { AuditRows } from '../../src/projections/auditRows.ts'
 import { pollCheckpoint } from '../../src/projections/checkpointPoll.ts'
 import type { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
 import type { OrderBook } from '../../src/projections/control/controlStore.ts'
-import { shownOf } from '../../src/projections/operationState.ts'
+import { shownOf, shownState } from '../../src/projections/operationState.ts'
 import { UnknownPipelineError } from '../../src/projections/pipelineCatalogue.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { type OperationRow, type ReadModel, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
@@ -75,7 +75,7 @@ function rowOf({ parked, pipelines }: RowSet, row: StoredOperation | undefined):
   const park = parked.get(`operation-${row.id}`)
   return {
     id: row.id,
-    ...shownOf(row, definitionsOf(pipelines)),
+    ...shownOf(shownState(row, definitionsOf(pipelines))),
     revision: row.revision,
     position: row.position,
     updatedAt: new Date(Number(row.updatedAt)).toISOString(),
@@ -110,7 +110,12 @@ export function createSimulatedAuditRows(query: Query, ourLogId: string): AuditR
               : {
                   ...row,
                   shapeRow: counted
-                    ? { pipeline: shape.pipeline, state: shape.state, tracks: JSON.parse(shape.tracks) as unknown }
+                    ? {
+                        pipeline: shape.pipeline,
+                        state: shape.state,
+                        tracks: JSON.parse(shape.tracks) as unknown,
+                        flags: shape.flags,
+                      }
                     : null,
                 },
           parked: park ?? null,

@@ -2,11 +2,13 @@ import type { JsonObject } from '../../src/operation/json.ts'
 import type { StoredRow } from '../../src/projections/auditRows.ts'
 import type { Batch, OperationWrite } from '../../src/projections/batch.ts'
 import { FencedError, foldVersion, RefusedDataError, type SwapOutcome } from '../../src/projections/projectionStore.ts'
+import { shapeFlags } from '../../src/projections/rowDifferences.ts'
 import type { ReadModelRows, Row } from '../faults/history/readModelRows.ts'
 
 /** A row of `operations`. */
 export interface StoredOperation extends Omit<StoredRow, 'shapeRow'> {
   readonly id: string
+  readonly standings: Readonly<Record<string, readonly [string, string]>>
   readonly revisitedAt: bigint | null
 }
 
@@ -15,6 +17,7 @@ export interface StoredShape {
   readonly pipeline: string
   readonly state: string
   readonly tracks: string
+  readonly flags: JsonObject
   operations: number
 }
 
@@ -150,6 +153,9 @@ export class Tables {
           shape: String(row.shape),
           updated_at: String(row.updatedAt),
           opened_at: String(row.openedAt),
+          since_at: String(row.sinceAt),
+          heard_at: row.heardAt === null ? null : String(row.heardAt),
+          standings: JSON.stringify(row.standings),
           revision: String(row.revision),
           position: String(row.position),
           facets: row.facets === null ? null : `{${row.facets.join(',')}}`,
@@ -160,7 +166,14 @@ export class Tables {
       ),
       shapes: [...shapes.values()]
         .filter((row) => row.operations !== 0)
-        .map(({ id, operations: count, ...row }): Row => ({ id: String(id), ...row, operations: String(count) })),
+        .map(
+          ({ id, operations: count, flags, ...row }): Row => ({
+            id: String(id),
+            ...row,
+            flags: JSON.stringify(flags),
+            operations: String(count),
+          }),
+        ),
       parked: [...parked.values()].map(
         (row): Row => ({ ...row, revision: String(row.revision), position: String(row.position) }),
       ),
@@ -196,6 +209,9 @@ function writeOperation(set: RowSet, write: OperationWrite): void {
     shape: write.shape.id,
     updatedAt: BigInt(write.updatedAtMs),
     openedAt: before?.openedAt ?? BigInt(write.openedAtMs),
+    sinceAt: BigInt(write.sinceAtMs),
+    heardAt: write.heardAtMs === null ? null : BigInt(write.heardAtMs),
+    standings: standingsAfter(before, write),
     revision: write.revision,
     position: write.position,
     facets: facets === null ? (before?.facets ?? null) : facets.length === 0 ? null : facets,
@@ -212,6 +228,18 @@ function writeOperation(set: RowSet, write: OperationWrite): void {
     if (shape === null) continue
     const counted = set.shapes.get(shape.id)
     if (counted !== undefined) counted.operations += change
-    else set.shapes.set(shape.id, { ...shape, operations: change })
+    else {
+      const { id, pipeline, state, tracks } = shape
+      set.shapes.set(id, { id, pipeline, state, tracks, flags: shapeFlags(shape), operations: change })
+    }
   }
+}
+
+function standingsAfter(before: StoredOperation | undefined, { standings }: OperationWrite) {
+  const after: Record<string, readonly [string, string]> = { ...before?.standings }
+  for (const { track, standing, sinceAtMs } of standings) {
+    if (standing === null) delete after[track]
+    else after[track] = [String(standing), String(sinceAtMs)]
+  }
+  return after
 }

@@ -107,33 +107,75 @@ export const operationQuery = z.strictObject({
     }),
 })
 
-export const sortOrders = ['-updatedAt', 'updatedAt', 'id', '-openedAt'] as const
+export const sortOrders = ['-updatedAt', 'updatedAt', 'id', '-openedAt', 'since'] as const
 
 const sortDescription =
-  'Default `-updatedAt`. Orders by something that changes move while pages are read: an operation that changes may be ' +
-  'missed (`-updatedAt`) or come twice (`updatedAt`). Use `id` for a complete pass: nothing moves in it.'
+  'Default `-updatedAt`. `since`: the operations whose track has had its status the longest come first (the track is that of ' +
+  '`sinceAfter`), those whose track has no status last, in order of opening. Orders by something that changes move while pages ' +
+  'are read: an operation that changes may be missed (`-updatedAt`) or come twice (`updatedAt`, `since`). Use `id` for a ' +
+  'complete pass: nothing moves in it.'
 
 const metadataFiltersMax = 10
+const valuesMax = 50
+
+/** A parameter that may be given again with another value: any of them will do. */
+function repeatable<T extends z.ZodType>(value: T, description: string) {
+  const asArray = (given: unknown) => (typeof given === 'string' ? [given] : given)
+  return z
+    .preprocess(asArray, z.array(value).max(valuesMax, `may be given ${valuesMax} times at most`))
+    .exactOptional()
+    .meta({ description: `${description} May be repeated: any of them.` })
+}
+
+function yesOrNo(description: string) {
+  const asBoolean = (given: unknown) => (given === 'true' ? true : given === 'false' ? false : given)
+  return z.preprocess(asBoolean, z.boolean()).exactOptional().meta({ description })
+}
+
+const time = (description: string) => timestampInput.exactOptional().meta({ description })
 
 /** What lists and live streams alike can ask for, beside `metadata.KEY`. */
 const operationFilters = {
-  pipeline: pipelineName.exactOptional(),
-  track: trackName.exactOptional(),
-  status: label.exactOptional(),
-  state: z.enum(['active', 'succeeded', 'failed']).exactOptional(),
+  pipeline: repeatable(pipelineName, 'The pipeline, in any version.'),
+  track: trackName.exactOptional().meta({
+    description: 'With `status`: the status of this track. Without: operations that have a track of this name.',
+  }),
+  status: repeatable(label, 'The status of the track in `track`, or without one of any track.'),
+  state: repeatable(z.enum(['active', 'succeeded', 'failed']), 'The state of the operation.'),
   idPrefix: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'must be the beginning of an operation id')
-    .exactOptional(),
-  theme: label.exactOptional(),
-  updatedAfter: timestampInput.exactOptional().meta({ description: 'Exclusive.' }),
-  updatedBefore: timestampInput.exactOptional().meta({ description: 'Exclusive.' }),
+    .exactOptional()
+    .meta({ description: 'How the id begins.' }),
+  theme: label.exactOptional().meta({ description: 'The theme, as a whole.' }),
+  updatedAfter: time('The last event was recorded after this time (RFC 3339), whatever kind of event.'),
+  updatedBefore: time('The last event was recorded before this time (RFC 3339).'),
+  held: yesOrNo('Whether reports are held.'),
+  blocked: yesOrNo('Whether the operation is blocked: active, though no status of any track can be entered any more.'),
+  anyTrack: z
+    .enum(['failed'])
+    .exactOptional()
+    .meta({ description: '`failed`: at least one track has ended so, whatever the state of the operation.' }),
+}
+
+/** What an operation comes to match by waiting: no live stream could tell of that. */
+const waitingFilters = {
+  sinceAfter: time(
+    'The track got the status in which it stands after this time (RFC 3339). It is the track in `track`, or without one the ' +
+      "pipeline's default track: its only one, or else `main`. An operation whose track has no status does not match.",
+  ),
+  sinceBefore: time('The track got the status in which it stands before this time; the track is that of `sinceAfter`.'),
+  heardBefore: time(
+    'No report was recorded at this time (RFC 3339) or later, on any track and whatever became of it. An operation without ' +
+      'a report matches.',
+  ),
 }
 
 export function operationListQuery(pageSizeMax: number) {
   return withMetadataFilters(
     z.object({
       ...operationFilters,
+      ...waitingFilters,
       sort: z.enum(sortOrders).exactOptional().meta({ description: sortDescription }),
       pageSize: pageSize(pageSizeMax),
       pageToken,

@@ -79,7 +79,7 @@ export class PostgresShadowSession implements ShadowSession {
    * neither readers nor writers.
    */
   async awaitVacuums(): Promise<boolean> {
-    const tables = ['shapes', 'operations', 'parked', 'pipelines'].flatMap((table) => [
+    const tables = ['shapes', 'operations', 'standings', 'parked', 'pipelines'].flatMap((table) => [
       `${schemaName}.${table}`,
       `${shadowSchemaName}.${table}`,
     ])

@@ -1,7 +1,9 @@
 import { canonicalJson } from '../../../src/operation/canonicalJson.ts'
 import { facetsOf } from '../../../src/projections/facets.ts'
 import { stateColumn } from '../../../src/projections/operationState.ts'
+import { shapeFlags, standingRows } from '../../../src/projections/rowDifferences.ts'
 import { Shapes } from '../../../src/projections/shape.ts'
+import { timesOf } from '../../../src/projections/times.ts'
 import type { FoldedOperation } from './checkOperations.ts'
 import type { Faults } from './faults.ts'
 import type { LogIndex } from './logIndex.ts'
@@ -25,10 +27,14 @@ export function checkReadModel(
   const expected = new Map<string, Row>()
   for (const { state, position } of operations.values()) {
     const shape = shapes.of(state)
+    const { updatedAtMs, openedAtMs, sinceAtMs, heardAtMs } = timesOf(state)
     expected.set(state.id, {
       shape: String(shape.id),
-      updated_at: String(Date.parse(state.updatedAt)),
-      opened_at: String(Date.parse(state.openedAt)),
+      updated_at: String(updatedAtMs),
+      opened_at: String(openedAtMs),
+      since_at: String(sinceAtMs),
+      heard_at: heardAtMs === null ? null : String(heardAtMs),
+      standings: JSON.stringify(standingRows(state, shape)),
       revision: String(state.revision),
       position: String(position),
       facets: facetsText(facetsOf(state.theme, state.metadata.value)),
@@ -43,6 +49,7 @@ export function checkReadModel(
         pipeline: shape.pipeline,
         state: shape.state,
         tracks: shape.tracks,
+        flags: JSON.stringify(shapeFlags(shape)),
         operations: '1',
       })
   }
@@ -109,7 +116,7 @@ function* differences(row: Row, wanted: Row): Generator<string> {
   }
 }
 
-const json: ReadonlySet<string> = new Set(['state', 'data', 'metadata', 'tracks', 'definition'])
+const json: ReadonlySet<string> = new Set(['state', 'data', 'metadata', 'tracks', 'definition', 'flags', 'standings'])
 
 function said(text: string | null): string | null {
   if (text === null) return null

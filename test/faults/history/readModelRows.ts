@@ -24,11 +24,19 @@ export async function readReadModel(connectionString: string): Promise<ReadModel
     return {
       checkpoint: checkpoint?.position ?? '',
       operations: await rows(
-        `SELECT id, shape::text, updated_at::text, opened_at::text, revision::text, position::text, facets::text, state, data, metadata
-         FROM waybill_read.operations ORDER BY id`,
+        `SELECT id, shape::text, updated_at::text, opened_at::text, since_at::text, heard_at::text, revision::text,
+                position::text, facets::text, state, data, metadata,
+                (SELECT coalesce(jsonb_object_agg(t.track, ARRAY[t.standing::text, t.since_at::text]), '{}')::text
+                 FROM waybill_read.standings t WHERE t.id = o.id) AS standings
+         FROM waybill_read.operations o ORDER BY id`,
       ),
       shapes: await rows(
-        `SELECT id::text, pipeline, state, tracks::text, operations::text FROM waybill_read.shapes WHERE operations <> 0 ORDER BY id`,
+        `SELECT id::text, pipeline, state, tracks::text, operations::text,
+                jsonb_build_object(
+                  'blocked', blocked, 'held', held, 'failed', failed, 'since', since, 'heard', heard, 'standings',
+                  (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(standings))
+                )::text AS flags
+         FROM waybill_read.shapes WHERE operations <> 0 ORDER BY id`,
       ),
       parked: await rows(
         'SELECT stream, revision::text, position::text, reason, detail FROM waybill_read.parked ORDER BY stream',

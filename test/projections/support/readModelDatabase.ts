@@ -68,6 +68,7 @@ export async function createReadModelDatabase(): Promise<ReadModelDatabase> {
 export interface Rows {
   readonly operations: readonly object[]
   readonly shapes: readonly object[]
+  readonly standings: readonly object[]
   readonly parked: readonly object[]
   readonly pipelines: readonly object[]
 }
@@ -78,6 +79,7 @@ export async function allRows(admin: pg.Client): Promise<Rows> {
   return {
     operations: await rows('SELECT * FROM operations ORDER BY id'),
     shapes: await rows('SELECT * FROM shapes WHERE operations <> 0 ORDER BY id'),
+    standings: await rows('SELECT * FROM standings ORDER BY id, track'),
     parked: await rows('SELECT * FROM parked ORDER BY stream'),
     pipelines: await rows('SELECT * FROM pipelines ORDER BY name, version'),
   }
