@@ -79,6 +79,7 @@ describe('what the projector folds', () => {
         id,
         body: operationBody(state),
         revision: state.revision,
+        changedRevision: state.changedRevision,
         position: journal.positions.get(id),
         updatedAt: state.updatedAt,
         openedAt: state.openedAt,

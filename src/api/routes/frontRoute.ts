@@ -23,6 +23,7 @@ export function frontRoute(app: ApiServer, version: string): void {
       schema: {
         operationId: 'getFront',
         summary: 'Where to go on from here: a page for browsers, otherwise JSON',
+        description: 'For whoever opens the address of the service in a browser, or asks it with curl.',
         tags: ['service'],
         querystring: noQuery,
         response: {
