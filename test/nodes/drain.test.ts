@@ -94,6 +94,9 @@ describe('a node that is told to stop while clients report over connections they
     expect(await node.ended).toEqual({ code: 0, signal: null })
     const log = await readWholeLog(database.connectionString)
     expectSoundLog(log)
+    // Its last line says why it ends, and up to where lines were read.
+    const end: unknown = bulk.results.pop()
+    expect(end).toMatchObject({ httpStatus: 503, readUpTo: bulk.results.length, problem: { code: 'overloaded' } })
     for (const [line, { httpStatus, command, ...result }] of bulk.results.entries()) {
       expect({ command, httpStatus }).toEqual({ command: `line-${line}`, httpStatus: 201 })
       expectOnce(log, { command, ...result })
