@@ -67,6 +67,9 @@ export function treeOf(schema: Schema, schemas: Schemas, hints: Hints, name = ''
 
 /** A text as the schema says, mostly. */
 export function textOf(schema: Schema, hints: Hints, name: string): Arbitrary<string> {
+  // A parameter that may be repeated, given once.
+  if (schema.type === 'array' && schema.items !== undefined) return textOf(schema.items, hints, name)
+  if (schema.type === 'boolean') return fc.constantFrom('true', 'false')
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum.map(String))
   if (schema.type === 'integer') return fc.integer({ min: schema.minimum ?? 0, max: 20 }).map(String)
   const hinted = hints[name]
