@@ -26,7 +26,7 @@ describe('what is wrong is said in the words of JSON and HTTP, not of JavaScript
 
   test.each([
     ['a parameter given twice', '/v1/operations?pageSize=1&pageSize=2', '/pageSize', 'is given more than once'],
-    ['a choice given twice', '/v1/operations?state=active&state=failed', '/state', 'is given more than once'],
+    ['a choice given twice', '/v1/operations?sort=id&sort=-updatedAt', '/sort', 'is given more than once'],
     ['no integer', '/v1/operations?pageSize=x', '/pageSize', 'must be a number'],
     ['a number too large', '/v1/operations?pageSize=9999', '/pageSize', 'must be at most 1000'],
     ['an empty text', '/v1/operations?pageToken=', '/pageToken', 'must be at least 1 character long'],

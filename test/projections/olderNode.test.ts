@@ -29,10 +29,15 @@ async function commitAsBefore(epoch: bigint, from: bigint, to: bigint, changes: 
   const none = (count: number) => Array.from({ length: count }, () => '')
   const counts = changes ? '[]' : '[{"id":7,"pipeline":"any","state":"active","tracks":{"main":"x"},"operations":1}]'
   const values = [
-    ...['operations', epoch, from, to],
+    'operations',
+    epoch,
+    from,
+    to,
     ...(changes ? none(10) : opened),
     ...(changes ? changed : none(9)),
-    ...[counts, null, null],
+    counts,
+    null,
+    null,
   ]
   const { admin } = database
   await admin.query(`SET ROLE ${database.role}`)
