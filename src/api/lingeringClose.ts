@@ -18,11 +18,11 @@ export function lingerAfterAnswer(request: IncomingMessage, response: ServerResp
 }
 
 /** For an answer that ends before a long request does: so often is looked whether it still moves. */
-const looksMax = 10
+const looksMax = 3
 
 /**
  * The same where both may be long, for a client that reads nothing before it has sent all it has: it must come to its
- * answer. The connection is ended when nothing has moved on it for `quietMsMax`, and when the request has gone on for ten
+ * answer. The connection is ended when nothing has moved on it for `quietMsMax`, and when the request has gone on for three
  * times as long after what it is answered was known.
  */
 export function lingerWhileMoving(request: IncomingMessage, response: ServerResponse, quietMsMax: number): void {

@@ -34,8 +34,11 @@ interface NuisanceFigures {
 
 /** The short form does not wait half a minute for each. */
 const shortTimes = { WAYBILL_HEADERS_MS_MAX: '1000', WAYBILL_BODY_MS_MAX: '2000', WAYBILL_BULK_IDLE_MS_MAX: '2000' }
-/** The longest of those times, and some more for thousands to be told, and for a connection's buffers to be filled. */
-const cutMsMax = { short: 15_000, long: 120_000 }
+/**
+ * Five times the longest of those times (an upload that nobody reads is told so after one or two, and may go on for three),
+ * and some more for thousands to be told, and for a connection's buffers to be filled.
+ */
+const cutMsMax = { short: 15_000, long: 180_000 }
 const keptMs = { short: 1_000, long: 30_000 }
 const calmMs = { short: 1_500, long: 10_000 }
 /** Writes of others, meanwhile: whatever the machine's pace, not more than so many times what they take without. */
