@@ -1,7 +1,8 @@
 // Many operations with the events of their lives, through the product's own command room, as a second node beside the
 // service that projects them (over HTTP it takes three times as long). So many are alive at a time; each is opened, reported
-// on in turn, and left. Nine of ten are in pipeline `any` and go on taking reports, whatever they say; the tenth is a
-// `letter`, which ends. Their ids are in no order.
+// on in turn, and left. Eight of ten are in pipeline `any` and go on taking reports, whatever they say; one is a `letter`,
+// which ends, and one a `parcel`, which has two tracks, is reported on in the second, and holds what comes too early. Their
+// ids are in no order.
 import { createCommandService } from '../../dist/commands/groupCommit.js'
 import { migrateEventLog } from '../../dist/eventlog/postgres/migrateEventLog.js'
 import { openPostgresEventLog } from '../../dist/eventlog/postgres/postgresEventLog.js'
@@ -27,9 +28,17 @@ const letter = {
   },
 }
 
+const way = {
+  initial: 'packed',
+  transitions: { packed: ['sent'], sent: ['lost', 'there'], lost: ['sent'] },
+  final: { there: 'succeeded' },
+}
+
+const parcel = { outOfOrder: 'hold', tracks: { main: way, post: way } }
+
 /** How many of so many operations are named `bench-0`, `bench-1`, ... */
 export function countInAny(operations) {
-  return operations - Math.floor(operations / 10)
+  return operations - 2 * Math.floor(operations / 10)
 }
 
 /**
@@ -45,7 +54,8 @@ export async function fill({ connectionString, party, operations, events, bodies
   const reports = bodies.map((body) => JSON.parse(body))
   const progress = watchProgress(total, say)
   try {
-    await definePipeline(commands)
+    await definePipeline(commands, 'letter', letter)
+    await definePipeline(commands, 'parcel', parcel)
     for (let from = 0; from < operations; from += aliveMax) {
       const indexes = Array.from({ length: Math.min(aliveMax, operations - from) }, (_, n) => from + n)
       for (let round = 0; round <= rounds; round += 1) {
@@ -97,14 +107,16 @@ async function submitAll(commands, all) {
   await Promise.all(Array.from({ length: commandsAtOnce }, caller))
 }
 
-function isLetter(index) {
-  return index % 10 === 9
+/** `any`, `letter` or `parcel`. */
+function pipelineOf(index) {
+  return { 8: 'parcel', 9: 'letter' }[index % 10] ?? 'any'
 }
 
 function idOf(index, operations) {
   const tenth = Math.floor(index / 10)
-  if (isLetter(index)) return `letter-${(tenth * stride) % Math.floor(operations / 10)}`
-  return `bench-${((tenth * 9 + (index % 10)) * stride) % countInAny(operations)}`
+  const pipeline = pipelineOf(index)
+  if (pipeline !== 'any') return `${pipeline}-${(tenth * stride) % Math.floor(operations / 10)}`
+  return `bench-${((tenth * 8 + (index % 10)) * stride) % countInAny(operations)}`
 }
 
 function command(operation, key, body) {
@@ -114,16 +126,29 @@ function command(operation, key, body) {
 function opening(index, operations) {
   return command(idOf(index, operations), 'open', {
     type: 'OpenOperation',
-    pipeline: isLetter(index) ? 'letter' : 'any',
+    pipeline: pipelineOf(index),
     metadata: { tenant: `t${index % 20}`, batch: `b${Math.floor(index / 100)}` },
     ...(index % 3 === 0 ? { theme: index % 3_000 === 0 ? 'rare' : 'common' } : {}),
   })
 }
 
 function report(index, { operations, round, rounds, reports }) {
-  const status = isLetter(index) ? letterStatus(index, round, rounds) : anyStatus(index, round, rounds)
   const { service, data } = reports[(index + round * 7) % reports.length]
-  return command(idOf(index, operations), `k${round}`, { type: 'ReportStatus', service, status, data })
+  const standing = standings[pipelineOf(index)](index, round, rounds)
+  return command(idOf(index, operations), `k${round}`, { type: 'ReportStatus', service, ...standing, data })
+}
+
+const standings = {
+  any: (...at) => ({ status: anyStatus(...at) }),
+  letter: (...at) => ({ status: letterStatus(...at) }),
+  parcel: (...at) => ({ track: 'post', status: parcelStatus(...at) }),
+}
+
+/** Half wait in their first status, half are on their way; one in a hundred is said to be there before it was sent: held. */
+function parcelStatus(index, round, rounds) {
+  const draw = Math.floor(index / 10) % 100
+  if (round === rounds && draw === 99) return 'there'
+  return round < rounds || draw < 50 ? 'packed' : 'sent'
 }
 
 /** At the end nearly all are done, a few went wrong, and a few are on their way. */
@@ -139,12 +164,7 @@ function anyStatus(index, round, rounds) {
   return index % 10 === 0 ? `status ${Math.floor(index / 10) % 7}` : 'done'
 }
 
-async function definePipeline(commands) {
-  const { kind } = await commands.definePipeline({
-    name: 'letter',
-    definition: letter,
-    key: 'define',
-    actor: 'anonymous',
-  })
+async function definePipeline(commands, name, definition) {
+  const { kind } = await commands.definePipeline({ name, definition, key: 'define', actor: 'anonymous' })
   if (kind !== 'defined') throw new Error(`the pipeline came back as ${kind}`)
 }

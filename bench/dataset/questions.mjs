@@ -15,6 +15,21 @@ export function listQuestions({ startedAt, endedAt }) {
     'rare metadata + pipeline': { 'metadata.batch': 'b77', pipeline: 'any' },
     'common theme + state': { theme: 'common', state: 'active' },
     'rare theme + pipeline': { theme: 'rare', pipeline: 'any' },
+    'status, waiting longest': { pipeline: 'any', status: 'done', sort: 'since' },
+    'status + in it before': { pipeline: 'any', status: 'done', sinceBefore: middle },
+    'status of another track, waiting longest': { pipeline: 'parcel', track: 'post', status: 'packed', sort: 'since' },
+    'status of another track + in it before': {
+      pipeline: 'parcel',
+      track: 'post',
+      status: 'sent',
+      sinceBefore: middle,
+    },
+    'active + not heard of since': { state: 'active', heardBefore: middle },
+    'active + not heard of since, by id': { state: 'active', heardBefore: middle, sort: 'id' },
+    'held, oldest first': { held: 'true', pipeline: 'parcel', sort: 'updatedAt' },
+    'not held + status': { held: 'false', pipeline: 'any', status: 'status 3' },
+    'failed in any track': { anyTrack: 'failed', pipeline: 'letter' },
+    'blocked + pipeline': { blocked: 'true', pipeline: 'parcel' },
   }
 }
 

@@ -9,7 +9,7 @@ const other = 'other'
 
 const answerMsMax = 2_000
 const statsFreshMs = 5_000
-/** It looks at one operation of each shape. */
+/** It looks at one operation of each shape, and of each status of tracks beside the default one. */
 const oldestFreshMs = 15_000
 
 export interface Sample {
@@ -76,8 +76,8 @@ export function operationMetrics(
     largest(stateSamples((await stats.get())?.value.pipelines ?? {}), sum),
   )
   gauge(
-    'waybill_oldest_update_age_seconds',
-    'Of the active operations with a track in a status: the longest time since the last event. From the read model.',
+    'waybill_oldest_in_status_seconds',
+    'Of the active operations with a track in a status: the longest time that one has been in it. From the read model.',
     ['pipeline', 'track', 'status'],
     async () => largest(ageSamples((await oldest.get())?.value ?? [], clock.nowMs()), Math.max),
   )
@@ -98,10 +98,10 @@ function stateSamples(pipelines: Stats['pipelines']): Sample[] {
 }
 
 function ageSamples(oldest: readonly OldestInStatus[], nowMs: number): Sample[] {
-  return oldest.map(({ pipeline, track, status, updatedAtMs }) => ({
+  return oldest.map(({ pipeline, track, status, sinceAtMs }) => ({
     labels: { pipeline, track, status },
     // Another node's clock may be ahead of this one's.
-    value: Math.max(0, nowMs - updatedAtMs) / 1_000,
+    value: Math.max(0, nowMs - sinceAtMs) / 1_000,
   }))
 }
 

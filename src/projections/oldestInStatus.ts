@@ -1,37 +1,53 @@
 import { schemaName } from './schemaName.ts'
 
-/** Of the active operations whose track is in a status, the one that was not heard of for the longest time. */
+/** Of the active operations whose track is in a status, the one whose track has been in it the longest. */
 export interface OldestInStatus {
   readonly pipeline: string
   readonly track: string
   readonly status: string
-  /** Of its last event, in milliseconds since 1970. */
-  readonly updatedAtMs: number
+  /** When that track got the status, in milliseconds since 1970. */
+  readonly sinceAtMs: number
 }
 
-/** Each costs a look at the index (shape, updated_at): 10,000 of them, of 20,000 shapes and 600,000 operations, took 150 to 330 ms. */
+/** Each costs a look at an index: 10,000 of them, of 20,000 shapes and 600,000 operations, took 150 to 330 ms. */
 const shapesMax = 10_000
 
 export interface OldestColumns {
   readonly pipeline: string
-  readonly tracks: Readonly<Record<string, string | null>>
-  readonly updated_at: bigint
+  readonly track: string
+  readonly status: string
+  readonly since_at: bigint
 }
 
-/** One row for each shape of active operations; of more than `shapesMax`, those that most operations have. */
+/**
+ * One row for the default track of each shape of active operations, and one for each status of the other tracks; of more
+ * than `shapesMax` shapes, those that most operations have. The default track is the one that has no standing of its own.
+ */
 export const oldestStatement = {
   name: 'oldest_in_status',
   text: `
-    SELECT c.position AS checkpoint, c.log_id, oldest.pipeline, oldest.tracks, oldest.updated_at
+    WITH active AS MATERIALIZED (
+      SELECT id, pipeline, tracks, standings FROM ${schemaName}.shapes
+      WHERE state = 'active' AND operations > 0 ORDER BY operations DESC LIMIT ${shapesMax}
+    ), standing AS MATERIALIZED (
+      SELECT DISTINCT a.pipeline, s.key AS track, a.tracks ->> s.key AS status, s.value::text::bigint AS standing
+      FROM active a CROSS JOIN LATERAL jsonb_each(a.standings) s
+    )
+    SELECT c.position AS checkpoint, c.log_id, oldest.pipeline, oldest.track, oldest.status, oldest.since_at
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
-      SELECT s.pipeline, s.tracks, o.updated_at
-      FROM (
-        SELECT id, pipeline, tracks FROM ${schemaName}.shapes
-        WHERE state = 'active' AND operations > 0 ORDER BY operations DESC LIMIT ${shapesMax}
-      ) s
+      SELECT a.pipeline, t.key AS track, t.value AS status, o.since_at
+      FROM active a
+      CROSS JOIN LATERAL jsonb_each_text(a.tracks) t
       CROSS JOIN LATERAL (
-        SELECT updated_at FROM ${schemaName}.operations WHERE shape = s.id ORDER BY updated_at LIMIT 1
+        SELECT since_at FROM ${schemaName}.operations WHERE shape = a.id ORDER BY since_at LIMIT 1
+      ) o
+      WHERE t.value IS NOT NULL AND NOT a.standings ? t.key
+      UNION ALL
+      SELECT s.pipeline, s.track, s.status, o.since_at
+      FROM standing s
+      CROSS JOIN LATERAL (
+        SELECT since_at FROM ${schemaName}.standings WHERE standing = s.standing ORDER BY since_at LIMIT 1
       ) o
     ) oldest ON true
     WHERE c.name = 'operations'`,
@@ -39,15 +55,11 @@ export const oldestStatement = {
 
 export function oldestInStatus(rows: readonly OldestColumns[]): OldestInStatus[] {
   const oldest = new Map<string, OldestInStatus>()
-  for (const { pipeline, tracks, updated_at: updatedAt } of rows) {
-    const updatedAtMs = Number(updatedAt)
-    for (const [track, status] of Object.entries(tracks)) {
-      // A track that has not started is in no status.
-      if (status === null) continue
-      const key = `${pipeline} ${track} ${status}`
-      if (updatedAtMs < (oldest.get(key)?.updatedAtMs ?? Number.POSITIVE_INFINITY)) {
-        oldest.set(key, { pipeline, track, status, updatedAtMs })
-      }
+  for (const { pipeline, track, status, since_at: sinceAt } of rows) {
+    const sinceAtMs = Number(sinceAt)
+    const key = `${pipeline} ${track} ${status}`
+    if (sinceAtMs < (oldest.get(key)?.sinceAtMs ?? Number.POSITIVE_INFINITY)) {
+      oldest.set(key, { pipeline, track, status, sinceAtMs })
     }
   }
   return [...oldest.values()]

@@ -292,7 +292,7 @@ function record<T>(): Record<string, T> {
 }
 
 function isOldest(row: CheckpointRow & Maybe<OldestColumns>): row is CheckpointRow & OldestColumns {
-  return row.updated_at !== null
+  return row.since_at !== null
 }
 
 interface PipelineColumns {

@@ -31,7 +31,7 @@ test('reports are counted by pipeline, service, outcome and reason, the refused 
   expect(lines.find((line) => line.startsWith('waybill_appends_total{outcome="appended"}'))).toMatch(/ [1-9]\d*$/)
 })
 
-test('operations are counted by status and by state, and the longest silence of each status is told', async () => {
+test('operations are counted by status and by state, and the longest time in each status is told', async () => {
   const counting = await startApi()
   try {
     const send = (id: string, body: object) =>
@@ -48,7 +48,7 @@ test('operations are counted by status and by state, and the longest silence of 
     expect(lines).toContain('waybill_operations{pipeline="any",track="main",status="b"} 1')
     expect(lines).toContain('waybill_operations_state{pipeline="any",state="active"} 2')
     expect(lines).toContain('waybill_operations_state{pipeline="any",state="succeeded"} 1')
-    const oldest = lines.filter((line) => line.startsWith('waybill_oldest_update_age_seconds'))
+    const oldest = lines.filter((line) => line.startsWith('waybill_oldest_in_status_seconds'))
     expect(oldest).toEqual([expect.stringMatching(/\{pipeline="any",track="main",status="a"\} \d+(\.\d+)?$/)])
   } finally {
     await counting.close()
@@ -86,7 +86,7 @@ function scene() {
     },
     oldestInStatus() {
       asked.oldest += 1
-      return answered([{ pipeline: 'p', track: 't', status: 's', updatedAtMs: 990_000 }])
+      return answered([{ pipeline: 'p', track: 't', status: 's', sinceAtMs: 990_000 }])
     },
   }
   operationMetrics(registry, readModel, { nowMs: () => now.ms, monotonicMs: () => now.ms })
@@ -98,7 +98,7 @@ test('the database is asked once for several scrapes, and ages grow meanwhile', 
   const { now, asked, samples } = scene()
   await Promise.all([samples(), samples()])
   now.ms += 4_000
-  expect(await samples()).toContain('waybill_oldest_update_age_seconds{pipeline="p",track="t",status="s"} 14')
+  expect(await samples()).toContain('waybill_oldest_in_status_seconds{pipeline="p",track="t",status="s"} 14')
   expect(asked).toEqual({ stats: 1, oldest: 1 })
   now.ms += 2_000
   await samples()

@@ -175,7 +175,7 @@ describe('the alert rules and the dashboard', () => {
 
   it('take what every node says alike once', () => {
     const alike =
-      /\b(waybill_operations|waybill_operations_state|waybill_oldest_update_age_seconds|waybill_parked_streams)\b/
+      /\b(waybill_operations|waybill_operations_state|waybill_oldest_in_status_seconds|waybill_parked_streams)\b/
     for (const expr of exprs.filter((text) => alike.test(text))) expect(expr).toMatch(/^max\b/)
   })
 

@@ -6,7 +6,7 @@ import { Journal } from './support/journal.ts'
 import { invoice, linear } from './support/pipelines.ts'
 import { createReadModelDatabase } from './support/readModelDatabase.ts'
 
-test('of each status, the active operation that was not heard of for the longest time; ended ones do not count', async () => {
+test('of each status, the active operation that has been in it the longest; ended ones do not count', async () => {
   const database = await createReadModelDatabase()
   onTestFinished(() => database.drop())
   const journal = new Journal(createMemoryEventLog())
@@ -29,12 +29,12 @@ test('of each status, the active operation that was not heard of for the longest
   expect(await projections.readModel.waitFor(journal.position, patienceMs)).toBe(true)
 
   const expected = new Map<string, number>()
-  for (const { pipeline, state, updatedAt, tracks } of journal.states.values()) {
+  for (const { pipeline, state, tracks } of journal.states.values()) {
     if (state !== 'active') continue
-    for (const [track, { status }] of Object.entries(tracks)) {
-      if (status === null) continue
+    for (const [track, { status, since }] of Object.entries(tracks)) {
+      if (status === null || since === null) continue
       const key = `${pipeline.name} ${track} ${status}`
-      expected.set(key, Math.min(Date.parse(updatedAt), expected.get(key) ?? Number.POSITIVE_INFINITY))
+      expected.set(key, Math.min(Date.parse(since), expected.get(key) ?? Number.POSITIVE_INFINITY))
     }
   }
   expect(journal.states.get('op-2')?.state).toBe('succeeded')
@@ -47,7 +47,7 @@ test('of each status, the active operation that was not heard of for the longest
   ])
   const { value } = await projections.readModel.oldestInStatus()
   const found = new Map(
-    value.map(({ pipeline, track, status, updatedAtMs }) => [`${pipeline} ${track} ${status}`, updatedAtMs]),
+    value.map(({ pipeline, track, status, sinceAtMs }) => [`${pipeline} ${track} ${status}`, sinceAtMs]),
   )
   expect(found).toEqual(expected)
 })
