@@ -147,6 +147,7 @@ export function createAuditRows(settings: AuditRowsSettings): AuditRows {
            o.state, o.data, o.metadata, s.pipeline AS shape_pipeline, s.state AS shape_state, s.tracks AS shape_tracks,
            jsonb_build_object(
              'blocked', s.blocked, 'held', s.held, 'failed', s.failed, 'since', s.since, 'heard', s.heard,
+             'changedTracks', s.changed_tracks,
              'standings', (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(s.standings))
            ) AS shape_flags,
            p.revision AS parked_revision, p.position AS parked_at, p.reason AS parked_reason`,

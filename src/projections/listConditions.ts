@@ -102,6 +102,11 @@ export function isOnlyTrack(track: string, parameters: Parameters): string {
   return `s.tracks - ${parameters.add(track)}::text = '{}'`
 }
 
+/** On `s`: whether the operation's last event set the status of the track. */
+function changedLast(track: string, parameters: Parameters): string {
+  return `(${parameters.add(track)}::text = ANY (s.changed_tracks) OR (s.since = 'last' AND ${isOnlyTrack(track, parameters)}))`
+}
+
 /** Of the track that is asked for, what `since_at` is of the default one. */
 export function sinceOf({ track }: OperationQuery, parameters: Parameters): string {
   if (!isOtherTrack(track)) return 'o.since_at'
@@ -120,8 +125,9 @@ export function updatedBounds(query: OperationQuery, parameters: Parameters): st
   const { track, sinceAfter, sinceBefore, heardBefore } = query
   const bounds = updatedConditions(query, parameters)
   if (sinceAfter !== undefined) bounds.push(`o.updated_at > ${time(sinceAfter, parameters)}`)
-  if (sinceBefore !== undefined && !isOtherTrack(track)) {
-    bounds.push(`o.updated_at < CASE s.since WHEN 'last' THEN ${time(sinceBefore, parameters)} ELSE ${most} END`)
+  if (sinceBefore !== undefined) {
+    const isLast = isOtherTrack(track) ? changedLast(track, parameters) : "s.since = 'last'"
+    bounds.push(`o.updated_at < CASE WHEN ${isLast} THEN ${time(sinceBefore, parameters)} ELSE ${most} END`)
   }
   if (heardBefore !== undefined) {
     bounds.push(`o.updated_at < CASE s.heard WHEN 'last' THEN ${time(heardBefore, parameters)} ELSE ${most} END`)

@@ -20,7 +20,7 @@ export interface WalkParts extends Parts {
 }
 
 /** What bounds and rows ask of a shape. */
-const shapeColumns = 's.since, s.heard'
+const shapeColumns = 's.since, s.heard, s.changed_tracks, s.tracks'
 
 /**
  * Only shapes whose first operation is among the first `limit` of all first ones can have a part in the page: a step

@@ -46,9 +46,9 @@ export function rowDifferences(row: StoredRow, state: OperationState, position: 
 }
 
 /** What `StoredShape.flags` is to be. */
-export function shapeFlags({ blocked, held, failed, since, heard, standings }: Shape): JsonObject {
+export function shapeFlags({ blocked, held, failed, since, heard, changedTracks, standings }: Shape): JsonObject {
   const hashes = Object.fromEntries([...standings].map(([track, standing]) => [track, String(standing)]))
-  return { blocked, held, failed, since, heard, standings: hashes }
+  return { blocked, held, failed, since, heard, changedTracks: [...changedTracks], standings: hashes }
 }
 
 /** What `StoredRow.standings` is to be. */

@@ -19,6 +19,8 @@ export interface Shape {
   readonly since: WhichEvent
   /** Which event was the last report. */
   readonly heard: WhichEvent
+  /** The tracks beside the default one whose status the operation's last event set. */
+  readonly changedTracks: readonly string[]
   /** By track: a hash of pipeline, state, track and status, of the tracks beside the default one that have a status. */
   readonly standings: ReadonlyMap<string, bigint>
 }
@@ -26,7 +28,7 @@ export interface Shape {
 /** The operation's last event, one before, or none. */
 export type WhichEvent = 'last' | 'earlier' | 'none'
 
-type Flags = Pick<Shape, 'blocked' | 'held' | 'failed' | 'since' | 'heard'>
+type Flags = Pick<Shape, 'blocked' | 'held' | 'failed' | 'since' | 'heard' | 'changedTracks'>
 
 /** More shapes than any set of pipelines has; a pipeline `any` with free texts as statuses could make more. */
 const rememberedMax = 20_000
@@ -48,17 +50,25 @@ export class Shapes {
 }
 
 function flagsOf(state: OperationState): Flags {
-  const { tracks, updatedAt } = state
+  const { pipeline, tracks, updatedAt } = state
   let failed = false
-  for (const name of Object.keys(tracks)) if (tracks[name]?.outcome === 'failed') failed = true
+  let changedTracks = noTracks
+  for (const name of Object.keys(tracks)) {
+    const track = tracks[name]
+    if (track?.outcome === 'failed') failed = true
+    if (track?.since === updatedAt && name !== pipeline.defaultTrack) changedTracks = [...changedTracks, name].sort()
+  }
   return {
     blocked: !movesFreely(state) && isBlocked(state),
     held: state.held.length > 0,
     failed,
     since: whichEvent(defaultSince(state), updatedAt),
     heard: whichEvent(lastHeard(state), updatedAt),
+    changedTracks,
   }
 }
+
+const noTracks: readonly string[] = []
 
 /** One of the same millisecond counts as the last: lists go by times. */
 function whichEvent(at: string | null, updatedAt: string): WhichEvent {
@@ -86,8 +96,9 @@ function keyOf({ pipeline, state, tracks }: OperationState, flags: Flags): strin
   return key
 }
 
-function flagsText({ blocked, held, failed, since, heard }: Flags): string {
-  return `${blocked ? 'b' : ''}${held ? 'h' : ''}${failed ? 'f' : ''},${since},${heard}`
+/** No name of a track has a comma. */
+function flagsText({ blocked, held, failed, since, heard, changedTracks }: Flags): string {
+  return `${blocked ? 'b' : ''}${held ? 'h' : ''}${failed ? 'f' : ''},${since},${heard},${changedTracks.join(',')}`
 }
 
 function shapeOf({ pipeline, state, tracks }: OperationState, flags: Flags): Shape {

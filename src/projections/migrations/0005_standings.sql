@@ -19,6 +19,8 @@ ALTER TABLE waybill_read.shapes
   ADD COLUMN since text COLLATE "C" NOT NULL DEFAULT 'earlier',
   -- The same for the report that was recorded last, on whichever track.
   ADD COLUMN heard text COLLATE "C" NOT NULL DEFAULT 'earlier',
+  -- The tracks beside the default one whose status the operation's last event set: of those, too, the times are the same.
+  ADD COLUMN changed_tracks text[] COLLATE "C" NOT NULL DEFAULT '{}',
   -- {"<track>": <standing>} of the tracks that have rows in `standings`.
   ADD COLUMN standings jsonb NOT NULL DEFAULT '{}';
 
@@ -155,12 +157,13 @@ BEGIN
   END IF;
 
   INSERT INTO shapes AS s (
-    id, pipeline, state, tracks, blocked, held, failed, since, heard, standings, operations
+    id, pipeline, state, tracks, blocked, held, failed, since, heard, changed_tracks, standings, operations
   )
-  SELECT v.id, v.pipeline, v.state, v.tracks, v.blocked, v.held, v.failed, v.since, v.heard, v.standings, v.operations
+  SELECT v.id, v.pipeline, v.state, v.tracks, v.blocked, v.held, v.failed, v.since, v.heard, v."changedTracks", v.standings,
+         v.operations
   FROM json_to_recordset(shape_changes) AS v (
     id bigint, pipeline text, state text, tracks jsonb, blocked boolean, held boolean, failed boolean, since text,
-    heard text, standings jsonb, operations bigint
+    heard text, "changedTracks" text[], standings jsonb, operations bigint
   )
   ON CONFLICT ON CONSTRAINT shapes_pkey DO UPDATE SET operations = s.operations + excluded.operations;
 
