@@ -74,6 +74,8 @@ async function keepState(client, answers) {
   const parts = [
     roleText,
     ...migrations,
+    // The migrator runs them after a room's migrations.
+    ...(await grantsTexts()),
     await dumpLedger(client),
     // The answers of GET hold positions and hashes: the log stays the one it was.
     await dumpRows(client),
@@ -84,6 +86,12 @@ async function keepState(client, answers) {
   await writeFile(answersFile, JSON.stringify(answers))
   spawnSync(fileURLToPath(new URL('node_modules/.bin/biome', root)), ['format', '--write', answersFile])
   process.stdout.write(`structure.txt and ${name} written\n`)
+}
+
+async function grantsTexts() {
+  const folders = await readdir(values.dist, { recursive: true })
+  const files = folders.filter((path) => path.endsWith('grants.sql')).sort()
+  return Promise.all(files.map((path) => readFile(join(values.dist, path), 'utf8')))
 }
 
 async function migrationText(room, file) {
