@@ -46,6 +46,8 @@ function asThen({ blocked: _blocked, tracks, ...operation }: Record<string, unkn
   }
 }
 
+const asNow = (operation: Record<string, unknown>) => operation
+
 describe('the schema', () => {
   let database: TestDatabase
 
@@ -87,11 +89,12 @@ describe('the schema', () => {
 
       const position = answers.events.at(-1)?.position
       const list = await http.get(`/v1/operations?sort=id&pageSize=1000&minPosition=${position}`)
-      expect((list.body.operations as Record<string, unknown>[]).map(asThen), list.text).toEqual(answers.operations)
+      const shown = answers.operations.some((operation) => 'blocked' in operation) ? asNow : asThen
+      expect((list.body.operations as Record<string, unknown>[]).map(shown), list.text).toEqual(answers.operations)
       for (const operation of answers.operations) {
         for (const query of ['', '?consistency=strong']) {
           const { body } = await http.get(`/v1/operations/${operation.id}${query}`)
-          expect(asThen(body)).toEqual(operation)
+          expect(shown(body)).toEqual(operation)
           expect(body).toMatchObject({ blocked: false })
         }
       }
