@@ -22,6 +22,7 @@ Options
   --smoke          every figure in tiny sizes, two at a time, in a minute; fails when one breaks. Its numbers mean nothing
   --data DIR       where the figures of size keep their data; used again when it is filled already. Default: none is kept
   --loader NAME    wrk or autocannon; default: wrk when installed
+  --against COMMIT the figure older builds it, once, and runs it beside today's build
   --with-key       Waybill asks for an access key, and every request to every party carries one
   --help
 
@@ -53,6 +54,7 @@ export function readOptions(args) {
     smoke,
     loader,
     withKey: values['with-key'] ?? false,
+    against: values.against ?? null,
     dataDir: values.data ?? null,
     sizes,
   }
@@ -64,6 +66,7 @@ function parse(args) {
     data: { type: 'string' },
     loader: { type: 'string' },
     'with-key': { type: 'boolean' },
+    against: { type: 'string' },
     help: { type: 'boolean' },
   }
   for (const { sizes } of figures) for (const size of Object.keys(sizes)) options[size] = { type: 'string' }

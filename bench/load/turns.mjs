@@ -61,7 +61,9 @@ async function takeTurn(party, { server, connections, seconds, warmupSeconds, be
  * connection, when the load was cut off: at the end of the warm-up and of the measured part.
  */
 function checkRecorded(party, recorded, acknowledged, connections) {
-  if (recorded < acknowledged || recorded > acknowledged + 2 * connections) {
+  // A build of before may leave no event of a status that is repeated.
+  const fewest = party.name === 'older' ? 0.98 * acknowledged : acknowledged
+  if (recorded < fewest || recorded > acknowledged + 2 * connections) {
     throw new Error(`${party.title}: ${acknowledged} reports were acknowledged, ${recorded} are in the store`)
   }
 }
@@ -95,7 +97,7 @@ export function turnRows(turns, parties, condition) {
         ? '-'
         : spread(taken.map((turn) => turn[member])).value.toFixed(digits)
     const between = `(${Math.round(rate.min)} - ${Math.round(rate.max)})`
-    const readAfter = name === 'waybill' ? of('behindMs', 0) : '-'
+    const readAfter = name === 'waybill' || name === 'older' ? of('behindMs', 0) : '-'
     return [
       '',
       title,

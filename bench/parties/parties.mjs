@@ -56,10 +56,10 @@ export const parties = {
 
 /**
  * Starts a party. `operations`: how many are opened. `database`: one that is there (default: a new one on `server`).
- * `apiKey`: Waybill asks for it; null: for none.
+ * `apiKey`: Waybill asks for it; null: for none. `older`: title and script of the party of that name (olderBuild.mjs).
  */
-export async function startParty(name, { server, operations, apiKey = null, database, memory }) {
-  const party = parties[name]
+export async function startParty(name, { server, operations, apiKey = null, database, memory, older }) {
+  const party = name === 'older' ? { ...parties.waybill, ...older } : parties[name]
   const connectionString = database ?? (await createDatabase(server, name))
   const client = new pg.Client({ connectionString })
   client.on('error', () => undefined)
