@@ -5,10 +5,10 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const builds = new URL('../builds/', import.meta.url)
+const builds = new URL('../../node_modules/.cache/waybill-bench/', import.meta.url)
 
 /**
- * Builds it in bench/builds, once: `npm ci` and `npm run build` as they were then. Throws when Git does not know the commit
+ * Builds it below node_modules/.cache, once: `npm ci` and `npm run build` as they were then. Throws when Git does not know the commit
  * or when it does not build.
  * @returns what `startParty` takes as `older`
  */
