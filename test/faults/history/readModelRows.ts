@@ -33,7 +33,7 @@ export async function readReadModel(connectionString: string): Promise<ReadModel
       shapes: await rows(
         `SELECT id::text, pipeline, state, tracks::text, operations::text,
                 jsonb_build_object(
-                  'blocked', blocked, 'held', held, 'failed', failed, 'since', since, 'heard', heard, 'standings',
+                  'blocked', blocked, 'held', held, 'failed', failed, 'since', since, 'heard', heard, 'changedTracks', changed_tracks, 'standings',
                   (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(standings))
                 )::text AS flags
          FROM waybill_read.shapes WHERE operations <> 0 ORDER BY id`,
