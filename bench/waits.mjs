@@ -49,7 +49,7 @@ function wait(operation, revision) {
       socket.destroy()
     })
     socket.write(
-      `GET /v1/operations/${operation}?until=changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\nIf-None-Match: "${revision}"\r\n\r\n`,
+      `GET /v1/operations/${operation}?until=changed HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\nIf-None-Match: "${revision}"\r\n\r\n`,
     )
   })
 }

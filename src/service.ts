@@ -5,7 +5,7 @@ import { type AccessLogger, migrateAccess, openAccess } from './access/openAcces
 import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
-import { keysNeeded } from './config/faultsTogether.ts'
+import { isLoopback, keysNeeded } from './config/faultsTogether.ts'
 import { databaseUrlOf } from './config/storeUrls.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { EventLog, EventLogLogger } from './eventlog/eventLog.ts'
@@ -154,6 +154,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       anotherHistory: anotherHistory.signal,
       limits: config.apiLimits,
       version,
+      loopbackOnly: isLoopback(config.host),
       logger,
       logRequests: config.logRequests,
     })

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { type Access, type Caller, type Role, roles } from '../access/access.ts'
 import type { ApiServer } from './apiServer.ts'
 import { type Problem, ProblemError } from './problem.ts'
+import { strangerFault } from './strangers.ts'
 
 /** Who may call a route: everybody (`open`), or a caller with that role, or one of those; an operator always. */
 export type RouteAccess = 'open' | Role | readonly [Role, Role]
@@ -30,9 +31,11 @@ function forbidden(needed: Exclude<RouteAccess, 'open'>): Problem {
  * Guards every route added from now on. It is decided by the route and the key alone, before a body is read or a parameter
  * looked at: who may not see an operation learns neither from the answer nor from its time whether there is one.
  *
+ * `loopbackOnly`: the service listens on this machine only. Whoever needs no key must then be on it (strangers.ts).
+ *
  * Returns a check to be made once all routes are there; it throws when one does not say who may call it.
  */
-export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>): () => void {
+export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>, loopbackOnly: boolean): () => void {
   const guarded: RouteOptions[] = []
   app.decorateRequest('caller', null)
   app.addHook('onRoute', (route) => {
@@ -43,6 +46,10 @@ export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>
       if (needed === 'open') return done()
       const caller = access.authenticate(request.raw.headers.authorization)
       if (caller === null) return done(new ProblemError(unauthorised))
+      if (caller.origin === 'nobody') {
+        const detail = strangerFault(request.raw.headers, loopbackOnly)
+        if (detail !== null) return done(new ProblemError({ code: 'forbidden', detail }))
+      }
       if (needed === undefined) return done(new ProblemError(forbidden('operator')))
       if (!mayCall(caller, needed)) return done(new ProblemError(forbidden(needed)))
       request.caller = caller

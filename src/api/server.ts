@@ -38,6 +38,8 @@ export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits'> {
   /** Of the product, for the document. */
   readonly version: string
   readonly logger?: ApiLogger
+  /** Whether it listens on this machine only: without keys, nobody else is answered then. Default false. */
+  readonly loopbackOnly?: boolean
   /** A line for each request. Costs as much as the rest of a request's way through this room. */
   readonly logRequests?: boolean
   /** Called before any route is added: for hooks that must see all of them. */
@@ -171,7 +173,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     }
     done()
   })
-  const checkGuards = guardRoutes(app, access)
+  const checkGuards = guardRoutes(app, access, options.loopbackOnly ?? false)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
   boundStandingAnswers(app, limits)
   observeRoutes(app, metrics)

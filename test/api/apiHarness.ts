@@ -54,6 +54,8 @@ export type BulkLine = Body
 
 export interface HarnessOptions {
   readonly limits?: Partial<ApiLimits>
+  /** Default true, as on a loopback address. */
+  readonly loopbackOnly?: boolean
   readonly commandLimits?: Partial<CommandLimits>
   /** Puts something between the rooms and the log: a failure. */
   readonly wrapLog?: (log: EventLog) => EventLog
@@ -90,6 +92,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     control: projections.control,
     draining: drain.signal,
     version: '0.0.0-test',
+    loopbackOnly: options.loopbackOnly ?? true,
     logger: { info: (fields) => requests.push(fields), error: (fields) => errors.push(fields) },
     logRequests: options.logRequests === true,
     ...(options.limits === undefined ? {} : { limits: options.limits }),

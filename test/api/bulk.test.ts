@@ -285,7 +285,7 @@ describe('over a real connection', () => {
   })
   afterAll(() => streaming.close())
   const head =
-    'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n'
+    'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n'
   const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
 
   test('each line is answered before the next is sent', async () => {
@@ -354,7 +354,7 @@ test('a shutdown ends an upload after what is in hand', async () => {
   const { port } = closing.app.server.address() as AddressInfo
   const connection = await rawConnection(port)
   connection.write(
-    'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
   )
   const line = `${JSON.stringify(report('closing-1', 'a', { pipeline: 'any' }))}\n`
   connection.write(`${line.length.toString(16)}\r\n${line}\r\n`)

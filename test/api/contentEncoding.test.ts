@@ -155,7 +155,7 @@ test('a client that leaves in the middle of a packed body leaves nothing behind'
   })
   const connection = await rawConnection(port)
   connection.write(
-    'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Encoding: gzip\r\n' +
+    'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Encoding: gzip\r\n' +
       `Transfer-Encoding: chunked\r\n\r\n${line.length.toString(16)}\r\n`,
   )
   connection.write(line)

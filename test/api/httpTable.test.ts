@@ -30,7 +30,7 @@ async function raw(bytes: string | Buffer): Promise<{ status: number; text: stri
 const post = (body: string | Buffer, headers = '') =>
   Buffer.concat([
     Buffer.from(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n`,
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n`,
     ),
     Buffer.from(body),
   ])
@@ -139,7 +139,7 @@ describe('content', () => {
   })
 
   test('a 415 says what is taken', async () => {
-    const bare = await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)
+    const bare = await raw(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}`)
     expect(bare).toMatchObject({ status: 415 })
     expect(bare.text).toContain('A body needs a Content-Type. This path takes application/json.')
     expect(bare.text).toMatch(/^accept: application\/json\r$/im)
@@ -165,7 +165,7 @@ describe('content', () => {
     }
     expect(
       await raw(
-        `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\nx`,
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\nx`,
       ),
     ).toMatchObject({ status: 413 })
   })
@@ -181,31 +181,33 @@ describe('content', () => {
   })
 
   test.each(['GET /livez', 'DELETE /v1/keys/a'])('%s with a body is 400', async (line) => {
-    expect(await raw(`${line} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({ status: 400 })
+    expect(await raw(`${line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}`)).toMatchObject({
+      status: 400,
+    })
   })
 
   test.each(['text/plain', 'application/json', 'nonsense'])('the type of no body is none: %s', async (type) => {
-    const answer = await raw(`DELETE /v1/keys/a HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\n\r\n`)
+    const answer = await raw(`DELETE /v1/keys/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\n\r\n`)
     expect(answer).toMatchObject({ status: 404 })
   })
 })
 
 describe('what is not sound HTTP', () => {
-  const plain = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`
+  const plain = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
   test.each([
     [
       'Content-Length and Transfer-Encoding',
       `${plain}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     ],
     ['two Content-Lengths', `${plain}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`],
-    ['bare line feeds', `POST ${path} HTTP/1.1\nHost: x\nContent-Length: 2\n\n{}`],
+    ['bare line feeds', `POST ${path} HTTP/1.1\nHost: localhost\nContent-Length: 2\n\n{}`],
     ['two Host headers', 'GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
     ['two equal Host headers', 'GET /livez HTTP/1.1\r\nHost: a\r\nhOST: a\r\n\r\n'],
     ['no Host header', 'GET /livez HTTP/1.1\r\n\r\n'],
-    ['an unknown method', 'NONSENSE /livez HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['an unknown method', 'NONSENSE /livez HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     ['no HTTP at all', 'hello\r\n\r\n'],
     ['a space before a colon', 'GET /livez HTTP/1.1\r\nHost : x\r\n\r\n'],
-    ['an unknown expectation', 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n'],
+    ['an unknown expectation', 'GET /livez HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n'],
   ])('%s is 400, as a problem', async (_what, bytes) => {
     const { status, text } = await raw(bytes)
     expect(status).toBe(400)
@@ -214,9 +216,9 @@ describe('what is not sound HTTP', () => {
 
   test.each([
     ['of the parser', 'hello\r\n\r\n'],
-    ['of an expectation', 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
-    ['of a route', 'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
-    ['that is no problem', 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+    ['of an expectation', 'GET /livez HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
+    ['of a route', 'GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'],
+    ['that is no problem', 'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'],
   ])('an answer %s ends in a newline, within its length', async (_what, bytes) => {
     const connection = await rawConnection(port)
     connection.write(bytes)
@@ -233,9 +235,9 @@ describe('what is not sound HTTP', () => {
   })
 
   test('huge headers are 431, as a problem', async () => {
-    const answer = await raw(`GET /livez HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`)
+    const answer = await raw(`GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`)
     expect(answer).toMatchObject({ status: 431, code: 'headers_too_large' })
-    const path = await raw(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    const path = await raw(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     expect(path.status).toBe(431)
   })
 
@@ -261,7 +263,7 @@ describe('what is not sound HTTP', () => {
 
     test('headers that trickle in are 408, and the connection is closed', async () => {
       const connection = await rawConnection(port)
-      connection.write('GET /livez HTTP/1.1\r\nHost: x\r\n')
+      connection.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n')
       const trickle = setInterval(() => connection.write('X-A: b\r\n'), 50)
       const text = await connection.closed()
       clearInterval(trickle)
@@ -271,7 +273,9 @@ describe('what is not sound HTTP', () => {
     test('a request that was told 408 is not carried out, should the rest of it come', async () => {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
       const body = '{"service":"s","status":"a","pipeline":"any"}'
-      socket.write('POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
+      socket.write(
+        'POST /v1/operations/too-late/reports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n',
+      )
       const [answer] = await once(socket, 'data')
       expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /)
       socket.end(`Content-Length: ${body.length}\r\n\r\n${body}`)
@@ -294,7 +298,7 @@ describe('what is not sound HTTP', () => {
 
   test('nor do they cut through an answer that has begun', async () => {
     const line = '{"type":"ReportStatus","operation":"bulk","service":"s","status":"a","pipeline":"any"}'
-    const head = 'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson'
+    const head = 'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson'
     const connection = await rawConnection(port)
     connection.write(`${head}\r\nContent-Length: ${line.length}\r\n\r\n${line}}`)
     const text = await connection.closed()
@@ -303,7 +307,7 @@ describe('what is not sound HTTP', () => {
 
   test('a refused request that goes on and on is cut off after its answer', async () => {
     const connection = await rawConnection(port)
-    connection.write('POST /v1/nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+    connection.write('POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n')
     const endless = setInterval(() => connection.write('1\r\nx\r\n'), 20)
     const text = await connection.closed()
     clearInterval(endless)
@@ -326,7 +330,7 @@ test('too many bodies arriving at once are 503 with Retry-After, and the next on
     const address = narrow.app.server.address() as AddressInfo
     const holder = await rawConnection(address.port)
     holder.write(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n${'x'.repeat(90_000)}`,
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n${'x'.repeat(90_000)}`,
     )
     const send = () =>
       fetch(`http://127.0.0.1:${address.port}${path}`, {
@@ -371,7 +375,7 @@ test('a client that leaves before the first result of its bulk request is no err
     await slow.app.listen({ port: 0, host: '127.0.0.1' })
     const connection = await rawConnection((slow.app.server.address() as AddressInfo).port)
     const line = '{"type":"ReportStatus","operation":"a","service":"s","status":"a","pipeline":"any"}'
-    const head = 'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson'
+    const head = 'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson'
     connection.write(`${head}\r\nContent-Length: ${line.length}\r\n\r\n${line}`)
     await appended
     connection.socket.destroy()

@@ -94,7 +94,7 @@ describe('a connection that sends thousands of requests at once', () => {
         if (text.includes(`"instance":"/${count - 1}"`)) resolve()
       })
     })
-    socket.write(Array.from({ length: count }, (_, n) => `GET /${n} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+    socket.write(Array.from({ length: count }, (_, n) => `GET /${n} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(''))
     await answered
     const instances = [...text.matchAll(/"instance":"\/(\d+)"/g)].map(([, n]) => Number(n))
     expect(instances).toEqual(Array.from({ length: count }, (_, n) => n))

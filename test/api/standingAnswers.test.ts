@@ -11,7 +11,7 @@ let port: number
 
 /** A page of 15 MB: more than what the buffers of a connection take. */
 const page = '/v1/operations?idPrefix=wide-&pageSize=1000'
-const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
 beforeAll(async () => {
   // Longer than a test may take: whoever does not read stays until the test has it go.

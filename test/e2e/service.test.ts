@@ -170,7 +170,7 @@ describe('with DATABASE_URL', () => {
     holder.on('error', () => undefined)
     await new Promise<void>((resolve) => holder.once('connect', () => resolve()))
     holder.write(
-      'POST /v1/operations/x/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+      'POST /v1/operations/x/reports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
     )
     await report(url.origin, 'taken-0', 'b')
     service.child.kill(first)

@@ -40,7 +40,7 @@ export function bytesOf(request: FuzzRequest): string {
   const method = raw?.kind === 'method' ? raw.method : request.method
   const version = raw?.kind === 'version' ? raw.version : 'HTTP/1.1'
   const lines = [`${method} ${request.target} ${version}`]
-  if (raw?.kind !== 'withoutHost') lines.push('Host: fuzz')
+  if (raw?.kind !== 'withoutHost') lines.push('Host: localhost')
   for (const [name, value] of request.headers) lines.push(`${name}: ${value}`)
   if (chunked) lines.push('Transfer-Encoding: chunked')
   else if (body !== null) lines.push(`Content-Length: ${body.length}`)

@@ -36,7 +36,7 @@ function counter(path: string): {
   const socket = connect({ port: live.port, host: '127.0.0.1' })
   sockets.push(socket)
   socket.on('error', () => undefined)
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
   let messages = 0
   let bytes = 0
   socket.on('data', (chunk: Buffer) => {

@@ -34,7 +34,7 @@ const waitByHand = (id: string): Promise<string> =>
       resolve(bytes.toString('latin1'))
       socket.destroy()
     })
-    const head = `GET /v1/operations/${id}?until=changed HTTP/1.1\r\nHost: x\r\n`
+    const head = `GET /v1/operations/${id}?until=changed HTTP/1.1\r\nHost: localhost\r\n`
     socket.write(`${head}Prefer: wait=60\r\nIf-None-Match: "1"\r\n\r\n`)
   })
 
@@ -179,7 +179,7 @@ describe('GET /v1/operations/{id}?until=', () => {
         })
       const callers = await Promise.all([rawConnection(few.port), rawConnection(few.port)])
       for (const caller of callers) {
-        caller.write('GET /v1/operations/none?until=changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
+        caller.write('GET /v1/operations/none?until=changed HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n')
       }
       await count(2)
       const refused = await few.send('GET', '/v1/operations/none?until=changed', undefined, { prefer: 'wait=60' })
@@ -199,7 +199,7 @@ describe('GET /v1/operations/{id}?until=', () => {
   test('ends with its caller', async () => {
     const { port } = live
     const caller = await rawConnection(port)
-    caller.write('GET /v1/operations/w4?until=done HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n\r\n')
+    caller.write('GET /v1/operations/w4?until=done HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n')
     await waiting(1)
     caller.socket.destroy()
     await waiting(0)

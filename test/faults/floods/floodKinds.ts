@@ -50,9 +50,10 @@ export function requestsOf(kind: FloodKind, ledger: Ledger): Flooding {
     accepted,
     refused,
     bytes(number) {
-      if (isList) return `GET /v1/operations?pageSize=50&idPrefix=flood-${number % 50} HTTP/1.1\r\nHost: x\r\n\r\n`
+      if (isList)
+        return `GET /v1/operations?pageSize=50&idPrefix=flood-${number % 50} HTTP/1.1\r\nHost: localhost\r\n\r\n`
       const body = `{"service":"flood","status":"s${number % 7}","pipeline":"any"${data}}`
-      return `POST /v1/operations/${prefix}-${number % count}/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: flood-${number}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+      return `POST /v1/operations/${prefix}-${number % count}/reports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: flood-${number}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
     },
     onAnswer(number, status, body, ms) {
       const isAccepted = status < 300

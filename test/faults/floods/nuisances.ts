@@ -18,11 +18,11 @@ export interface Nuisance {
 }
 
 const bulk =
-  'POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n'
+  'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n'
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 const report =
-  'POST /v1/operations/nuisance/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{'
-const stream = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+  'POST /v1/operations/nuisance/reports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{'
+const stream = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
 export const nuisances: readonly Nuisance[] = [
   { name: 'idle connections', count: { short: 2_000, long: 10_000 }, end: 'cut', first: '', more: null, reads: true },
@@ -30,7 +30,7 @@ export const nuisances: readonly Nuisance[] = [
     name: 'headers that trickle in',
     count: { short: 500, long: 2_000 },
     end: 'cut',
-    first: 'GET /livez HTTP/1.1\r\nHost: x\r\n',
+    first: 'GET /livez HTTP/1.1\r\nHost: localhost\r\n',
     more: { bytes: 'X-A: b\r\n', everyMs: 500 },
     reads: true,
   },

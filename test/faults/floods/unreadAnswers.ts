@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeProcess } from '../../nodes/support/nodeProcess.ts'
 import { MemoryWatch } from './memoryWatch.ts'
 
-const request = 'GET /v1/operations?idPrefix=large-&pageSize=100 HTTP/1.1\r\nHost: x\r\n\r\n'
+const request = 'GET /v1/operations?idPrefix=large-&pageSize=100 HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const clients = 20
 const requestsEach = 20
 
