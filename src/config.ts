@@ -381,6 +381,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
       jsonDepthMax: values.WAYBILL_JSON_DEPTH_MAX,
       pageSizeMax: values.WAYBILL_PAGE_SIZE_MAX,
       pageBytesMax: values.WAYBILL_PAGE_BYTES_MAX,
+      pipelinesMax: defaultApiLimits.pipelinesMax,
       waitSDefault: Math.min(defaultApiLimits.waitSDefault, values.WAYBILL_WAIT_S_MAX),
       waitSMax: values.WAYBILL_WAIT_S_MAX,
       connectionsMax: values.WAYBILL_CONNECTIONS_MAX,

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { type Access, type Caller, type Role, roles } from '../access/access.ts'
 import type { ApiServer } from './apiServer.ts'
@@ -70,6 +71,17 @@ export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>
 export function isAllowed(access: Access, authorization: string | undefined, needed: Role): boolean {
   const caller = access.authenticate(authorization)
   return caller !== null && mayCall(caller, needed)
+}
+
+/** Whether an open route may tell this caller more than strangers. */
+export function isKnownReader(
+  access: Pick<Access, 'authenticate'>,
+  headers: IncomingHttpHeaders,
+  loopbackOnly: boolean,
+): boolean {
+  const caller = access.authenticate(headers.authorization)
+  if (caller === null || !mayCall(caller, 'viewer')) return false
+  return caller.origin !== 'nobody' || strangerFault(headers, loopbackOnly) === null
 }
 
 function mayCall(caller: Caller, needed: Exclude<RouteAccess, 'open'>): boolean {

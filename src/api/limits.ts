@@ -26,6 +26,8 @@ export interface ApiLimits {
   readonly pageSizeMax: number
   /** A page ends early at this size. */
   readonly pageBytesMax: number
+  /** Pipelines of one log. */
+  readonly pipelinesMax: number
   /** How long a read waits for `minPosition` when it does not say. */
   readonly waitSDefault: number
   readonly waitSMax: number
@@ -61,6 +63,7 @@ export const defaultApiLimits: ApiLimits = {
   jsonDepthMax: 32,
   pageSizeMax: 1_000,
   pageBytesMax: 16 * 1024 * 1024,
+  pipelinesMax: 10_000,
   waitSDefault: 5,
   waitSMax: 60,
   // More than the waits and the streams, which hold one each: who reports must get in as well.

@@ -28,14 +28,15 @@ const looksMax = 3
 export function lingerWhileMoving(request: IncomingMessage, response: ServerResponse, quietMsMax: number): void {
   const { socket } = request
   const moved = () => socket.bytesRead + socket.bytesWritten - socket.writableLength
-  const isOver = () => (request.complete || request.destroyed) && (response.writableFinished || response.destroyed)
+  const isRead = () => request.complete || request.readableEnded || request.destroyed
+  const isOver = () => isRead() && (response.writableFinished || response.destroyed)
   let seen = moved()
   let looks = 0
   const watch = setInterval(() => {
     const now = moved()
     looks += 1
     // Not the request: once it is complete, that would leave the connection open.
-    if (now === seen || (!request.complete && looks === looksMax)) socket.destroy()
+    if (now === seen || (!isRead() && looks === looksMax)) socket.destroy()
     seen = now
   }, quietMsMax)
   watch.unref()

@@ -5,7 +5,7 @@ import { commandMetrics } from './commandMetrics.ts'
 import type { ApiContext } from './context.ts'
 import type { Live } from './live/live.ts'
 import { operationMetrics } from './operationMetrics.ts'
-import { checkReadiness, failingChecks, type ReadinessCheck, type ReadinessContext } from './readiness.ts'
+import { failingChecks, type Readiness } from './readiness.ts'
 
 export interface Metrics {
   readonly contentType: string
@@ -17,10 +17,10 @@ export interface Metrics {
 /** Called once an answer is sent. */
 export type RouteObserver = (method: string, reply: Pick<FastifyReply, 'statusCode' | 'elapsedTime'>) => void
 
-type MetricsContext = Pick<ApiContext, 'commands' | 'readModel'> & ReadinessContext
+type MetricsContext = Pick<ApiContext, 'commands' | 'log' | 'projector' | 'readModel' | 'selfAudit'>
 
 /** Everything at `/metrics`: our own with the prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
-export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics'>): Metrics {
+export function createMetrics(context: MetricsContext, readiness: Readiness, live: Pick<Live, 'metrics'>): Metrics {
   const registry = new Registry()
   // Under their usual names (`process_`, `nodejs_`), which everybody's dashboards for Node.js ask for.
   collectDefaultMetrics({ register: registry })
@@ -31,7 +31,7 @@ export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   })
-  readinessMetrics(registry, context)
+  readinessMetrics(registry, readiness)
   commandMetrics(registry, context.commands.metrics)
   operationMetrics(registry, context.readModel)
   projectionMetrics(registry, context)
@@ -57,22 +57,14 @@ export function createMetrics(context: MetricsContext, live: Pick<Live, 'metrics
   }
 }
 
-function readinessMetrics(registry: Registry, context: ReadinessContext): void {
-  let underWay: Promise<readonly ReadinessCheck[]> | null = null
-  /** Both metrics are collected at the same time. */
-  function check(): Promise<readonly ReadinessCheck[]> {
-    underWay ??= checkReadiness(context).finally(() => {
-      underWay = null
-    })
-    return underWay
-  }
+function readinessMetrics(registry: Registry, readiness: Readiness): void {
   new Gauge({
     name: 'waybill_readiness_check',
     help: '1 when the check of /readyz passes.',
     labelNames: ['check'],
     registers: [registry],
     async collect() {
-      for (const { name, ok } of await check()) this.set({ check: name }, ok ? 1 : 0)
+      for (const { name, ok } of await readiness.check()) this.set({ check: name }, ok ? 1 : 0)
     },
   })
   new Gauge({
@@ -80,7 +72,7 @@ function readinessMetrics(registry: Registry, context: ReadinessContext): void {
     help: '1 while /readyz is answered 200.',
     registers: [registry],
     async collect() {
-      this.set(failingChecks(await check()).length === 0 ? 1 : 0)
+      this.set(failingChecks(await readiness.check()).length === 0 ? 1 : 0)
     },
   })
 }

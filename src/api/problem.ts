@@ -86,7 +86,7 @@ export interface Problem {
   readonly position?: string
   /** Events as a JSON array in text. */
   readonly eventsText?: string
-  readonly checks?: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[]
+  readonly checks?: readonly { readonly name: string; readonly ok: boolean; readonly detail?: string }[]
 }
 
 /** Ends a request with a problem, from wherever it is noticed. */

@@ -1,4 +1,7 @@
+import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAuditStatus } from '../processes/selfAudit.ts'
+import type { ProjectorStatus, ReadModel } from '../projections/readModel.ts'
+import { CachedRead } from './cachedRead.ts'
 import type { ApiContext } from './context.ts'
 
 export interface ReadinessCheck {
@@ -10,22 +13,45 @@ export interface ReadinessCheck {
   readonly detail: string
 }
 
-/** A store that has not answered by then is as good as gone to whoever asks for readiness. */
-const answerMsMax = 2_000
+const looks = {
+  /** A store that has not answered by then is as good as gone to whoever asks for readiness. */
+  answerMsMax: 2_000,
+  /** Anybody may ask, as often as they like: a store is asked once a second at most, and by one look at a time. */
+  freshMs: 1_000,
+  nowMs: () => performance.now(),
+}
 
-export type ReadinessContext = Pick<
-  ApiContext,
-  'log' | 'readModel' | 'projector' | 'selfAudit' | 'draining' | 'anotherHistory'
->
+export interface ReadinessContext extends Pick<ApiContext, 'selfAudit' | 'draining' | 'anotherHistory'> {
+  readonly log: Pick<EventLog, 'head'>
+  readonly readModel: Pick<ReadModel, 'checkpoint'>
+  readonly projector: { status(): Pick<ProjectorStatus, 'phase' | 'paused'> }
+}
 
 /** The checks for which `/readyz` is 503; none when the node is ready. */
 export function failingChecks(checks: readonly ReadinessCheck[]): readonly ReadinessCheck[] {
   return checks.filter(({ ok, advisory }) => !ok && advisory !== true)
 }
 
-export async function checkReadiness(context: ReadinessContext): Promise<ReadinessCheck[]> {
-  const { log, readModel, projector, selfAudit, draining, anotherHistory } = context
-  const [logOk, readModelOk] = await Promise.all([answers(log.head()), answers(readModel.pipelines())])
+/** What a node needs to serve; one for all who ask. Each look at a store is a constant statement, whatever is stored. */
+export class Readiness {
+  readonly #context: ReadinessContext
+  readonly #log: CachedRead<bigint>
+  readonly #readModel: CachedRead<bigint>
+
+  constructor(context: ReadinessContext) {
+    this.#context = context
+    this.#log = new CachedRead(() => context.log.head(), looks)
+    this.#readModel = new CachedRead(() => context.readModel.checkpoint(), looks)
+  }
+
+  async check(): Promise<readonly ReadinessCheck[]> {
+    const [head, checkpoint] = await Promise.all([this.#log.get(), this.#readModel.get()])
+    return checksOf(this.#context, head !== null, checkpoint !== null)
+  }
+}
+
+function checksOf(context: ReadinessContext, logOk: boolean, readModelOk: boolean): readonly ReadinessCheck[] {
+  const { projector, selfAudit, draining, anotherHistory } = context
   const { phase, paused } = projector.status()
   const projects = phase === 'live' || phase === 'waiting' || phase === 'paused' || phase === 'rebuilding'
   return [
@@ -72,17 +98,3 @@ const projectorDetails = {
   stopped: 'It has stopped.',
   newer_schema: 'The log holds events of a newer schema than this version knows: upgrade it.',
 } as const
-
-async function answers(question: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), answerMsMax)
-  })
-  try {
-    return (await Promise.race([question.then(() => true), late])) === true
-  } catch {
-    return false
-  } finally {
-    clearTimeout(timer)
-  }
-}

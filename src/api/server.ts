@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
 import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
 import { limitRate } from './rateLimit.ts'
+import { Readiness } from './readiness.ts'
 import { createRequestTurns } from './requestTurns.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
@@ -77,7 +78,7 @@ const paramLengthMax = 16_384
 /** The HTTP server, ready to listen or to be injected with requests. Closing it ends nothing but itself. */
 export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const limits = { ...defaultApiLimits, ...options.limits }
-  const { access, log, commands, readModel, projector, control, draining, logger } = options
+  const { access, log, commands, readModel, projector, control, draining, logger, loopbackOnly = false } = options
   const tokens = createPositionTokens(log.logId)
   const context: ApiContext = {
     access,
@@ -94,7 +95,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   }
   const bodies = createBodyReader(limits)
   const live = new Live(context, logger)
-  const metrics = createMetrics({ ...context, readModel }, live)
+  const readiness = new Readiness({ ...context, readModel })
+  const metrics = createMetrics({ ...context, readModel }, readiness, live)
 
   const app: ApiServer = fastify({
     // Requests are not logged by Fastify: its logger alone was measured at the cost of all the rest.
@@ -173,7 +175,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     }
     done()
   })
-  const checkGuards = guardRoutes(app, access, options.loopbackOnly ?? false)
+  const checkGuards = guardRoutes(app, access, loopbackOnly)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
   boundStandingAnswers(app, limits)
   observeRoutes(app, metrics)
@@ -200,7 +202,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     projectionRoutes(routes, context)
     parkedRoutes(routes, context)
     keyRoutes(routes, context)
-    serviceRoutes(routes, context, metrics)
+    serviceRoutes(routes, context, { metrics, readiness, loopbackOnly })
     frontRoute(routes, options.version)
   })
   await app.register(async (scope) => {

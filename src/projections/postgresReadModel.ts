@@ -145,9 +145,21 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       return { position: seen(rows), value: oldestInStatus(rows.filter(isOldest)) }
     },
 
-    async pipelines() {
-      const rows = await query<CheckpointRow & Maybe<PipelineColumns>>({ ...pipelinesStatement, values: [] })
+    async pipelines(maxCount, after = '') {
+      const rows = await query<CheckpointRow & Maybe<PipelineColumns>>({
+        ...pipelinesStatement,
+        values: [after, maxCount],
+      })
       return { position: seen(rows), value: rows.filter(isPipeline).map(pipelineRow) }
+    },
+
+    async pipelineCount(name, countMax) {
+      const rows = await query<CheckpointRow & { readonly count: number; readonly is_there: boolean }>({
+        ...pipelineCountStatement,
+        values: [name, countMax],
+      })
+      const [row] = rows
+      return { position: seen(rows), value: { count: row?.count ?? 0, isThere: row?.is_there === true } }
     },
 
     async parkedStreams(maxCount, after = ''): Promise<ReadAt<readonly ParkedStream[]>> {
@@ -159,6 +171,8 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       const rows = await query<CheckpointRow & Maybe<ParkedStream>>({ ...parkedStreamStatement, values: [stream] })
       return { position: seen(rows), value: rows.filter(isParked).map(parkedStream)[0] ?? null }
     },
+
+    checkpoint: async () => seen(await query<CheckpointRow>({ ...checkpointStatement, values: [] })),
 
     position: () => signal.position,
 
@@ -308,10 +322,36 @@ const pipelinesStatement = {
     SELECT c.position AS checkpoint, c.log_id, p.*
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
-      SELECT DISTINCT ON (name) name, version, definition, defined_at FROM ${schemaName}.pipelines ORDER BY name, version DESC
+      ${newestNames('$1', '$2::int')}
+      SELECT p.name, p.version, p.definition, p.defined_at
+      FROM newest n CROSS JOIN LATERAL (
+        SELECT name, version, definition, defined_at FROM ${schemaName}.pipelines
+        WHERE name = n.name ORDER BY version DESC LIMIT 1
+      ) p
     ) p ON true
     WHERE c.name = '${projectionName}'
     ORDER BY p.name`,
+}
+
+const pipelineCountStatement = {
+  name: 'pipeline_count',
+  text: `
+    ${newestNames("''", '$2::int')}
+    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM newest) AS count,
+           EXISTS (SELECT FROM ${schemaName}.pipelines WHERE name = $1::text) AS is_there
+    FROM ${schemaName}.checkpoints c WHERE c.name = '${projectionName}'`,
+}
+
+/** One look into the index for each name: a pipeline may have very many versions. */
+function newestNames(after: string, count: string): string {
+  return `
+    WITH RECURSIVE names AS (
+      (SELECT name, 1 AS n FROM ${schemaName}.pipelines WHERE name > ${after} ORDER BY name LIMIT 1)
+      UNION ALL
+      SELECT next.name, names.n + 1 FROM names CROSS JOIN LATERAL (
+        SELECT name FROM ${schemaName}.pipelines p WHERE p.name > names.name ORDER BY name LIMIT 1
+      ) next WHERE names.n < ${count}
+    ), newest AS MATERIALIZED (SELECT name FROM names)`
 }
 
 function isPipeline(row: CheckpointRow & Maybe<PipelineColumns>): row is CheckpointRow & PipelineColumns {

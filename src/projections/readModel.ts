@@ -21,14 +21,23 @@ export interface ReadModel {
   /** One entry for each pipeline, track and status that an active operation is in. */
   oldestInStatus(): Promise<ReadAt<readonly OldestInStatus[]>>
 
-  /** Newest versions of all pipelines, by name. Without the built-in `any`. */
-  pipelines(): Promise<ReadAt<readonly PipelineRow[]>>
+  /**
+   * Newest versions of pipelines, in order of their names, at most `maxCount` (1 to 1,000), after the name `after`. Without
+   * the built-in `any`. A definition can be a megabyte.
+   */
+  pipelines(maxCount: number, after?: string): Promise<ReadAt<readonly PipelineRow[]>>
+
+  /** How many pipelines there are (of very many: how many of the first `countMax`), and whether one of that name is. */
+  pipelineCount(name: string, countMax: number): Promise<ReadAt<{ readonly count: number; readonly isThere: boolean }>>
 
   /** The streams that are set aside, by name, at most `maxCount` (1 to 1,000), after the stream `after`. */
   parkedStreams(maxCount: number, after?: string): Promise<ReadAt<readonly ParkedStream[]>>
 
   /** Null when the stream is not set aside. */
   parkedStream(stream: string): Promise<ReadAt<ParkedStream | null>>
+
+  /** The position the read model is folded up to. One constant statement, whatever is stored. */
+  checkpoint(): Promise<bigint>
 
   /** The position the read model is folded up to, as last seen by this node. No round trip. */
   position(): bigint

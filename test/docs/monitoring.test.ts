@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { createMetrics } from '../../src/api/metrics.ts'
+import { Readiness } from '../../src/api/readiness.ts'
 import { type ApiHarness, eventually, startApi } from '../api/apiHarness.ts'
 
 const folder = new URL('../../docs/monitoring/', import.meta.url)
@@ -86,7 +87,7 @@ beforeAll(async () => {
   const context = { access, commands, log, projector, readModel, selfAudit, draining: drain.signal }
   const none = () => 0
   const live = { eventStreams: none, operationStreams: none, dropped: none, turnedAway: none, waits: none }
-  const metrics = createMetrics(context, { metrics: live })
+  const metrics = createMetrics(context, new Readiness(context), { metrics: live })
   metrics.observer('/livez')('GET', { statusCode: 200, elapsedTime: 1 })
   const text = await eventually(
     () => metrics.text(),

@@ -157,7 +157,7 @@ describe('what the projector folds', () => {
                       "tracks": {"main": {"new": 1, "read": 1}, "fraud": {"queued": 1}}}}`,
       ),
     )
-    expect((await projections.readModel.pipelines()).value).toEqual([
+    expect((await projections.readModel.pipelines(100)).value).toEqual([
       { name: 'invoice', version: 2, definition: journal.pipelines.get('invoice')?.definition, definedAt: journal.now },
     ])
   })

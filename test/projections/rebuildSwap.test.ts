@@ -219,7 +219,7 @@ async function keepLooking({ readModel }: Projections, journal: Journal, isDone:
     at(changed.position)
     const parked = await readModel.parkedStreams(10)
     at(parked.position)
-    at((await readModel.pipelines()).position)
+    at((await readModel.pipelines(100)).position)
     expect(parked.value.map(({ stream }) => stream)).toEqual(['operation-op-3'])
     const events = await journal.log.readAll({ after: 0n, maxCount: 10_000 })
     const revision = (id: string, position: bigint) =>

@@ -26,7 +26,7 @@ describe('the stream of a pipeline', () => {
       'pipeline-linear': [1n, 'tampered'],
       [stream('op-2')]: [0n, 'unknown_pipeline'],
     })
-    expect((await projections.readModel.pipelines()).value).toMatchObject([{ version: 1 }])
+    expect((await projections.readModel.pipelines(100)).value).toMatchObject([{ version: 1 }])
     await bench.tampering.hashAnew('pipeline-linear', 1)
     await bench.tampering.change('pipeline-linear', 0, 'data', (text) => text.replace('fill', 'record'))
     await projections.projector.rebuild()

@@ -32,14 +32,20 @@ export const alive = z
   .meta({ id: 'Alive', description: 'The process answers.' })
 
 export const readinessQuery = z.strictObject({
-  verbose: z.enum(['', 'true', '1']).exactOptional().meta({ description: 'Also lists the checks.' }),
+  verbose: z
+    .enum(['', 'true', '1'])
+    .exactOptional()
+    .meta({ description: 'Also lists the checks; what each found is told to who may read.' }),
 })
 
 export const readinessCheck = z.strictObject({
   name: z.string().meta({ description: 'What was looked at.' }),
   ok: z.boolean().meta({ description: 'Whether it is as it should be.' }),
   advisory: z.literal(true).exactOptional().meta({ description: 'It is shown, and does not count: ready without it.' }),
-  detail: z.string().meta({ description: 'For a person.' }),
+  detail: z
+    .string()
+    .exactOptional()
+    .meta({ description: 'For a person who may read: sent with a key of the role `viewer`.' }),
 })
 
 export const ready = z

@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { PipelineRecord } from '../../commands/commandService.ts'
-import { anyPipeline } from '../../operation/pipeline.ts'
 import { pipelineStream } from '../../operation/streamName.ts'
 import { actorOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
@@ -22,8 +21,8 @@ import {
 } from '../contract/pipelines.ts'
 import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
 import { noPipeline, noPipelineVersion } from '../notFound.ts'
-import { decodedPlace } from '../operationPage.ts'
-import { encodePageToken } from '../pageToken.ts'
+import { listPipelines } from '../pipelinePage.ts'
+import { PipelineQuota } from '../pipelineQuota.ts'
 import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
 import { eventsSince } from '../submission.ts'
 import { documentOnly } from '../validation.ts'
@@ -81,6 +80,7 @@ export function pipelineRoutes(app: ApiServer, context: ApiContext): void {
 }
 
 function definitionRoute(app: ApiServer, context: ApiContext): void {
+  const quota = new PipelineQuota(context)
   app.put(
     '/v1/pipelines/:name',
     {
@@ -88,7 +88,9 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
       schema: {
         operationId: 'definePipeline',
         summary: 'Define a pipeline, or a new version of it',
-        description: 'In force on every node once answered. Operations keep the version they were opened with.',
+        description:
+          'In force on every node once answered. Operations keep the version they were opened with. There may be 10,000 ' +
+          'pipelines: one more is 413 `too_large`.',
         tags: ['pipelines'],
         headers: commandRequestHeaders,
         params: pipelineParams,
@@ -105,6 +107,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
     async (request, reply) => {
       const { name } = request.params
       const headers = commandHeaders(request.headers)
+      await quota.expectRoom(name)
       const result = await context.commands.definePipeline({
         name,
         definition: request.body,
@@ -132,6 +135,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
           const { record } = result
           const { version } = record.pipeline
           const first = result.kind === 'defined' && version === 1
+          if (first) quota.defined(name, record.position)
           if (record.revision !== null) reply.header('etag', entityTag(record.revision))
           if (first) reply.header('location', `/v1/pipelines/${name}`)
           return sendJson(reply, first ? 201 : 200, definedText(context, record, result.kind, result.key))
@@ -160,28 +164,13 @@ function listRoute(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { pageSize = Math.min(pageSizeDefault, pageSizeMax), pageToken } = request.query
-      const [after = ''] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
-      const read = await readVisible(context, request.query, request.headers, () => context.readModel.pipelines())
-      const rows = [builtIn, ...read.value.filter(({ name }) => name !== builtIn.name)]
-        .sort((one, other) => (one.name < other.name ? -1 : 1))
-        .filter(({ name }) => name > after)
-      const shown = rows.slice(0, pageSize)
-      const last = shown.at(-1)
-      const nextPageToken =
-        rows.length > shown.length && last !== undefined ? encodePageToken([last.name], listFilter) : ''
+      const read = await readVisible(context, request.query, request.headers, () =>
+        listPipelines(context, pageSize, pageToken),
+      )
       reply.header('waybill-position', context.tokens.encode(read.position))
-      return sendJson(reply, 200, JSON.stringify({ pipelines: shown, nextPageToken }))
+      return sendJson(reply, 200, read.text)
     },
   )
-}
-
-const listFilter = 'pipelines'
-
-const builtIn = {
-  name: anyPipeline.name,
-  version: anyPipeline.version,
-  definition: anyPipeline.definition,
-  definedAt: null,
 }
 
 async function findPipeline(context: ApiContext, name: string, version?: number): Promise<PipelineRecord> {

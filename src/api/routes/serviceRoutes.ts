@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isKnownReader } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -8,10 +9,18 @@ import { noQuery } from '../contract/paging.ts'
 import { alive, readinessQuery, ready, stats, statsQuery } from '../contract/service.ts'
 import type { Metrics } from '../metrics.ts'
 import { ProblemError } from '../problem.ts'
-import { checkReadiness, failingChecks } from '../readiness.ts'
+import { failingChecks, type Readiness, type ReadinessCheck } from '../readiness.ts'
 import { readVisible } from '../visibility.ts'
 
-export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metrics): void {
+export interface ServiceParts {
+  readonly metrics: Metrics
+  readonly readiness: Readiness
+  /** As of `guardRoutes`. */
+  readonly loopbackOnly: boolean
+}
+
+export function serviceRoutes(app: ApiServer, context: ApiContext, parts: ServiceParts): void {
+  const { metrics, readiness, loopbackOnly } = parts
   app.get(
     '/v1/stats',
     {
@@ -77,8 +86,9 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
       },
     },
     async (request, reply) => {
-      const checks = await checkReadiness(context)
-      const shown = request.query.verbose === undefined ? {} : { checks }
+      const checks = await readiness.check()
+      const isReader = isKnownReader(context.access, request.raw.headers, loopbackOnly)
+      const shown = request.query.verbose === undefined ? {} : { checks: isReader ? checks : checks.map(withoutDetail) }
       const failing = failingChecks(checks).map((check) => check.name)
       if (failing.length > 0) {
         const detail = `Not ready: ${failing.join(', ')}.`
@@ -106,4 +116,9 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, metrics: Metr
     },
     async (_request, reply) => reply.header('content-type', metrics.contentType).send(await metrics.text()),
   )
+}
+
+/** For strangers: the route is open, and what is wrong with a store is no business of theirs. */
+function withoutDetail({ detail: _detail, ...check }: ReadinessCheck): Omit<ReadinessCheck, 'detail'> {
+  return check
 }
