@@ -84,6 +84,11 @@ export function isKnownReader(
   return caller.origin !== 'nobody' || strangerFault(headers, loopbackOnly) === null
 }
 
+/** Whether the caller of this route could ask for events as well. */
+export function mayReadEvents(request: Pick<FastifyRequest, 'caller'>): boolean {
+  return request.caller !== null && mayCall(request.caller, 'auditor')
+}
+
 function mayCall(caller: Caller, needed: Exclude<RouteAccess, 'open'>): boolean {
   return caller.roles.some((role) => role === 'operator' || needed === role || needed.includes(role))
 }

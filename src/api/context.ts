@@ -6,6 +6,7 @@ import type { ProjectionControl } from '../projections/control/control.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
+import type { StandingAnswers } from './standingAnswers.ts'
 
 /** What reads of operations work with. */
 export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'> & {
@@ -24,6 +25,7 @@ export interface ApiContext {
   readonly control: ProjectionControl
   readonly tokens: PositionTokens
   readonly limits: ApiLimits
+  readonly answers: StandingAnswers
   /** Aborted when the service begins to shut down: nothing may wait any longer. */
   readonly draining: AbortSignal
   /** Aborted when the database turned out to hold another history: nothing of it is shown. Default: it never does. */

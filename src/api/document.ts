@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, LightMyRequestResponse, RouteOptions } from 'fastify'
 import type { ApiServer } from './apiServer.ts'
 import { noRoute } from './notFound.ts'
+import type { StandingAnswers } from './standingAnswers.ts'
 
 /** What the document says of a route follows from this. */
 export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'config'>
@@ -40,29 +41,63 @@ export function documentedRoutes(app: ApiServer): readonly DocumentedRoute[] {
 /**
  * `/openapi.json` and `/docs`. Loading what they are made with takes a good part of a start, and nearly no node is ever
  * asked for them: it is loaded for the first who does.
+ *
+ * Each file is made once, whoever asks for it, and all who read it share its bytes: anybody may ask, without a key.
  */
-export function serveDocument(app: ApiServer, routes: readonly DocumentedRoute[], version: string): void {
+export function serveDocument(
+  app: ApiServer,
+  routes: readonly DocumentedRoute[],
+  { version, answers }: { readonly version: string; readonly answers: StandingAnswers },
+): void {
   let loading: Promise<FastifyInstance> | undefined
   async function load(): Promise<FastifyInstance> {
     const { createDocumentServer } = await import('./documentServer.ts')
     return createDocumentServer(routes, version)
   }
-  async function answer({ url, headers }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  /** By path. There are as many as files: what is not found is not kept. */
+  const files = new Map<string, Promise<DocumentFile>>()
+  async function fileOf(path: string): Promise<DocumentFile> {
     loading ??= load()
-    const answered = await (await loading).inject({ method: 'GET', url, headers })
-    const { statusCode } = answered
-    if (statusCode >= 500) throw new Error(`The document's server answered ${statusCode}: ${answered.payload}`)
-    if (statusCode >= 400) throw noRoute(url.split('?', 1)[0] ?? url)
-    for (const [name, value] of Object.entries(answered.headers)) {
-      if (value !== undefined && !ownHeaders.has(name)) reply.header(name, value)
+    const { statusCode, headers, rawPayload, payload } = await (await loading).inject({ method: 'GET', url: path })
+    if (statusCode >= 500) throw new Error(`The document's server answered ${statusCode}: ${payload}`)
+    if (statusCode >= 400) throw noRoute(path)
+    const kept = Object.entries(headers).filter(([name, value]) => value !== undefined && !ownHeaders.has(name))
+    return { statusCode, headers: Object.fromEntries(kept), payload: answers.share(ended(headers, rawPayload)) }
+  }
+  async function answer({ url, headers }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const path = url.split('?', 1)[0] ?? url
+    let file = files.get(path)
+    if (file === undefined) {
+      file = fileOf(path)
+      files.set(path, file)
+      file.catch(() => files.delete(path))
+    }
+    const { statusCode, headers: own, payload } = await file
+    reply.headers(own)
+    if (statusCode === 200 && own.etag !== undefined && isNamed(headers['if-none-match'], String(own.etag))) {
+      return reply.code(304).send()
     }
     // A redirect has nothing to send, and so no type.
-    return reply.code(statusCode).send(answered.rawPayload.length === 0 ? undefined : ended(answered))
-  }
-  /** JSON ends in a newline here too. */
-  function ended({ headers, rawPayload }: LightMyRequestResponse): Buffer {
-    const isOpen = String(headers['content-type']).startsWith('application/json') && rawPayload.at(-1) !== newline
-    return isOpen ? Buffer.concat([rawPayload, Buffer.of(newline)]) : rawPayload
+    return reply.code(statusCode).send(payload.length === 0 ? undefined : payload)
   }
   for (const path of paths) app.get(path, { schema: { hide: true }, config: { access: 'open' } }, answer)
+}
+
+interface DocumentFile {
+  readonly statusCode: number
+  readonly headers: Readonly<Record<string, string | string[] | number | undefined>>
+  readonly payload: Buffer
+}
+
+/** JSON ends in a newline here too. */
+function ended(headers: LightMyRequestResponse['headers'], payload: Buffer): Buffer {
+  const isOpen = String(headers['content-type']).startsWith('application/json') && payload.at(-1) !== newline
+  return isOpen ? Buffer.concat([payload, Buffer.of(newline)]) : payload
+}
+
+/** RFC 9110, 13.1.2: `*`, or a list; compared weakly. */
+function isNamed(header: string | undefined, tag: string): boolean {
+  if (header === undefined) return false
+  const opaque = (text: string) => text.trim().replace(/^W\//, '')
+  return header.split(',').some((one) => one.trim() === '*' || opaque(one) === opaque(tag))
 }

@@ -113,6 +113,9 @@ export function problemStatus(problem: Problem): number {
 }
 
 /** The body of RFC 9457. `instance`: the path asked for. */
+/** Whoever sends a large document that is wrong all over is helped by the first of them. */
+const errorsMax = 100
+
 export function problemText(problem: Problem, instance: string): string {
   const [status, title] = kinds[problem.code]
   // Those four are headers.
@@ -123,14 +126,16 @@ export function problemText(problem: Problem, instance: string): string {
     acceptEncoding: _acceptEncoding,
     ...told
   } = problem
-  const { code, detail, revision, eventsText, ...members } = told
+  const { code, detail, revision, eventsText, errors, ...members } = told
+  const isCut = errors !== undefined && errors.length > errorsMax
   const text = JSON.stringify({
     type: `urn:waybill:problem:${code}`,
     title,
     status,
-    detail,
+    detail: isCut ? `${detail} The first ${errorsMax} of ${errors.length} errors are listed.` : detail,
     instance,
     code,
+    ...(errors === undefined ? {} : { errors: errors.slice(0, errorsMax) }),
     ...members,
     ...(revision === undefined ? {} : { revision: Number(revision) }),
   })

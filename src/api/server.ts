@@ -30,10 +30,10 @@ import { parkedRoutes } from './routes/parkedRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
-import { boundStandingAnswers } from './standingAnswers.ts'
+import { boundStandingAnswers, StandingAnswers } from './standingAnswers.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
-export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits'> {
+export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers'> {
   /** Each that is not given: `defaultApiLimits`. */
   readonly limits?: Partial<ApiLimits>
   /** Of the product, for the document. */
@@ -80,6 +80,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const limits = { ...defaultApiLimits, ...options.limits }
   const { access, log, commands, readModel, projector, control, draining, logger, loopbackOnly = false } = options
   const tokens = createPositionTokens(log.logId)
+  const answers = new StandingAnswers(limits)
   const context: ApiContext = {
     access,
     log,
@@ -89,6 +90,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     control,
     tokens,
     limits,
+    answers,
     draining,
     ...(options.anotherHistory === undefined ? {} : { anotherHistory: options.anotherHistory }),
     ...(options.selfAudit === undefined ? {} : { selfAudit: options.selfAudit }),
@@ -132,7 +134,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       logger?.error({ err: error, route: request.routeOptions.url }, 'a request failed')
       problem = { code: 'internal', detail: 'Something went wrong in the service. It is on record there.' }
     }
-    return answerProblem(problem, request, reply)
+    return answerProblem(problem, request, reply, answers)
   }
 
   app.setValidatorCompiler(validatorCompiler)
@@ -177,7 +179,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   })
   const checkGuards = guardRoutes(app, access, loopbackOnly)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
-  boundStandingAnswers(app, limits)
+  boundStandingAnswers(app, answers)
   observeRoutes(app, metrics)
   if (options.logRequests === true) {
     app.addHook('onResponse', (request, reply, done) => {
@@ -210,7 +212,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     passLinesOn(routes)
     bulkRoute(routes, context)
   })
-  serveDocument(app, documented, options.version)
+  serveDocument(app, documented, { version: options.version, answers })
 
   const clock = setInterval(() => bodies.expire(), 1_000)
   clock.unref()
@@ -240,14 +242,19 @@ function observeRoutes(app: ApiServer, metrics: Metrics): void {
   })
 }
 
-function answerProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function answerProblem(
+  problem: Problem,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answers: StandingAnswers,
+): FastifyReply {
   const { raw } = request
   if (problem.code === 'timeout') reply.header('connection', 'close')
   else if (hasBody(raw) && !raw.complete) lingerAfterAnswer(raw, reply.raw)
-  return reply
-    .code(problemStatus(problem))
-    .headers(problemHeaders(problem))
-    .send(problemLine(problem, pathOf(request.url)))
+  const line = problemLine(problem, pathOf(request.url))
+  // That of a read is counted as any answer to one.
+  if (raw.method !== 'GET') answers.stand(reply.raw, line)
+  return reply.code(problemStatus(problem)).headers(problemHeaders(problem)).send(line)
 }
 
 /** Longer than any wait the service takes part in. */

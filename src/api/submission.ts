@@ -1,13 +1,16 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CommandResult } from '../commands/commandService.ts'
+import { createSlots } from '../eventlog/slots.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../operation/commands.ts'
 import { generatedOperationId } from '../operation/eventId.ts'
 import { requestHash } from '../operation/requestHash.ts'
-import { operationStream } from '../operation/streamName.ts'
+import { mayReadEvents } from './accessControl.ts'
 import type { CommandHeaders } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
 import type { OpenOperationBody, ReportBody } from './contract/commands.ts'
 import { eventText } from './eventText.ts'
 import { failureProblem, type Problem, refusalProblem } from './problem.ts'
+import { turnToAnswer } from './standingAnswers.ts'
 import { normaliseTime } from './time.ts'
 
 export function openOperation(body: OpenOperationBody, headers: CommandHeaders, actor: string): Command {
@@ -30,36 +33,57 @@ function commandOf(operation: string, headers: CommandHeaders, actor: string, bo
 
 const sinceEventsMax = 100
 const sinceBytesMax = 256 * 1024
+/** Events read at once, and by so many requests: each may be a megabyte, and stands in memory until it is counted. */
+const stepMax = 8
+const reading = createSlots(2)
 
 export type NotAccepted = Exclude<CommandResult, { kind: 'accepted' }>
 
-/** A command that was not accepted, as a problem. A 412 says what happened since the revision the caller knew. */
-export async function commandProblem(context: ApiContext, command: Command, result: NotAccepted): Promise<Problem> {
+/** A command that was not accepted, as a problem. */
+export function commandProblem(result: NotAccepted): Problem {
   if (result.kind === 'failed') return failureProblem(result.failure, result.operation, result.key)
-  const problem = refusalProblem(result.refusal, result.operation, result.key)
-  if (result.refusal.code !== 'revision_mismatch' || command.expectedRevision === undefined) return problem
-  return {
-    ...problem,
-    eventsText: await eventsSince(context, operationStream(command.operation), command.expectedRevision),
-  }
+  return refusalProblem(result.refusal, result.operation, result.key)
+}
+
+export interface Asker {
+  readonly request: Pick<FastifyRequest, 'caller'>
+  readonly reply: FastifyReply
+}
+
+/**
+ * For a 412: what happened since the revision that the caller knew, told to whom may read events; nothing for other
+ * problems and other callers. Read in the answer's turn, and only where there is room for it: it is a courtesy.
+ */
+export async function sinceExpected(
+  context: ApiContext,
+  stream: string,
+  expected: { readonly code: string; readonly revision: bigint | undefined },
+  { request, reply }: Asker,
+): Promise<{ readonly eventsText?: string }> {
+  if (expected.code !== 'revision_mismatch' || expected.revision === undefined || !mayReadEvents(request)) return {}
+  await turnToAnswer(reply)
+  if (!context.answers.hasRoom(sinceBytesMax)) return {}
+  return { eventsText: await eventsSince(context, stream, expected.revision) }
 }
 
 /** What a stream got after a revision, as a JSON array: the first of it, when it is a lot. */
-export async function eventsSince(context: ApiContext, stream: string, revision: bigint): Promise<string> {
-  let events: Awaited<ReturnType<typeof context.log.readStream>>
-  try {
-    const fromRevision = revision + 1n
-    events = await context.log.readStream(stream, { fromRevision, maxCount: sinceEventsMax })
-  } catch {
-    // The refusal stands; what happened since is only courtesy.
-    return '[]'
-  }
+async function eventsSince(context: ApiContext, stream: string, revision: bigint): Promise<string> {
   const texts: string[] = []
   let bytes = 0
-  for (const event of events) {
-    bytes += event.data.length + event.metadata.length
-    if (bytes > sinceBytesMax) break
-    texts.push(eventText(event, context.tokens))
+  let fromRevision = revision + 1n
+  try {
+    while (texts.length < sinceEventsMax) {
+      const events = await reading.run(() => context.log.readStream(stream, { fromRevision, maxCount: stepMax }))
+      for (const event of events) {
+        bytes += event.data.length + event.metadata.length
+        if (bytes > sinceBytesMax || texts.length === sinceEventsMax) return `[${texts.join(',')}]`
+        texts.push(eventText(event, context.tokens))
+      }
+      if (events.length < stepMax) break
+      fromRevision += BigInt(events.length)
+    }
+  } catch {
+    // The refusal stands without it.
   }
   return `[${texts.join(',')}]`
 }

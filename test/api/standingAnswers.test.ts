@@ -85,3 +85,37 @@ test('of reads that come together on one connection, one is begun when the one b
   await eventually(asked, (count) => count === 5)
   connection.socket.destroy()
 })
+
+test('so are files of the documentation, which all who do not read them share', async () => {
+  const path = '/docs/static/swagger-ui-bundle.js'
+  const first = await api.send('GET', path)
+  expect(first.text.length).toBeGreaterThan(mebibyte)
+  const answered = async () => {
+    const { text } = await api.send('GET', '/metrics')
+    const count =
+      /^waybill_http_request_duration_seconds_count\{method="GET",route="\/docs\/static\/\*",status="200"\} (\d+)/m
+    return Number(count.exec(text)?.[1] ?? 0)
+  }
+  const before = await answered()
+  // Together more than all answers may take.
+  const readers = await Promise.all(Array.from({ length: 40 }, () => reader(request(path).repeat(60))))
+  await eventually(answered, (count) => count >= before)
+  expect((await list()).status).toBe(200)
+  const [one] = readers
+  // The buffers of a connection take a few.
+  expect((await answered()) - before).toBeLessThan(30 * readers.length)
+  one?.socket.resume()
+  await eventually(answered, (count) => count >= before + 3)
+  for (const { socket } of readers) socket.destroy()
+})
+
+test('a file of the documentation that is known is 304', async () => {
+  const path = '/docs/static/swagger-ui-bundle.js'
+  const { headers } = await api.send('GET', path)
+  const etag = String(headers.etag)
+  for (const known of [etag, `"other", ${etag}`, '*', `W/${etag.replace(/^W\//, '')}`]) {
+    const again = await api.send('GET', path, undefined, { 'if-none-match': known })
+    expect([again.status, again.text], known).toEqual([304, ''])
+  }
+  expect((await api.send('GET', path, undefined, { 'if-none-match': '"other"' })).status).toBe(200)
+})

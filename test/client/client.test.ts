@@ -114,7 +114,6 @@ describe('the client, against the service', () => {
         command: 'x',
         attempts: 1,
         mayHaveLanded: false,
-        events: [{ type: 'StatusChanged', revision: 1 }],
       })
       expect(await caught(client.get(`absent-${prefix}`))).toMatchObject({
         code: 'not_found',

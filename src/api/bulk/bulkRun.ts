@@ -198,12 +198,12 @@ export class BulkRun {
     }
     commands
       .submit(command, this.#group)
-      .then(async (result) => {
+      .then((result) => {
         if (result.kind === 'accepted') {
           this.#room.pace.appended(result.position)
           settle(this.#bulk.form.accepted(result))
         } else if (result.kind === 'failed') settle(result)
-        else settle(await commandProblem(this.#context, command, result))
+        else settle(commandProblem(result))
       })
       .catch(() => {
         const detail = 'The command could not be carried out.'

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Command } from '../../operation/commands.ts'
+import { operationStream } from '../../operation/streamName.ts'
 import { actorOf } from '../accessControl.ts'
 import { sendJsonLine } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
@@ -13,7 +14,14 @@ import { noQuery } from '../contract/paging.ts'
 import { entityTag } from '../entityTags.ts'
 import { ProblemError } from '../problem.ts'
 import { type Accepted, acceptedStatus, receiptLine } from '../receiptText.ts'
-import { commandProblem, type NotAccepted, openOperation, reportStatus } from '../submission.ts'
+import {
+  type Asker,
+  commandProblem,
+  type NotAccepted,
+  openOperation,
+  reportStatus,
+  sinceExpected,
+} from '../submission.ts'
 
 const commandProblems = [404, 409, 412, 413, 415, 422] as const
 
@@ -39,7 +47,8 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     (request, reply) => {
-      carryOut(context, openOperation(request.body, commandHeaders(request.raw.headers), actorOf(request)), reply)
+      const command = openOperation(request.body, commandHeaders(request.raw.headers), actorOf(request))
+      carryOut(context, command, { request, reply })
     },
   )
 
@@ -66,17 +75,19 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
     },
     (request, reply) => {
       const { params, body, raw } = request
-      carryOut(context, reportStatus(params.id, body, commandHeaders(raw.headers), actorOf(request)), reply)
+      const command = reportStatus(params.id, body, commandHeaders(raw.headers), actorOf(request))
+      carryOut(context, command, { request, reply })
     },
   )
 }
 
 /** Answers by itself, later: a promise for Fastify to wait for would take several more turns of the microtask queue. */
-function carryOut(context: ApiContext, command: Command, reply: FastifyReply): void {
+function carryOut(context: ApiContext, command: Command, asker: Asker): void {
+  const { reply } = asker
   context.commands.submit(command).then(
     (result) => {
       if (result.kind === 'accepted') sendReceipt(context, result, reply)
-      else sendProblem(context, command, result, reply)
+      else sendProblem(context, command, result, asker)
     },
     (bug) => reply.send(bug),
   )
@@ -89,9 +100,12 @@ function sendReceipt(context: ApiContext, result: Accepted, reply: FastifyReply)
   sendJsonLine(reply, status, receiptLine(result, context.tokens))
 }
 
-function sendProblem(context: ApiContext, command: Command, result: NotAccepted, reply: FastifyReply): void {
-  commandProblem(context, command, result).then(
-    (problem) => reply.send(new ProblemError(problem)),
+function sendProblem(context: ApiContext, command: Command, result: NotAccepted, asker: Asker): void {
+  const { reply } = asker
+  const problem = commandProblem(result)
+  const expected = { code: problem.code, revision: command.expectedRevision }
+  sinceExpected(context, operationStream(command.operation), expected, asker).then(
+    (since) => reply.send(new ProblemError({ ...problem, ...since })),
     (bug) => reply.send(bug),
   )
 }

@@ -24,7 +24,7 @@ import { noPipeline, noPipelineVersion } from '../notFound.ts'
 import { listPipelines } from '../pipelinePage.ts'
 import { PipelineQuota } from '../pipelineQuota.ts'
 import { failureProblem, ProblemError, refusalProblem } from '../problem.ts'
-import { eventsSince } from '../submission.ts'
+import { sinceExpected } from '../submission.ts'
 import { documentOnly } from '../validation.ts'
 import { readVisible } from '../visibility.ts'
 
@@ -125,9 +125,12 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
         case 'refused':
           throw new ProblemError({
             ...refusalProblem(result.refusal, undefined, result.key),
-            ...(result.refusal.code === 'revision_mismatch' && headers.expectedRevision !== undefined
-              ? { eventsText: await eventsSince(context, pipelineStream(name), headers.expectedRevision) }
-              : {}),
+            ...(await sinceExpected(
+              context,
+              pipelineStream(name),
+              { code: result.refusal.code, revision: headers.expectedRevision },
+              { request, reply },
+            )),
           })
         case 'failed':
           throw new ProblemError(failureProblem(result.failure, undefined, result.key, 'pipeline'))
@@ -138,7 +141,9 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
           if (first) quota.defined(name, record.position)
           if (record.revision !== null) reply.header('etag', entityTag(record.revision))
           if (first) reply.header('location', `/v1/pipelines/${name}`)
-          return sendJson(reply, first ? 201 : 200, definedText(context, record, result.kind, result.key))
+          const text = definedText(context, record, result.kind, result.key)
+          context.answers.stand(reply.raw, text)
+          return sendJson(reply, first ? 201 : 200, text)
         }
       }
     },

@@ -11,7 +11,7 @@ import type { Latencies } from './latencies.ts'
 import { Ledger } from './ledger.ts'
 import { MemoryWatch, residentMib } from './memoryWatch.ts'
 import { Probe } from './probe.ts'
-import { unreadAnswers } from './unreadAnswers.ts'
+import { unreadAnswers, unreadKinds } from './unreadAnswers.ts'
 
 export interface FloodedRun {
   readonly faults: readonly string[]
@@ -74,7 +74,9 @@ export async function floodedRun(context: SuiteContext, folder: string): Promise
     faults.push(...found)
   }
   await caughtUp(node.url, 60_000)
-  faults.push(...(await unreadAnswers(node, short, memoryMibMax, progress)))
+  for (const unread of unreadKinds) {
+    faults.push(...(await unreadAnswers(unread, node, short, memoryMibMax, progress)))
+  }
   if (!node.isRunning) throw new Error(`the service ended: ${node.output.slice(-3_000)}`)
   await caughtUp(node.url, 60_000)
   await node.stop()
