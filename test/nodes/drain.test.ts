@@ -218,7 +218,7 @@ async function openLateRequest(node: NodeProcess): Promise<{ finish(): Promise<s
     socket.on('close', () => resolve())
     socket.on('error', () => undefined)
   })
-  const head = ['POST /v1/operations/late/reports HTTP/1.1', 'host: a', 'content-type: application/json']
+  const head = ['POST /v1/operations/late/reports HTTP/1.1', 'host: localhost', 'content-type: application/json']
   await new Promise<void>((resolve) => {
     socket.write(`${head.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 10)}`, () => resolve())
   })
