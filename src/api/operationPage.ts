@@ -70,7 +70,8 @@ function orderedFilterOf(query: ListQuery): Omit<OperationQuery, 'pageSize' | 'a
 export function filterOf(query: Pick<ListQuery, FilterName>): OperationFilter {
   const { pipeline, track, status, state, idPrefix, theme, updatedAfter, updatedBefore, held, blocked, anyTrack } =
     query
-  const metadata: Record<string, string> = {}
+  // Without a prototype: `__proto__` is a name like any other here.
+  const metadata: Record<string, string> = Object.create(null)
   for (const [name, value] of Object.entries(query)) {
     if (name.startsWith(metadataPrefix) && typeof value === 'string')
       metadata[name.slice(metadataPrefix.length)] = value

@@ -46,7 +46,8 @@ export class Readiness {
 
   async check(): Promise<readonly ReadinessCheck[]> {
     const [head, checkpoint] = await Promise.all([this.#log.get(), this.#readModel.get()])
-    return checksOf(this.#context, head !== null, checkpoint !== null)
+    const { anotherHistory } = this.#context
+    return checksOf(this.#context, head !== null && anotherHistory?.aborted !== true, checkpoint !== null)
   }
 }
 

@@ -150,6 +150,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
+    // Nobody keeps an answer without asking again, and no browser takes it for another type than it says.
+    reply.raw.setHeader('cache-control', 'no-store')
+    reply.raw.setHeader('x-content-type-options', 'nosniff')
     // Its connection was told 408 before all of it had come: what was refused is not carried out. Or who asked has left
     // while the request stood in line.
     if (raw.socket.writableEnded || raw.socket.destroyed) {

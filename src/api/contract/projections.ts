@@ -36,7 +36,7 @@ export const noBody = z.strictObject({})
 
 const reason = z
   .string()
-  .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,500}$/u, 'must be 1 to 500 printable characters')
+  .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,500}$/u, 'must be 1 to 500 printable characters')
   .meta({ description: 'For whoever reads the log later.' })
 
 export const retryBody = z.strictObject({ reason: reason.exactOptional() })

@@ -34,7 +34,6 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
     async (request, reply) => {
       const result = await access.create(request.body, callerOf(request))
       if (result.kind === 'refused') throw new ProblemError(keyProblem(result.refusal))
-      reply.header('cache-control', 'no-store')
       return sendJson(reply, 201, JSON.stringify({ ...result.record, key: result.key }))
     },
   )

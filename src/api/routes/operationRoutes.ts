@@ -50,7 +50,9 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
           ? await findOperation(context, id, question, request.headers)
           : await awaitOperation(context, live, { id, until, question, request, reply })
       const { position, revision } = found
-      reply.header('waybill-position', context.tokens.encode(position)).header('etag', entityTag(revision))
+      reply
+        .header('waybill-position', context.tokens.encode(position))
+        .headers({ etag: entityTag(revision), 'cache-control': 'no-cache' })
       if (found.isParked !== true && isKnown(knownRevisions(request.headers), revision)) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
     },

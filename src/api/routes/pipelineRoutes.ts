@@ -194,7 +194,7 @@ function sendPipeline(
 ): FastifyReply {
   const { revision, position } = record
   reply.header('waybill-position', context.tokens.encode(position))
-  if (revision !== null) reply.header('etag', entityTag(revision))
+  if (revision !== null) reply.headers({ etag: entityTag(revision), 'cache-control': 'no-cache' })
   if (isKnown(knownRevisions(headers), revision)) return reply.code(304).send()
   return sendJson(reply, 200, pipelineText(record))
 }
