@@ -1,8 +1,10 @@
 import type { FastifyReply } from 'fastify'
+import type { Caller } from '../../access/access.ts'
 import type { Command } from '../../operation/commands.ts'
-import { actorOf } from '../accessControl.ts'
+import { callerOf } from '../accessControl.ts'
 import { sendJsonLine } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
+import { bindingFault } from '../binding.ts'
 import { commandHeaders } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
@@ -39,7 +41,8 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     (request, reply) => {
-      carryOut(context, openOperation(request.body, commandHeaders(request.raw.headers), actorOf(request)), reply)
+      const caller = callerOf(request)
+      carryOut(context, caller, openOperation(request.body, commandHeaders(request.raw.headers), caller), reply)
     },
   )
 
@@ -66,13 +69,16 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
     },
     (request, reply) => {
       const { params, body, raw } = request
-      carryOut(context, reportStatus(params.id, body, commandHeaders(raw.headers), actorOf(request)), reply)
+      const caller = callerOf(request)
+      carryOut(context, caller, reportStatus(params.id, body, commandHeaders(raw.headers), caller), reply)
     },
   )
 }
 
 /** Answers by itself, later: a promise for Fastify to wait for would take several more turns of the microtask queue. */
-function carryOut(context: ApiContext, command: Command, reply: FastifyReply): void {
+function carryOut(context: ApiContext, { binding }: Caller, command: Command, reply: FastifyReply): void {
+  const fault = bindingFault(binding, command)
+  if (fault !== null) throw new ProblemError(fault)
   context.commands.submit(command).then(
     (result) => {
       if (result.kind === 'accepted') sendReceipt(context, result, reply)
