@@ -2,7 +2,10 @@ import { expect, test } from 'vitest'
 import { Readiness, type ReadinessContext } from '../../src/api/readiness.ts'
 import { eventually, startApi } from './apiHarness.ts'
 
-function context(answers: { readonly head: () => Promise<bigint>; readonly checkpoint: () => Promise<bigint> }): ReadinessContext {
+function context(answers: {
+  readonly head: () => Promise<bigint>
+  readonly checkpoint: () => Promise<bigint>
+}): ReadinessContext {
   return {
     log: { head: answers.head },
     readModel: { checkpoint: answers.checkpoint },
