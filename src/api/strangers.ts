@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { isLoopbackName } from '../loopback.ts'
 
 /** What proxies add for others' requests. A program on this machine has no reason to send any of them. */
 const forwardingHeaders = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
@@ -39,7 +40,7 @@ export function strangerFault(headers: IncomingHttpHeaders, loopbackOnly: boolea
 /** `Host` of a request by HTTP/1.0 may be missing, and is no name of this machine then. */
 function isLoopbackHost(host: string): boolean {
   const name = hostName(host)
-  return name !== null && (name === '[::1]' || isLocalhost(name) || isLoopbackAddress(name))
+  return name !== null && isLoopbackName(name)
 }
 
 /** The page's own server may be another on this machine: who can start one needs no page. */
@@ -58,15 +59,4 @@ function hostName(host: string): string | null {
   const port = host.slice(name.length)
   if (port !== '' && !/^:\d{1,5}$/.test(port)) return null
   return name.toLowerCase()
-}
-
-/** RFC 6761: `localhost` and all names below it are this machine. */
-function isLocalhost(name: string): boolean {
-  const rooted = name.endsWith('.') ? name.slice(0, -1) : name
-  return rooted === 'localhost' || rooted.endsWith('.localhost')
-}
-
-function isLoopbackAddress(name: string): boolean {
-  const parts = name.split('.')
-  return parts.length === 4 && parts[0] === '127' && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)
 }
