@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { isLoopbackName } from '../loopback.ts'
 
-/** What proxies add for others' requests. A program on this machine has no reason to send any of them. */
-const forwardingHeaders = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
+/** What proxies add for others' requests, as `X-Forwarded-For` and its kin: a program on this machine has no reason to. */
+const forwardingHeaders = new Set(['forwarded', 'via', 'x-real-ip'])
+
+const isForwarding = (name: string) => forwardingHeaders.has(name) || name.startsWith('x-forwarded-')
 
 const makeKey = 'Make an access key, and send it (docs/access.md): with a key this does not matter.'
 
@@ -23,8 +25,8 @@ export function strangerFault(headers: IncomingHttpHeaders, loopbackOnly: boolea
     if (!isLoopbackHost(host ?? '')) {
       return `The service has no access keys, and so answers only requests to a name of this machine, as localhost; the Host header is another one. ${makeKey}`
     }
-    for (const name of forwardingHeaders) {
-      if (headers[name] === undefined) continue
+    for (const name in headers) {
+      if (!isForwarding(name)) continue
       return `The service has no access keys, and so answers no requests that a proxy passes on; this one has the header ${name}. ${makeKey}`
     }
   }

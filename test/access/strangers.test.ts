@@ -22,6 +22,7 @@ const foreign: readonly (readonly [what: string, headers: Record<string, string>
   ['a proxy, as most say it', { 'x-forwarded-for': '192.0.2.60' }, 'x-forwarded-for'],
   ['a proxy that tells the name', { 'x-forwarded-host': 'waybill.example' }, 'x-forwarded-host'],
   ['a proxy that tells the scheme', { 'x-forwarded-proto': 'https' }, 'x-forwarded-proto'],
+  ['a proxy that tells the port alone', { 'x-forwarded-port': '443' }, 'x-forwarded-port'],
   ['a proxy that tells the address', { 'x-real-ip': '192.0.2.60' }, 'x-real-ip'],
   ['a gateway', { via: '1.1 gateway' }, 'via'],
 ]
