@@ -6,6 +6,13 @@ const forwardingHeaders = new Set(['forwarded', 'via', 'x-real-ip'])
 
 const isForwarding = (name: string) => forwardingHeaders.has(name) || name.startsWith('x-forwarded-')
 
+/**
+ * On this machine alone, a page of the same site was served by another program of the machine, on another port: who can
+ * start one needs no page. Elsewhere it may be anybody's who has a name under the same domain.
+ */
+const elsewhere = ['cross-site']
+const elsewhereOrNear = ['cross-site', 'same-site']
+
 const makeKey = 'Make an access key, and send it (docs/access.md): with a key this does not matter.'
 
 /**
@@ -30,8 +37,10 @@ export function strangerFault(headers: IncomingHttpHeaders, loopbackOnly: boolea
       return `The service has no access keys, and so answers no requests that a proxy passes on; this one has the header ${name}. ${makeKey}`
     }
   }
-  if (String(headers['sec-fetch-site']).includes('cross-site')) {
-    return `The service has no access keys, and so answers no pages of other sites; the Sec-Fetch-Site header says cross-site. ${makeKey}`
+  const site = String(headers['sec-fetch-site'])
+  for (const foreign of loopbackOnly ? elsewhere : elsewhereOrNear) {
+    if (!site.includes(foreign)) continue
+    return `The service has no access keys, and so answers no pages of other sites; the Sec-Fetch-Site header says ${foreign}. ${makeKey}`
   }
   if (origin !== undefined && !isOwnOrigin(origin, host ?? '', loopbackOnly)) {
     return `The service has no access keys, and so answers no pages of other sites; the Origin header names one. ${makeKey}`
