@@ -1,7 +1,24 @@
-/** service: commands. viewer: queries. auditor: log and history. operator: all of it, and the keys. */
-export const roles = ['service', 'viewer', 'auditor', 'operator'] as const
+/** service: commands. definer: pipelines. viewer: queries. auditor: log and history. operator: all of it, and the keys. */
+export const roles = ['service', 'definer', 'viewer', 'auditor', 'operator'] as const
 
 export type Role = (typeof roles)[number]
+
+/** What a key may report for and into, and define, beyond what its roles say. Absent: all there are. */
+export interface Binding {
+  /** The services whose reports it may send; at least one, without repeats. */
+  readonly services?: readonly string[]
+  /** The pipelines whose operations it may open and report to, and that it may define. The same. */
+  readonly pipelines?: readonly string[]
+}
+
+/** A key can be bound to so many services, and to so many pipelines: nodes keep all keys in memory. */
+export const boundNamesMax = 16
+
+/** What a key is made from. An operator's key is not bound. */
+export interface NewKey extends Binding {
+  readonly name: string
+  readonly roles: readonly Role[]
+}
 
 /** Who sends a request. */
 export interface Caller {
@@ -12,10 +29,12 @@ export interface Caller {
   readonly roles: readonly Role[]
   /** `configuration`: its key is not in the database and cannot be revoked there. */
   readonly origin: 'database' | 'configuration' | 'nobody'
+  /** Absent: its key is not bound. */
+  readonly binding?: Binding
 }
 
 /** What may be known of a key. */
-export interface KeyRecord {
+export interface KeyRecord extends Binding {
   readonly id: string
   /** 1 to 64 characters; unique among the keys in force. */
   readonly name: string
@@ -60,7 +79,7 @@ export interface Access {
   /** Keys in force, by name. Throws KeysUnavailableError, as the two below. */
   list(): Promise<readonly KeyRecord[]>
   /** In force on this node when it resolves, on others within two seconds. */
-  create(key: { readonly name: string; readonly roles: readonly Role[] }, by: Caller): Promise<CreateKeyResult>
+  create(key: NewKey, by: Caller): Promise<CreateKeyResult>
   /** The same. */
   revoke(name: string, by: Caller): Promise<RevokeKeyResult>
   /** Whether there is a key that lets anybody in. */
@@ -73,7 +92,7 @@ export class KeysUnavailableError extends Error {
   override readonly name = 'KeysUnavailableError'
 }
 
-/** A node keeps all of them in memory: some 4 MB. */
+/** A node keeps all of them in memory: some 4 MB, unless they are bound to many names. */
 export const keysMax = 10_000
 
 /** The actor of requests without a key. */

@@ -55,13 +55,17 @@ export function createKeyRing(configured: { readonly caller: Caller; readonly di
       return caller
     },
     replace(ringKeys) {
-      keys = new Map(
-        ringKeys.map(({ record: { id, name, roles }, digest }) => [
-          id,
-          { digest, caller: { name, keyId: id, roles, origin: 'database' } },
-        ]),
-      )
+      keys = new Map(ringKeys.map(({ record, digest }) => [record.id, { digest, caller: callerOf(record) }]))
       found.clear()
     },
+  }
+}
+
+function callerOf({ id, name, roles, services, pipelines }: KeyRecord): Caller {
+  const caller: Caller = { name, keyId: id, roles, origin: 'database' }
+  if (services === undefined && pipelines === undefined) return caller
+  return {
+    ...caller,
+    binding: { ...(services === undefined ? {} : { services }), ...(pipelines === undefined ? {} : { pipelines }) },
   }
 }

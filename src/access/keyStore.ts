@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { sqlState } from '../postgres/serviceRole.ts'
-import type { Caller, CreateKeyResult, KeyRecord, RevokeKeyResult, Role } from './access.ts'
+import type { Caller, CreateKeyResult, KeyRecord, NewKey, RevokeKeyResult, Role } from './access.ts'
 import { KeysUnavailableError, keysMax } from './access.ts'
 import { makeApiKey } from './apiKey.ts'
 import type { RingKey } from './keyRing.ts'
@@ -8,18 +8,26 @@ import type { RingKey } from './keyRing.ts'
 interface KeyRow {
   id: string
   name: string
-  roles: Role[]
+  roles: StoredRole[]
+  definer_stated: boolean
+  services: string[] | null
+  pipelines: string[] | null
   digest: Buffer
   created_at: Date
   created_by: string
 }
+
+/** As 0002_bindings.sql has them. */
+type StoredRole = Role | 'bound_service'
+
+const columns = 'id, name, roles, definer_stated, services, pipelines, digest, created_at, created_by'
 
 /** The keys in the database. Each function throws KeysUnavailableError when it does not answer. */
 export interface KeyStore {
   /** Raised by every change; 0: there has never been a key. */
   counter(): Promise<bigint>
   load(): Promise<readonly RingKey[]>
-  create(key: { readonly name: string; readonly roles: readonly Role[] }, by: Caller): Promise<CreateKeyResult>
+  create(key: NewKey, by: Caller): Promise<CreateKeyResult>
   revoke(name: string, by: Caller): Promise<RevokeKeyResult>
 }
 
@@ -34,15 +42,12 @@ export function createKeyStore(pool: pg.Pool): KeyStore {
 
     async load() {
       const { rows } = await available(() =>
-        pool.query<KeyRow>(
-          `SELECT id, name, roles, digest, created_at, created_by
-           FROM waybill_access.keys WHERE revoked_at IS NULL ORDER BY name`,
-        ),
+        pool.query<KeyRow>(`SELECT ${columns} FROM waybill_access.keys WHERE revoked_at IS NULL ORDER BY name`),
       )
       return rows.map((row) => ({ record: recordOf(row), digest: row.digest }))
     },
 
-    create: ({ name, roles }, by) =>
+    create: ({ name, roles, services, pipelines }, by) =>
       inTurn(pool, async (client, counter): Promise<CreateKeyResult> => {
         if (!(await mayStill(client, counter, by))) return { kind: 'refused', refusal: 'caller_unknown' }
         if (by.origin === 'nobody' && !roles.includes('operator')) {
@@ -57,11 +62,12 @@ export function createKeyStore(pool: pg.Pool): KeyStore {
         if (taken) return { kind: 'refused', refusal: 'name_taken' }
         if (keys >= keysMax) return { kind: 'refused', refusal: 'full' }
         const made = makeApiKey()
+        const isBound = services !== undefined || pipelines !== undefined
         const { rows } = await client.query<KeyRow>(
-          `INSERT INTO waybill_access.keys (id, name, roles, digest, created_at, created_by)
-           VALUES ($1, $2, $3::text[], $4, now(), $5)
-           RETURNING id, name, roles, digest, created_at, created_by`,
-          [made.id, name, roles, made.digest, by.name],
+          `INSERT INTO waybill_access.keys (${columns})
+           VALUES ($1, $2, $3::text[], true, $4::text[], $5::text[], $6, now(), $7)
+           RETURNING ${columns}`,
+          [made.id, name, storedRoles(roles, isBound), services, pipelines, made.digest, by.name],
         )
         const [row] = rows
         if (row === undefined) throw new Error('An inserted key was not returned')
@@ -139,6 +145,26 @@ async function available<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function recordOf({ id, name, roles, created_at, created_by }: KeyRow): KeyRecord {
-  return { id, name, roles, createdAt: created_at.toISOString(), createdBy: created_by }
+function storedRoles(roles: readonly Role[], isBound: boolean): StoredRole[] {
+  return roles.map((role) => (role === 'service' && isBound ? 'bound_service' : role))
+}
+
+function rolesOf({ roles, definer_stated }: KeyRow): Role[] {
+  return roles.flatMap((role): Role[] => {
+    if (role === 'service' && !definer_stated) return ['service', 'definer']
+    return [role === 'bound_service' ? 'service' : role]
+  })
+}
+
+function recordOf(row: KeyRow): KeyRecord {
+  const { id, name, services, pipelines, created_at, created_by } = row
+  return {
+    id,
+    name,
+    roles: rolesOf(row),
+    ...(services === null ? {} : { services }),
+    ...(pipelines === null ? {} : { pipelines }),
+    createdAt: created_at.toISOString(),
+    createdBy: created_by,
+  }
 }

@@ -74,6 +74,16 @@ export function commandMetrics(registry: Registry, metrics: CommandMetrics): voi
     },
   })
   new Counter({
+    name: 'waybill_idempotency_keys_reused_total',
+    help: 'Requests refused because their idempotency key was used for another one, by who had used it.',
+    labelNames: ['sender'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [sender, count] of Object.entries(metrics.keyReuse())) this.inc({ sender }, count)
+    },
+  })
+  new Counter({
     name: 'waybill_unreadable_streams_total',
     help: 'Times that commands were refused because their stream could not be read.',
     registers,

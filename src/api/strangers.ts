@@ -1,7 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { isLoopbackName } from '../loopback.ts'
 
-/** What proxies add for others' requests. A program on this machine has no reason to send any of them. */
-const forwardingHeaders = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
+/** What proxies add for others' requests, as `X-Forwarded-For` and its kin: a program on this machine has no reason to. */
+const forwardingHeaders = new Set(['forwarded', 'via', 'x-real-ip'])
+
+const isForwarding = (name: string) => forwardingHeaders.has(name) || name.startsWith('x-forwarded-')
+
+/**
+ * On this machine alone, a page of the same site was served by another program of the machine, on another port: who can
+ * start one needs no page. Elsewhere it may be anybody's who has a name under the same domain.
+ */
+const elsewhere = ['cross-site']
+const elsewhereOrNear = ['cross-site', 'same-site']
 
 const makeKey = 'Make an access key, and send it (docs/access.md): with a key this does not matter.'
 
@@ -22,13 +32,15 @@ export function strangerFault(headers: IncomingHttpHeaders, loopbackOnly: boolea
     if (!isLoopbackHost(host ?? '')) {
       return `The service has no access keys, and so answers only requests to a name of this machine, as localhost; the Host header is another one. ${makeKey}`
     }
-    for (const name of forwardingHeaders) {
-      if (headers[name] === undefined) continue
+    for (const name in headers) {
+      if (!isForwarding(name)) continue
       return `The service has no access keys, and so answers no requests that a proxy passes on; this one has the header ${name}. ${makeKey}`
     }
   }
-  if (String(headers['sec-fetch-site']).includes('cross-site')) {
-    return `The service has no access keys, and so answers no pages of other sites; the Sec-Fetch-Site header says cross-site. ${makeKey}`
+  const site = String(headers['sec-fetch-site'])
+  for (const foreign of loopbackOnly ? elsewhere : elsewhereOrNear) {
+    if (!site.includes(foreign)) continue
+    return `The service has no access keys, and so answers no pages of other sites; the Sec-Fetch-Site header says ${foreign}. ${makeKey}`
   }
   if (origin !== undefined && !isOwnOrigin(origin, host ?? '', loopbackOnly)) {
     return `The service has no access keys, and so answers no pages of other sites; the Origin header names one. ${makeKey}`
@@ -39,7 +51,7 @@ export function strangerFault(headers: IncomingHttpHeaders, loopbackOnly: boolea
 /** `Host` of a request by HTTP/1.0 may be missing, and is no name of this machine then. */
 function isLoopbackHost(host: string): boolean {
   const name = hostName(host)
-  return name !== null && (name === '[::1]' || isLocalhost(name) || isLoopbackAddress(name))
+  return name !== null && isLoopbackName(name)
 }
 
 /** The page's own server may be another on this machine: who can start one needs no page. */
@@ -58,15 +70,4 @@ function hostName(host: string): string | null {
   const port = host.slice(name.length)
   if (port !== '' && !/^:\d{1,5}$/.test(port)) return null
   return name.toLowerCase()
-}
-
-/** RFC 6761: `localhost` and all names below it are this machine. */
-function isLocalhost(name: string): boolean {
-  const rooted = name.endsWith('.') ? name.slice(0, -1) : name
-  return rooted === 'localhost' || rooted.endsWith('.localhost')
-}
-
-function isLoopbackAddress(name: string): boolean {
-  const parts = name.split('.')
-  return parts.length === 4 && parts[0] === '127' && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)
 }

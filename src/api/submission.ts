@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../access/access.ts'
 import type { CommandResult } from '../commands/commandService.ts'
 import { createSlots } from '../eventlog/slots.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../operation/commands.ts'
@@ -13,22 +14,32 @@ import { failureProblem, type Problem, refusalProblem } from './problem.ts'
 import { turnToAnswer } from './standingAnswers.ts'
 import { normaliseTime } from './time.ts'
 
-export function openOperation(body: OpenOperationBody, headers: CommandHeaders, actor: string): Command {
+/** Who sends a command, as far as it matters to the command. */
+export type CommandSender = Pick<Caller, 'name' | 'binding'>
+
+export function openOperation(body: OpenOperationBody, headers: CommandHeaders, sender: CommandSender): Command {
   const { id, ...rest } = body
   const opening: OpenOperation = { type: 'OpenOperation', ...rest }
-  return commandOf(id ?? generatedOperationId(actor, headers.key), headers, actor, opening)
+  return commandOf(id ?? generatedOperationId(sender.name, headers.key), headers, sender, opening)
 }
 
-export function reportStatus(operation: string, body: ReportBody, headers: CommandHeaders, actor: string): Command {
+export function reportStatus(
+  operation: string,
+  body: ReportBody,
+  headers: CommandHeaders,
+  sender: CommandSender,
+): Command {
   const report: ReportStatus = { type: 'ReportStatus', ...body }
-  if (body.observedAt === undefined) return commandOf(operation, headers, actor, report)
+  if (body.observedAt === undefined) return commandOf(operation, headers, sender, report)
   const observedAt = normaliseTime(body.observedAt) ?? body.observedAt
-  return commandOf(operation, headers, actor, { ...report, observedAt })
+  return commandOf(operation, headers, sender, { ...report, observedAt })
 }
 
-function commandOf(operation: string, headers: CommandHeaders, actor: string, body: CommandBody): Command {
+function commandOf(operation: string, headers: CommandHeaders, sender: CommandSender, body: CommandBody): Command {
   const { expectedRevision } = headers
-  return { operation, ...headers, requestHash: requestHash(operation, expectedRevision, body), actor, body }
+  const { name: actor, binding } = sender
+  const command = { operation, ...headers, requestHash: requestHash(operation, expectedRevision, body), actor, body }
+  return binding?.pipelines === undefined ? command : { ...command, pipelinesAllowed: binding.pipelines }
 }
 
 const sinceEventsMax = 100

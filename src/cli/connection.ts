@@ -1,19 +1,34 @@
 import { readFileSync } from 'node:fs'
+import { isReadableOnItsWay } from '../loopback.ts'
 import type { Connection } from './httpApi.ts'
 import { WrongUsage } from './outcome.ts'
 
 export interface ConnectionOptions {
   readonly url?: string
   readonly keyFile?: string
+  readonly quiet?: boolean
 }
 
 const urlByDefault = 'http://127.0.0.1:8080'
 
 /**
  * The service to talk to, and the key. A key is never an argument: arguments are seen by everybody on the machine and kept
- * in the shell's history. Throws WrongUsage.
+ * in the shell's history. Throws WrongUsage. `warn` is told when the key can be read on its way, unless it is to be quiet.
  */
 export function readConnection(
+  options: ConnectionOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+  warn: (text: string) => void = (text) => process.stderr.write(`${text}\n`),
+): Connection {
+  const connection = connectionOf(options, environment)
+  if (connection.key !== null && options.quiet !== true && isReadableOnItsWay(new URL(connection.url))) {
+    const { origin } = new URL(connection.url)
+    warn(`Warning: the key goes to ${origin} as plain text, and can be read on its way. Use https (docs/access.md).`)
+  }
+  return connection
+}
+
+function connectionOf(
   options: ConnectionOptions,
   environment: Readonly<Record<string, string | undefined>>,
 ): Connection {

@@ -5,7 +5,7 @@ import { CommandFailed, WrongUsage } from './outcome.ts'
 import { type ChangeOptions, type SharedOptions, shared } from './sharedOptions.ts'
 import { createTerminal, table } from './terminal.ts'
 
-const roles = ['service', 'viewer', 'auditor', 'operator']
+const roles = ['service', 'definer', 'viewer', 'auditor', 'operator']
 
 /** `waybill keys`: the access keys of a running service. */
 export function keysCommand(): Command {
@@ -18,7 +18,8 @@ export function keysCommand(): Command {
       'after',
       `
 Roles
-  service    may send commands: open operations, report, define pipelines
+  service    may send commands: open operations and report
+  definer    may define pipelines
   viewer     may query operations, pipelines, counts and metrics
   auditor    may read the log and the history of operations
   operator   may do all of this, and manage keys and projections
@@ -39,6 +40,8 @@ function createCommand(): Command {
         .choices(roles)
         .makeOptionMandatory(),
     )
+    .option('--service <service...>', 'bind the key to reports of these services (16 at most; default: all)')
+    .option('--pipeline <pipeline...>', 'bind the key to operations and definitions of these pipelines (the same)')
   return shared(command)
     .option('--dry-run', 'say what would be made, but make nothing')
     .addHelpText(
@@ -49,25 +52,49 @@ Examples
     $ waybill keys create admin --role operator > admin.key
   Make a key for a service, and write it to a file:
     $ WAYBILL_KEY_FILE=admin.key waybill keys create ocr --role service --quiet > ocr.key
+  Make a key that may report for one service only, and into one pipeline only:
+    $ waybill keys create scanner --role service --service scanner --pipeline invoice > scanner.key
   Make a key that may both report and read:
     $ waybill keys create erp --role service viewer --key-file admin.key --json`,
     )
     .action(create)
 }
 
-async function create(name: string, options: ChangeOptions & { readonly role: readonly string[] }): Promise<void> {
+interface CreateOptions extends ChangeOptions {
+  readonly role: readonly string[]
+  readonly service?: readonly string[]
+  readonly pipeline?: readonly string[]
+}
+
+async function create(name: string, options: CreateOptions): Promise<void> {
   const terminal = createTerminal(process.env, options.quiet === true)
   const connection = readConnection(options, process.env)
-  const asked = { name, roles: [...new Set(options.role)] }
+  const { role, service, pipeline } = options
+  const asked = {
+    name,
+    roles: [...new Set(role)],
+    ...(service === undefined ? {} : { services: [...new Set(service)] }),
+    ...(pipeline === undefined ? {} : { pipelines: [...new Set(pipeline)] }),
+  }
+  const described = `the key ${name} (${[asked.roles.join(', '), ...boundTo(asked)].join('; ')})`
   if (options.dryRun === true) {
-    terminal.progress(`Would make the key ${name} (${asked.roles.join(', ')}) at ${connection.url}`)
+    terminal.progress(`Would make ${described} at ${connection.url}`)
     if (options.json === true) terminal.data(JSON.stringify({ dryRun: true, ...asked }))
     return
   }
   const made = await callApi(connection, 'POST', 'v1/keys', asked)
   if (typeof made.key !== 'string') throw new CommandFailed('The service answered without a key')
   terminal.data(options.json === true ? JSON.stringify(made) : made.key)
-  terminal.progress(`Made the key ${name} (${asked.roles.join(', ')}). Keep it now: it is not shown again.`)
+  terminal.progress(`Made ${described}. Keep it now: it is not shown again.`)
+}
+
+/** What a key is bound to, for a person: `service ocr`. Empty: to nothing. */
+function boundTo({ services, pipelines }: JsonObject): string[] {
+  return [...boundNames('service', services), ...boundNames('pipeline', pipelines)]
+}
+
+function boundNames(what: string, names: unknown): string[] {
+  return Array.isArray(names) ? [`${what} ${names.join(', ')}`] : []
 }
 
 function listCommand(): Command {
@@ -95,14 +122,15 @@ async function list(options: SharedOptions): Promise<void> {
   } while (pageToken !== '')
   if (options.json === true) return terminal.data(JSON.stringify({ keys }))
   if (keys.length === 0) return terminal.progress('No keys')
-  const rows = keys.map(({ name, roles: given, createdAt, createdBy, id }) => [
-    String(name),
-    Array.isArray(given) ? given.join(',') : '',
-    String(createdAt),
-    String(createdBy),
-    String(id),
+  const rows = keys.map((key) => [
+    String(key.name),
+    Array.isArray(key.roles) ? key.roles.join(',') : '',
+    String(key.createdAt),
+    String(key.createdBy),
+    String(key.id),
+    boundTo(key).join('; '),
   ])
-  const [heading = '', ...lines] = table([['NAME', 'ROLES', 'CREATED', 'BY', 'ID'], ...rows])
+  const [heading = '', ...lines] = table([['NAME', 'ROLES', 'CREATED', 'BY', 'ID', 'BOUND TO'], ...rows])
   terminal.data([terminal.bold(heading), ...lines].join('\n'))
 }
 

@@ -4,7 +4,6 @@ import type { ConnectionOptions } from './connection.ts'
 /** What every verb takes. */
 export interface SharedOptions extends ConnectionOptions {
   readonly json?: boolean
-  readonly quiet?: boolean
 }
 
 /** What every verb that changes something takes. */

@@ -1,3 +1,4 @@
+import { isReadableOnItsWay } from '../loopback.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { QueueLimits } from './commandQueue.ts'
 import type { WaybillError } from './errors.ts'
@@ -71,9 +72,11 @@ export function settingsOf(options: ClientOptions): Settings {
   for (const [name, value] of Object.entries({ ...limits, ...retry, attemptTimeoutMs, silenceMsMax })) {
     if (!(value > 0)) throw new TypeError(`${name} must be more than 0`)
   }
+  const headers = { ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...options.headers }
+  if (hasKey(headers)) warnOfReadableKey(url)
   return {
     baseUrl: withoutSlashes(url.href),
-    headers: { ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...options.headers },
+    headers,
     clock,
     silenceMsMax,
     limits,
@@ -86,6 +89,24 @@ export function settingsOf(options: ClientOptions): Settings {
       ...(onRetry === undefined ? {} : { onRetry: (error) => queueMicrotask(() => onRetry(error)) }),
     },
   }
+}
+
+function hasKey(headers: Readonly<Record<string, string>>): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')
+}
+
+/** Origins that were warned of: once each, however many clients there are. */
+const warnedOf = new Set<string>()
+const warnedOfMax = 100
+
+function warnOfReadableKey(url: URL): void {
+  const { origin } = url
+  if (!isReadableOnItsWay(url) || warnedOf.has(origin) || warnedOf.size >= warnedOfMax) return
+  warnedOf.add(origin)
+  process.emitWarning(`The access key goes to ${origin} as plain text, and can be read on its way. Use https.`, {
+    type: 'WaybillWarning',
+    code: 'WAYBILL_PLAIN_KEY',
+  })
 }
 
 /** Without those at its end. A pattern for them would take time with the square of the slashes that are not. */

@@ -1,6 +1,7 @@
 import type { Outcome, RefusalCode } from '../operation/decision.ts'
 import type { Accepted } from './chain.ts'
 import type { CommandResult } from './commandService.ts'
+import type { KeyReuse } from './keyReuse.ts'
 import type { Ticket } from './lane.ts'
 import type { Receipt } from './receipts.ts'
 
@@ -15,9 +16,10 @@ export function accepted(ticket: Ticket, decision: Accepted, place: Place): Comm
 }
 
 /** The first receipt again; `key_reused` when the key came with another request. */
-export function receiptAgain(ticket: Ticket, receipt: Receipt): CommandResult {
-  if (receipt.requestHash !== ticket.command.requestHash) {
-    return refused(ticket, 'key_reused', 'This idempotency key was used for another request on this operation')
+export function receiptAgain(ticket: Ticket, receipt: Receipt, keyReuse: KeyReuse): CommandResult {
+  const { operation, key, actor, requestHash } = ticket.command
+  if (receipt.requestHash !== requestHash) {
+    return { kind: 'refused', operation, key, refusal: keyReuse.refusal('operation', actor, receipt.actor) }
   }
   return acceptedAs(ticket, receipt.outcome, receipt.reason, receipt.opened, receipt)
 }
@@ -37,6 +39,7 @@ function acceptedAs(
 
 export function receiptOf(ticket: Ticket, decision: Accepted, place: Place): Receipt {
   return {
+    actor: ticket.command.actor,
     requestHash: ticket.command.requestHash,
     outcome: decision.outcome,
     reason: decision.reason,

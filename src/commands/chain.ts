@@ -1,4 +1,5 @@
 import type { AppendRequest } from '../eventlog/eventLog.ts'
+import { isOutsidePipelines } from '../operation/commands.ts'
 import type { Decision, Refusal } from '../operation/decision.ts'
 import type { OperationState } from '../operation/state.ts'
 import type { Lane, Ticket } from './lane.ts'
@@ -93,15 +94,17 @@ export function buildChain(
     const { key } = ticket.command
     const known = lane.receipts.recent.get(key) ?? ticket.recorded
     const sibling = keys?.get(key)
+    // It is refused when it is decided. A receipt, or that there is none, would tell its sender of what it may not see.
+    const mayHaveReceipt = state === null || !isOutsidePipelines(ticket.command.pipelinesAllowed, state.pipeline.name)
     if (ticket.answered) {
       // Its time was up.
     } else if (cameAfterFailure(ticket)) {
       tools.answerNotTried(ticket)
-    } else if (known !== undefined && known !== null) {
+    } else if (mayHaveReceipt && known !== undefined && known !== null) {
       tools.answerReceipt(ticket, known)
-    } else if (sibling !== undefined) {
+    } else if (mayHaveReceipt && sibling !== undefined) {
       entries = plus(entries, { ticket, link: sibling, answer: receipt })
-    } else if (mustAskForReceipt(lane, ticket)) {
+    } else if (mayHaveReceipt && mustAskForReceipt(lane, ticket)) {
       question = 'receipts'
       break
     } else if (state === null && mustAskForPipeline(ticket)) {

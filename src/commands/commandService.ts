@@ -4,6 +4,7 @@ import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/ev
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import type { BatchListener } from './batches.ts'
+import type { KeyReuseCounts } from './keyReuse.ts'
 import type { Receipt } from './receipts.ts'
 import type { ReportCount } from './reportCounts.ts'
 
@@ -168,6 +169,8 @@ export interface CommandMetrics {
   readonly unknownOutcomes: () => number
   /** Times that a stream could not be read for its commands. */
   readonly unreadable: () => number
+  /** Commands and definitions refused as `key_reused`, by who had used the key. */
+  readonly keyReuse: () => KeyReuseCounts
   onBatch(listener: BatchListener): void
 }
 

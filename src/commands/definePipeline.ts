@@ -12,6 +12,7 @@ import { pipelineStream } from '../operation/streamName.ts'
 import type { Batches } from './batches.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, DefinePipeline, DefinePipelineResult, PipelineRecord } from './commandService.ts'
+import type { KeyReuse } from './keyReuse.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import type { TicketDesk } from './ticketDesk.ts'
 import { createTurns } from './turns.ts'
@@ -29,6 +30,7 @@ export interface PipelineDefinerOptions {
   readonly batches: Batches
   readonly desk: TicketDesk
   readonly limits: CommandLimits
+  readonly keyReuse: KeyReuse
   readonly reportUnreadable: (stream: string, error: unknown) => void
 }
 
@@ -89,12 +91,12 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
 
   /** The receipt: what was defined then, whatever was defined since. */
   function again(command: DefinePipeline, first: RecordedEvent, requestHash: string): DefinePipelineResult {
-    const { key } = command
-    if (unreadable(() => decode(first)).metadata.requestHash === requestHash) {
+    const { key, actor } = command
+    const { metadata } = unreadable(() => decode(first))
+    if (metadata.requestHash === requestHash) {
       return { kind: 'defined', record: catalog.record(first), key }
     }
-    const detail = 'This idempotency key was used for another request on this pipeline'
-    return { kind: 'refused', refusal: { code: 'key_reused', detail }, key }
+    return { kind: 'refused', refusal: options.keyReuse.refusal('pipeline', actor, metadata.actor), key }
   }
 
   async function hashAt(stream: string, revision: bigint): Promise<string> {

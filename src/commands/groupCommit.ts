@@ -18,6 +18,7 @@ import { encodeRequest } from './encodeRequest.ts'
 import { adopt, createInquiries } from './inquiries.ts'
 import { createIntervener } from './intervene.ts'
 import { isoClock } from './isoClock.ts'
+import { createKeyReuse } from './keyReuse.ts'
 import { forgetState, type Lane, type Ticket } from './lane.ts'
 import { createLaneCache } from './laneCache.ts'
 import { createOperationLoader, loadOn } from './operationLoader.ts'
@@ -65,6 +66,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   })
   const slots = createSlots(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
+  const keyReuse = createKeyReuse()
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
   const { receiptsMax, snapshotEvery } = limits
   const snapshots =
@@ -96,9 +98,9 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   })
   const now = isoClock(clock)
   const reportUnreadable = (stream: string, error: unknown): void => unreadable.report(stream, error)
-  const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, reportUnreadable })
+  const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, keyReuse, reportUnreadable })
   const outcomeOf = createCommandOutcomes({ log, loader, load: loadFresh })
-  const intervener = createIntervener({ log, now, batches, desk, limits, reportUnreadable })
+  const intervener = createIntervener({ log, now, batches, desk, limits, keyReuse, reportUnreadable })
   /** Lanes that had commands waiting when last looked at. */
   const busy = new Set<Lane>()
   let sweeper: NodeJS.Timeout | null = null
@@ -136,7 +138,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       return decide(command, { state, pipeline: pipeline ?? null, now: now(), limits: operationLimits })
     },
     encode: encodeRequest,
-    answerReceipt: (ticket, receipt) => desk.answer(ticket, receiptAgain(ticket, receipt)),
+    answerReceipt: (ticket, receipt) => desk.answer(ticket, receiptAgain(ticket, receipt, keyReuse)),
     answerNow(ticket, decision, lane) {
       const { operation, key } = ticket.command
       const place = { revision: lane.state?.revision ?? -1n, position: lane.position }
@@ -180,6 +182,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const settleTools: SettleTools = {
     answer: (ticket, result) => desk.answer(ticket, result),
     fail: (ticket, code) => desk.fail(ticket, code),
+    keyReuse,
     conflictsMax: limits.conflictsMax,
     receiptsMax,
   }
@@ -245,6 +248,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       batches: batches.sent,
       unknownOutcomes: desk.unknownOutcomes,
       unreadable: unreadable.count,
+      keyReuse: keyReuse.counts,
       onBatch: (listener) => batches.onBatch(listener),
     },
 

@@ -8,6 +8,7 @@ import { projectionStream } from '../operation/streamName.ts'
 import type { Batches } from './batches.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, Intervene, InterveneResult } from './commandService.ts'
+import type { KeyReuse } from './keyReuse.ts'
 import type { TicketDesk } from './ticketDesk.ts'
 import { createTurns } from './turns.ts'
 import { failureOf, unreadable } from './unreadable.ts'
@@ -19,6 +20,7 @@ export interface IntervenerOptions {
   readonly batches: Batches
   readonly desk: TicketDesk
   readonly limits: CommandLimits
+  readonly keyReuse: KeyReuse
   readonly reportUnreadable: (stream: string, error: unknown) => void
 }
 
@@ -97,13 +99,13 @@ export function createIntervener(options: IntervenerOptions): Intervener {
     }
   }
 
-  function receipt({ key }: Intervene, first: RecordedEvent, requestHash: string): InterveneResult {
+  function receipt({ key, actor }: Intervene, first: RecordedEvent, requestHash: string): InterveneResult {
     const { revision, position } = first
-    if (unreadable(() => decode(first)).metadata.requestHash === requestHash) {
+    const { metadata } = unreadable(() => decode(first))
+    if (metadata.requestHash === requestHash) {
       return { kind: 'recorded', revision, position, key }
     }
-    const detail = 'This idempotency key was used for another request on this projection'
-    return { kind: 'refused', refusal: { code: 'key_reused', detail }, key }
+    return { kind: 'refused', refusal: options.keyReuse.refusal('projection', actor, metadata.actor), key }
   }
 
   return {

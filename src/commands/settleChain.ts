@@ -2,6 +2,7 @@ import type { AppendOutcome } from '../eventlog/eventLog.ts'
 import { accepted, type Place, receiptAgain, receiptOf, refused } from './answers.ts'
 import type { Chain, ChainEntry } from './chain.ts'
 import type { CommandFailure, CommandResult } from './commandService.ts'
+import type { KeyReuse } from './keyReuse.ts'
 import type { Ticket } from './lane.ts'
 import { plus } from './plus.ts'
 import { rememberReceipt } from './receipts.ts'
@@ -9,6 +10,7 @@ import { rememberReceipt } from './receipts.ts'
 export interface SettleTools {
   answer(ticket: Ticket, result: CommandResult): void
   fail(ticket: Ticket, code: CommandFailure['code']): void
+  readonly keyReuse: KeyReuse
   readonly conflictsMax: number
   readonly receiptsMax: number
 }
@@ -81,7 +83,10 @@ function answerProved(chain: Chain, { ticket, link, answer }: ChainEntry, place:
       if (owner !== null) tools.answer(ticket, accepted(ticket, owner.accepted, place))
       return
     case 'receipt':
-      if (owner !== null) tools.answer(ticket, receiptAgain(ticket, receiptOf(owner.ticket, owner.accepted, place)))
+      if (owner !== null) {
+        const receipt = receiptOf(owner.ticket, owner.accepted, place)
+        tools.answer(ticket, receiptAgain(ticket, receipt, tools.keyReuse))
+      }
       return
     case 'nothing':
       tools.answer(ticket, accepted(ticket, answer.accepted, place))

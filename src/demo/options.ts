@@ -15,7 +15,7 @@ Options
   --readers N      concurrent readers (default 4)
   --seed N         repeat the plan of an earlier run (default: a new one, which is printed)
   --url URL        use a running Waybill instead of starting one (or WAYBILL_URL)
-  --key-file FILE  its key, with the roles service, viewer and auditor (or WAYBILL_KEY_FILE, or WAYBILL_KEY)
+  --key-file FILE  its key, with the roles service, definer, viewer and auditor (or WAYBILL_KEY_FILE, or WAYBILL_KEY)
   --json           print the verdict as JSON
   --help
 

@@ -12,6 +12,8 @@ export interface CommandEnvelope {
   /** See `EventMetadata.requestHash`. The same key with another hash is refused: `key_reused`. */
   readonly requestHash: string
   readonly actor: string
+  /** The pipelines whose operations its sender may change. Undefined: all. */
+  readonly pipelinesAllowed?: readonly string[]
   readonly traceparent?: string
   /**
    * The revision the caller saw last (`If-Match`); -1n never occurs. Undefined: any. Holds as well while all events since
@@ -51,4 +53,9 @@ export type CommandBody = OpenOperation | ReportStatus
 
 export interface Command extends CommandEnvelope {
   readonly body: CommandBody
+}
+
+/** `allowed` as in `CommandEnvelope.pipelinesAllowed`. */
+export function isOutsidePipelines(allowed: readonly string[] | undefined, pipeline: string): boolean {
+  return allowed !== undefined && !allowed.includes(pipeline)
 }

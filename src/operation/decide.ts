@@ -1,4 +1,4 @@
-import type { Command, OpenOperation, ReportStatus } from './commands.ts'
+import { type Command, isOutsidePipelines, type OpenOperation, type ReportStatus } from './commands.ts'
 import { type DecideContext, type Decision, type Refusal, receiptOutcome } from './decision.ts'
 import { type Draft, openedDraft, type PreparedEvent, prepared, record, tooLarge } from './draft.ts'
 import type { IgnoredReason, ReportedFacts } from './events.ts'
@@ -17,6 +17,7 @@ import {
   notNow,
   notYetThere,
   operationExists,
+  outsidePipelines,
   tooManyMarks,
   unknownStatus,
 } from './refusals.ts'
@@ -35,14 +36,17 @@ import { type OperationState, trackOf } from './state.ts'
 /**
  * What a command does to an operation: events, or a refusal. Pure, total, and the same for the same arguments.
  *
- * The caller has looked for the key's receipt before; checked here are, in this order: existence, the expected revision,
- * the rules. Nothing of a refused command takes effect, also where it would have opened the operation.
+ * The caller has looked for the key's receipt before; checked here are, in this order: existence, whether the sender may,
+ * the expected revision, the rules. Nothing of a refused command takes effect, also where it would have opened the operation.
  */
 export function decide(command: Command, context: DecideContext): Decision {
   const { body } = command
   const { state } = context
   if (state === null) {
     return body.type === 'OpenOperation' ? open(command, body, context) : openAndReport(command, body, context)
+  }
+  if (isOutsidePipelines(command.pipelinesAllowed, state.pipeline.name)) {
+    return refused(outsidePipelines(state.pipeline.name))
   }
   if (body.type === 'OpenOperation' && !state.undescribed) return refused(operationExists(state))
   const { expectedRevision } = command

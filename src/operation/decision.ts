@@ -22,6 +22,7 @@ export interface DecidedEvent {
 export type Outcome = 'opened' | 'applied' | 'ignored' | 'held'
 
 export type RefusalCode =
+  | 'forbidden'
   | 'not_found'
   | 'operation_exists'
   | 'pipeline_mismatch'

@@ -17,6 +17,12 @@ export const noPipeline: Refusal = {
   detail: 'There is no such pipeline, or not that version of it.',
 }
 
+/** Says no more of an operation than where it is: its sender may not know how it stands. */
+export function outsidePipelines(pipeline: string): Pick<Refusal, 'detail'> & { readonly code: 'forbidden' } {
+  const named = JSON.stringify(pipeline)
+  return { code: 'forbidden', detail: `This key is bound to other pipelines than ${named}: use a key that may.` }
+}
+
 export const notYetThere: Refusal = { code: 'revision_mismatch', detail: 'The operation does not exist yet.' }
 
 export function documentTooLarge(document: OmittedDocument, limits: OperationLimits): Refusal {

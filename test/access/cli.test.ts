@@ -79,7 +79,7 @@ test('keys are made, listed and revoked at a running service, and are in force o
   const environment = { WAYBILL_URL: otherUrl, WAYBILL_KEY: first.out.trim() }
   const listed = await waybill(['keys', 'list'], environment)
   expect(listed.out).toMatch(
-    /^NAME +ROLES +CREATED +BY +ID\nadmin +operator .* anonymous .*\nerp +service,viewer .* admin /,
+    /^NAME +ROLES +CREATED +BY +ID +BOUND TO\nadmin +operator .* anonymous .*\nerp +service,viewer .* admin /,
   )
   expect(JSON.parse((await waybill(['keys', 'list', '--json'], environment)).out).keys).toHaveLength(2)
 

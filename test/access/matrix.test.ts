@@ -8,7 +8,7 @@ const expected: Readonly<Record<string, 'open' | Role | readonly Role[]>> = {
   'POST /v1/operations': 'service',
   'POST /v1/operations/:id/reports': 'service',
   'POST /v1/commands': 'service',
-  'PUT /v1/pipelines/:name': 'service',
+  'PUT /v1/pipelines/:name': 'definer',
   'GET /v1/operations': 'viewer',
   'GET /v1/operations/:id': 'viewer',
   'GET /v1/operations/:id/commands/:key': ['service', 'viewer'],
@@ -38,7 +38,7 @@ const expected: Readonly<Record<string, 'open' | Role | readonly Role[]>> = {
   'GET /readyz': 'open',
 }
 
-const roles: readonly Role[] = ['service', 'viewer', 'auditor', 'operator']
+const roles: readonly Role[] = ['service', 'definer', 'viewer', 'auditor', 'operator']
 
 let api: ApiHarness
 const keys = new Map<Role | 'revoked', string>()
@@ -210,10 +210,11 @@ describe('the actor', () => {
     const { events } = (await api.send('GET', '/v1/operations/by-1/events', undefined, audit)).body
     expect(events).toHaveLength(3)
     for (const event of events) expect(event.metadata.actor).toBe('service-key')
-    await api.send('PUT', '/v1/pipelines/by-service', linear, headers)
+    const definer = { authorization: `Bearer ${keys.get('definer')}` }
+    await api.send('PUT', '/v1/pipelines/by-definer', linear, definer)
     const all = (await api.send('GET', '/v1/events?pageSize=1000', undefined, audit)).body.events
-    const defined = all.filter((event: { stream: string }) => event.stream === 'pipeline-by-service')
-    expect(defined.map((event: { metadata: { actor: string } }) => event.metadata.actor)).toEqual(['service-key'])
+    const defined = all.filter((event: { stream: string }) => event.stream === 'pipeline-by-definer')
+    expect(defined.map((event: { metadata: { actor: string } }) => event.metadata.actor)).toEqual(['definer-key'])
   })
 
   test('makes generated ids its own: the same key of two callers opens two operations, of one caller one', async () => {

@@ -22,6 +22,7 @@ const foreign: readonly (readonly [what: string, headers: Record<string, string>
   ['a proxy, as most say it', { 'x-forwarded-for': '192.0.2.60' }, 'x-forwarded-for'],
   ['a proxy that tells the name', { 'x-forwarded-host': 'waybill.example' }, 'x-forwarded-host'],
   ['a proxy that tells the scheme', { 'x-forwarded-proto': 'https' }, 'x-forwarded-proto'],
+  ['a proxy that tells the port alone', { 'x-forwarded-port': '443' }, 'x-forwarded-port'],
   ['a proxy that tells the address', { 'x-real-ip': '192.0.2.60' }, 'x-real-ip'],
   ['a gateway', { via: '1.1 gateway' }, 'via'],
 ]
@@ -75,17 +76,21 @@ describe('a service without keys', () => {
     expect(answer.body.outcome, answer.text).toBeDefined()
   })
 
-  test('answers probes by whatever name', async () => {
-    for (const path of ['/livez', '/readyz']) {
-      expect((await api.send('GET', path, undefined, { host: 'probe.example' })).status, path).toBe(200)
-    }
-  })
+  test.each(foreign)(
+    'answers what tells nothing to everybody, %s too: probes, and what the interface is like',
+    async (_, headers) => {
+      for (const path of ['/', '/livez', '/readyz', '/docs', '/openapi.json']) {
+        expect([401, 403], path).not.toContain((await api.send('GET', path, undefined, headers)).status)
+      }
+    },
+  )
 })
 
 test('where everybody was let in on purpose, any name is right, and pages of other sites are not', async () => {
   const api = await startApi({ loopbackOnly: false })
   try {
-    const send = (headers: Record<string, string>) => api.send('GET', '/v1/operations', undefined, headers)
+    // Needs no database: how long one takes to answer is not what this is about.
+    const send = (headers: Record<string, string>) => api.send('GET', '/v1/pipelines/any', undefined, headers)
     const host = 'waybill.example:8080'
     expect((await send({ host })).status).toBe(200)
     expect((await send({ host, 'x-forwarded-for': '192.0.2.60' })).status).toBe(200)
@@ -93,6 +98,10 @@ test('where everybody was let in on purpose, any name is right, and pages of oth
     expect((await send({ host, origin: 'http://localhost:8080' })).status).toBe(403)
     expect((await send({ host, origin: 'https://pages.example' })).status).toBe(403)
     expect((await send({ host, 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    // A neighbour under the same domain, or on another port: not for whom it was opened, as its Origin would say.
+    const neighbour = await send({ host, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' })
+    expect([neighbour.status, neighbour.body.detail]).toEqual([403, expect.stringContaining('same-site')])
+    for (const site of ['same-origin', 'none']) expect((await send({ host, 'sec-fetch-site': site })).status).toBe(200)
   } finally {
     await api.close()
   }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ApiHarness, startApi } from './apiHarness.ts'
 
 let api: ApiHarness
-let keys: Record<'service' | 'viewer' | 'auditor' | 'operator', { authorization: string }>
+let keys: Record<'service' | 'definer' | 'viewer' | 'auditor' | 'operator', { authorization: string }>
 const readMost = { events: 0 }
 
 beforeAll(async () => {
@@ -30,6 +30,7 @@ beforeAll(async () => {
   }
   keys = {
     service: await keyOf('service'),
+    definer: await keyOf('definer'),
     viewer: await keyOf('service', 'viewer'),
     auditor: await keyOf('service', 'auditor'),
     operator,
@@ -56,7 +57,7 @@ test('what happened since is told to whom may read events, and to nobody else', 
   }
   await api.send('PUT', '/v1/pipelines/told', { statuses: ['a', 'b'], outOfOrder: 'hold' }, keys.operator)
   const pipeline = { statuses: ['a', 'c'], outOfOrder: 'hold' }
-  const refused = await api.send('PUT', '/v1/pipelines/told', pipeline, { ...keys.service, 'if-match': '"7"' })
+  const refused = await api.send('PUT', '/v1/pipelines/told', pipeline, { ...keys.definer, 'if-match': '"7"' })
   expect([refused.status, refused.body.events]).toEqual([412, undefined])
 })
 

@@ -42,9 +42,9 @@ describe('what a lane takes in memory', () => {
     expect(measured({ tracks: 3 })).toBe(empty + 3 * 400)
     expect(measured({ held: [100, 20] })).toBe(empty + 240)
     const lane = newLane('op-1', 'operation-op-1')
-    const receipt = { requestHash: '', outcome: 'opened', reason: undefined, opened: true } as const
+    const receipt = { actor: 'a', requestHash: '', outcome: 'opened', reason: undefined, opened: true } as const
     rememberReceipt(lane.receipts, 'key-1', { ...receipt, revision: 0n, position: 1n }, 10)
-    expect(measured({}, lane)).toBe(empty + 280)
+    expect(measured({}, lane)).toBe(empty + 320)
   })
 
   it('is bounded by what came, until that is worth a look at the documents', () => {

@@ -141,7 +141,7 @@ test('an old receipt that cannot be asked for: its command is told so, new keys 
 
 test('the last receipts are kept, as many as there may be', () => {
   const receipts = emptyReceipts()
-  const receipt = { requestHash: '', outcome: 'applied', reason: undefined, opened: false } as const
+  const receipt = { actor: 'a', requestHash: '', outcome: 'applied', reason: undefined, opened: false } as const
   for (const key of ['a', 'b', 'c', 'd']) rememberReceipt(receipts, key, { ...receipt, revision: 0n, position: 1n }, 3)
   expect([...receipts.recent.keys()]).toEqual(['b', 'c', 'd'])
   forgetOldReceipts(receipts, 1)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Accepted, Chain, ChainAnswer, Link } from '../../src/commands/chain.ts'
 import type { CommandResult } from '../../src/commands/commandService.ts'
+import { createKeyReuse } from '../../src/commands/keyReuse.ts'
 import { type Lane, newLane, type Ticket } from '../../src/commands/lane.ts'
 import { settleChain } from '../../src/commands/settleChain.ts'
 import type { AppendOutcome } from '../../src/eventlog/eventLog.ts'
@@ -72,6 +73,7 @@ function settling(chain: Chain, tickets: readonly Ticket[]): Case {
       settleChain(chain, outcomes, offset, arrival, {
         answer: (of, result) => note(of, textOf(result)),
         fail: (of, code) => note(of, code),
+        keyReuse: createKeyReuse(),
         conflictsMax: 2,
         receiptsMax: 10,
       })

@@ -95,7 +95,7 @@ async function startLockedService() {
   const made = await fetch(`${service.url}/v1/keys`, {
     method: 'POST',
     headers: { authorization: `Bearer ${operatorKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'demo', roles: ['service', 'viewer', 'auditor'] }),
+    body: JSON.stringify({ name: 'demo', roles: ['service', 'definer', 'viewer', 'auditor'] }),
   })
   const { key }: { key: string } = JSON.parse(await made.text())
   return { database, key, url: service.url, stop: () => service.stop() }

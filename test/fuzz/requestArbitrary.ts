@@ -8,7 +8,7 @@ import { type Hints, mutations, textOf, treeOf } from './schemaArbitrary.ts'
 import type { FuzzRequest } from './wire.ts'
 
 /** Roles of the keys that the fuzzer has, each under the name of its placeholder. */
-export const keyRoles = ['service', 'viewer', 'auditor', 'operator'] as const
+export const keyRoles = ['service', 'definer', 'viewer', 'auditor', 'operator'] as const
 
 /** Of a thousand; 20 for those not named. The last three stop or undo what other requests need. */
 const weights: Readonly<Record<string, number>> = {

@@ -3,7 +3,9 @@ import { countOf } from './judge.ts'
 import type { FuzzRequest, Values } from './wire.ts'
 
 /** Keys by the name of their placeholder: the roles', and some that let nobody in. */
-export type FuzzKeys = Readonly<Record<'service' | 'viewer' | 'auditor' | 'operator' | 'flipped' | 'revoked', string>>
+export type FuzzKeys = Readonly<
+  Record<'service' | 'definer' | 'viewer' | 'auditor' | 'operator' | 'flipped' | 'revoked', string>
+>
 
 interface Reply {
   readonly status: number
@@ -88,6 +90,7 @@ export class ServiceState {
       operator,
       service,
       revoked,
+      definer: await make('own-definer', ['definer'], operator),
       viewer: await make('own-viewer', ['viewer'], operator),
       auditor: await make('own-auditor', ['auditor'], operator),
       flipped: `${service.slice(0, -1)}${service.endsWith('A') ? 'B' : 'A'}`,

@@ -24,7 +24,7 @@ import type { SimulatedNode } from './simulatedNode.ts'
 
 /** As long as one line may be. */
 const lineLimits = { bodyBytesMax: 768 * 1024, jsonDepthMax: 32 }
-const sender = { actor: 'anonymous', traceparent: undefined }
+const sender = { caller: { name: 'anonymous' }, traceparent: undefined }
 
 /**
  * A caller of the client library (src/client): its own queue, lanes, retries and carrier, over a simulated transport. What

@@ -2,12 +2,13 @@ import type { z } from 'zod'
 import type { Command } from '../../operation/commands.ts'
 import { isJsonObject, type JsonObject } from '../../operation/json.ts'
 import { isOperationId, keyPattern } from '../../operation/names.ts'
+import { bindingFault } from '../binding.ts'
 import { type CommandHeaders, commandEnvelope } from '../commandHeaders.ts'
 import { openOperationLine, reportLine } from '../contract/commands.ts'
 import type { Problem } from '../problem.ts'
 import { isSoundReportLine } from '../quickReport.ts'
 import { parseStrictJsonText } from '../strictJson.ts'
-import { openOperation, reportStatus } from '../submission.ts'
+import { type CommandSender, openOperation, reportStatus } from '../submission.ts'
 import { invalidInput } from '../validation.ts'
 import { wording } from '../validationWording.ts'
 import type { Line } from './lineSplitter.ts'
@@ -25,7 +26,7 @@ export interface LineLimits {
 
 /** What the lines of one request share. */
 export interface LineSender {
-  readonly actor: string
+  readonly caller: CommandSender
   readonly traceparent: string | undefined
 }
 
@@ -57,7 +58,7 @@ function toCommand(value: JsonObject, sender: LineSender): ParsedLine {
       const { type: _type, command, operation, expectedRevision, ...body } = parsed.data
       const opening = operation === undefined ? body : { ...body, id: operation }
       const headers = envelope(command, expectedRevision, sender)
-      return { ok: true, command: openOperation(opening, headers, sender.actor) }
+      return allowed(openOperation(opening, headers, sender.caller), sender)
     }
     default:
       return failed({
@@ -72,7 +73,12 @@ function toCommand(value: JsonObject, sender: LineSender): ParsedLine {
 function reportOf(line: z.output<typeof reportLine>, sender: LineSender): ParsedLine {
   const { type: _type, command, operation, expectedRevision, ...body } = line
   const headers = envelope(command, expectedRevision, sender)
-  return { ok: true, command: reportStatus(operation, body, headers, sender.actor) }
+  return allowed(reportStatus(operation, body, headers, sender.caller), sender)
+}
+
+function allowed(command: Command, { caller }: LineSender): ParsedLine {
+  const fault = bindingFault(caller.binding, command)
+  return fault === null ? { ok: true, command } : failed(fault)
 }
 
 function envelope(

@@ -4,7 +4,7 @@ import { problem } from './problem.ts'
 const statusTexts: Readonly<Record<number, string>> = {
   400: 'Not valid.',
   401: 'A key is needed, and this is none that is in force.',
-  403: "The key's roles do not allow it.",
+  403: "The key's roles, or what it is bound to, do not allow it.",
   404: 'Not found.',
   406: 'No acceptable form of the answer.',
   408: 'The request took too long to arrive.',

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { actorOf, isAllowed } from '../accessControl.ts'
+import { callerOf, isAllowed } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
@@ -60,7 +60,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
         unpacked: unpackers.unpacked(request.raw, contentEncodingOf(contentEncoding)),
         form: request.query.results === 'failures' ? failedResults : allResults(context.tokens),
         sender: {
-          actor: actorOf(request),
+          caller: callerOf(request),
           traceparent: traceparentOf(request.headers),
           isAllowed: () => isAllowed(context.access, authorization, 'service'),
         },

@@ -1,9 +1,11 @@
 import type { FastifyReply } from 'fastify'
+import type { Caller } from '../../access/access.ts'
 import type { Command } from '../../operation/commands.ts'
 import { operationStream } from '../../operation/streamName.ts'
-import { actorOf } from '../accessControl.ts'
+import { callerOf } from '../accessControl.ts'
 import { sendJsonLine } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
+import { bindingFault } from '../binding.ts'
 import { commandHeaders } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
@@ -47,8 +49,9 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     (request, reply) => {
-      const command = openOperation(request.body, commandHeaders(request.raw.headers), actorOf(request))
-      carryOut(context, command, { request, reply })
+      const caller = callerOf(request)
+      const command = openOperation(request.body, commandHeaders(request.raw.headers), caller)
+      carryOut(context, caller, command, { request, reply })
     },
   )
 
@@ -75,15 +78,18 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
     },
     (request, reply) => {
       const { params, body, raw } = request
-      const command = reportStatus(params.id, body, commandHeaders(raw.headers), actorOf(request))
-      carryOut(context, command, { request, reply })
+      const caller = callerOf(request)
+      const command = reportStatus(params.id, body, commandHeaders(raw.headers), caller)
+      carryOut(context, caller, command, { request, reply })
     },
   )
 }
 
 /** Answers by itself, later: a promise for Fastify to wait for would take several more turns of the microtask queue. */
-function carryOut(context: ApiContext, command: Command, asker: Asker): void {
+function carryOut(context: ApiContext, { binding }: Caller, command: Command, asker: Asker): void {
   const { reply } = asker
+  const fault = bindingFault(binding, command)
+  if (fault !== null) throw new ProblemError(fault)
   context.commands.submit(command).then(
     (result) => {
       if (result.kind === 'accepted') sendReceipt(context, result, reply)

@@ -24,7 +24,8 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
         description:
           'In force on this node at once, on others within two seconds. The answer is the only place that shows the ' +
           'key: when it is lost, revoke the key and make another. The first key ever must be an operator; it can be ' +
-          'made without one on the machine the service runs on.',
+          'made without one on the machine the service runs on. A key with `services` or `pipelines` is bound to them: what ' +
+          'it sends of others is 403, whatever its roles.',
         tags: ['keys'],
         querystring: noQuery,
         body: newKey,

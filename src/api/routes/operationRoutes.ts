@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { callerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
+import { requirePipelineOf } from '../binding.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
 import { commandOutcome, commandParams } from '../contract/commands.ts'
@@ -77,6 +79,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
     },
     async (request, reply) => {
       const { id, key } = request.params
+      await requirePipelineOf(context, callerOf(request), id)
       const outcome = await context.commands.outcome(id, key)
       if (outcome === null) {
         const detail = 'No command of this operation is recorded under this key.'

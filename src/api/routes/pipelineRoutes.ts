@@ -2,9 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { PipelineRecord } from '../../commands/commandService.ts'
 import { pipelineStream } from '../../operation/streamName.ts'
-import { actorOf } from '../accessControl.ts'
+import { actorOf, callerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
+import { requirePipeline } from '../binding.ts'
 import { commandHeaders } from '../commandHeaders.ts'
 import type { ApiContext } from '../context.ts'
 import { jsonAnswer, problemAnswers } from '../contract/answers.ts'
@@ -84,7 +85,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
   app.put(
     '/v1/pipelines/:name',
     {
-      config: { access: 'service' },
+      config: { access: 'definer' },
       schema: {
         operationId: 'definePipeline',
         summary: 'Define a pipeline, or a new version of it',
@@ -106,6 +107,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { name } = request.params
+      requirePipeline(callerOf(request), name)
       const headers = commandHeaders(request.headers)
       await quota.expectRoom(name)
       const result = await context.commands.definePipeline({
