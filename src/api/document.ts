@@ -1,4 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, LightMyRequestResponse, RouteOptions } from 'fastify'
+import { isJsonObject } from '../operation/json.ts'
 import type { ApiServer } from './apiServer.ts'
 import { noRoute } from './notFound.ts'
 import type { StandingAnswers } from './standingAnswers.ts'
@@ -20,8 +22,17 @@ const paths = [
 
 const newline = 10
 
-/** Of the connection, or made anew. */
-const ownHeaders: ReadonlySet<string> = new Set(['connection', 'content-length', 'date', 'transfer-encoding'])
+/** All that lie there are named so. No two of such names lead to one file: there are no more of them than files. */
+const staticName = /^[a-z0-9][a-z0-9.-]{0,63}$/
+
+/** Of the connection, or made anew; and nothing is answered in parts. */
+const ownHeaders: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'connection',
+  'content-length',
+  'date',
+  'transfer-encoding',
+])
 
 /** Each route that is added after this. */
 export function documentedRoutes(app: ApiServer): readonly DocumentedRoute[] {
@@ -50,22 +61,24 @@ export function serveDocument(
   { version, answers }: { readonly version: string; readonly answers: StandingAnswers },
 ): void {
   let loading: Promise<FastifyInstance> | undefined
-  async function load(): Promise<FastifyInstance> {
-    const { createDocumentServer } = await import('./documentServer.ts')
-    return createDocumentServer(routes, version)
+  function load(): Promise<FastifyInstance> {
+    if (loading !== undefined) return loading
+    loading = import('./documentServer.ts').then(({ createDocumentServer }) => createDocumentServer(routes, version))
+    loading.catch(() => {
+      loading = undefined
+    })
+    return loading
   }
   /** By path. There are as many as files: what is not found is not kept. */
   const files = new Map<string, Promise<DocumentFile>>()
   async function fileOf(path: string): Promise<DocumentFile> {
-    loading ??= load()
-    const { statusCode, headers, rawPayload, payload } = await (await loading).inject({ method: 'GET', url: path })
+    const { statusCode, headers, rawPayload, payload } = await (await load()).inject({ method: 'GET', url: path })
     if (statusCode >= 500) throw new Error(`The document's server answered ${statusCode}: ${payload}`)
     if (statusCode >= 400) throw noRoute(path)
     const kept = Object.entries(headers).filter(([name, value]) => value !== undefined && !ownHeaders.has(name))
     return { statusCode, headers: Object.fromEntries(kept), payload: answers.share(ended(headers, rawPayload)) }
   }
-  async function answer({ url, headers }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const path = url.split('?', 1)[0] ?? url
+  async function answer(path: string, headers: IncomingHttpHeaders, reply: FastifyReply): Promise<FastifyReply> {
     let file = files.get(path)
     if (file === undefined) {
       file = fileOf(path)
@@ -80,7 +93,19 @@ export function serveDocument(
     // A redirect has nothing to send, and so no type.
     return reply.code(statusCode).send(payload.length === 0 ? undefined : payload)
   }
-  for (const path of paths) app.get(path, { schema: { hide: true }, config: { access: 'open' } }, answer)
+  for (const path of paths) {
+    app.get(path, { schema: { hide: true }, config: { access: 'open' } }, (request, reply) =>
+      answer(pathOf(path, request), request.headers, reply),
+    )
+  }
+}
+
+/** A path may be spelt in any number of ways; a file is kept under one. Throws ProblemError: there is no such file. */
+function pathOf(path: string, { url, params }: Pick<FastifyRequest, 'url' | 'params'>): string {
+  if (!path.endsWith('*')) return path
+  const name = isJsonObject(params) ? params['*'] : undefined
+  if (typeof name !== 'string' || !staticName.test(name)) throw noRoute(url.split('?', 1)[0] ?? url)
+  return `${path.slice(0, -1)}${name}`
 }
 
 interface DocumentFile {

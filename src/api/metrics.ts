@@ -38,9 +38,16 @@ export function createMetrics(context: MetricsContext, readiness: Readiness, liv
   liveMetrics(registry, live)
   if (context.selfAudit !== undefined) auditMetrics(registry, context.selfAudit)
 
+  // Who asks while they are collected gets the same: one text for all.
+  let collecting: Promise<string> | null = null
   return {
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text() {
+      collecting ??= registry.metrics().finally(() => {
+        collecting = null
+      })
+      return collecting
+    },
     observer(route) {
       // Looking labels up by hashing an object of them costs more than the observation.
       const observers = new Map<string, { observe(seconds: number): void }>()

@@ -16,6 +16,7 @@ export class StandingAnswers {
   readonly #limits: StandingAnswersLimits
   /** Payloads that are kept anyway, whoever reads them: one more reader costs nothing. */
   readonly #shared = new WeakSet<Buffer>()
+  readonly #connections = new WeakMap<Socket, { bytes: number }>()
   #bytes = 0
 
   constructor(limits: StandingAnswersLimits) {
@@ -44,17 +45,42 @@ export class StandingAnswers {
   /** Counts a large answer until it is taken, and cuts off who takes nothing of it. Nothing for a small one. */
   stand(response: ServerResponse, payload: unknown): void {
     if (response.destroyed || largeBytesOf(payload) === 0) return
-    const bytes = this.bytesOf(payload)
+    this.#count(response, this.bytesOf(payload))
+    this.#cutOffUnread(response)
+  }
+
+  /** Until it is taken, or its connection is gone: Node tells that to no answer whose turn has not come. */
+  #count(response: ServerResponse, bytes: number): void {
+    const { socket } = response.req
+    if (!(socket instanceof Socket) || socket.destroyed || bytes === 0) return
+    const share = this.#connections.get(socket) ?? this.#shareOf(socket)
+    share.bytes += bytes
     this.#bytes += bytes
-    const { socket } = response
-    const isConnection = socket instanceof Socket
-    const before = isConnection ? socket.timeout : undefined
-    // Node asks the connection whether anything of it has gone out meanwhile.
-    if (isConnection) socket.setTimeout(this.#limits.bulkIdleMsMax)
     response.once('close', () => {
-      this.#bytes -= bytes
-      if (isConnection) socket.setTimeout(before ?? 0)
+      const left = Math.min(share.bytes, bytes)
+      share.bytes -= left
+      this.#bytes -= left
     })
+  }
+
+  #shareOf(socket: Socket): { bytes: number } {
+    const share = { bytes: 0 }
+    this.#connections.set(socket, share)
+    socket.once('close', () => {
+      this.#bytes -= share.bytes
+      share.bytes = 0
+    })
+    return share
+  }
+
+  /** Node asks the connection whether anything of it has gone out meanwhile. */
+  #cutOffUnread(response: ServerResponse): void {
+    const { socket } = response
+    if (socket === null) response.once('socket', () => this.#cutOffUnread(response))
+    if (!(socket instanceof Socket)) return
+    const before = socket.timeout
+    socket.setTimeout(this.#limits.bulkIdleMsMax)
+    response.once('close', () => socket.setTimeout(before ?? 0))
   }
 }
 
@@ -84,7 +110,11 @@ export function boundStandingAnswers(app: ApiServer, answers: StandingAnswers): 
   }
 
   app.addHook('onRoute', (route) => {
-    if (![route.method].flat().includes('GET')) return
+    const methods = [route.method].flat()
+    // A definition's answer repeats it.
+    if (methods.includes('PUT'))
+      route.preHandler = [async (_request, reply) => turnToAnswer(reply), ...[route.preHandler ?? []].flat()]
+    if (!methods.includes('GET')) return
     // A page that is refused once it is made has cost its memory all the same: the next is expected to be as large.
     let expected = 0
     route.preHandler = [

@@ -100,6 +100,8 @@ export interface ReadStreamOptions {
   readonly fromRevision?: bigint
   readonly direction?: 'forwards' | 'backwards'
   readonly maxCount: number
+  /** Ends before the event with which data and metadata would come to more UTF-8 bytes. Default: any number of them. */
+  readonly bytesMax?: number
 }
 
 export interface ReadAllOptions {

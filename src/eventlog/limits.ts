@@ -8,3 +8,8 @@ export function checkMaxCount(maxCount: number, limit: number): void {
     throw new RangeError(`maxCount must be an integer from 1 to ${limit}, not ${maxCount}`)
   }
 }
+
+/** What `bytesMax` of a read counts of an event. */
+export function contentBytes({ data, metadata }: { readonly data: string; readonly metadata: string }): number {
+  return Buffer.byteLength(data) + Buffer.byteLength(metadata)
+}

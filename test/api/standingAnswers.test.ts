@@ -1,6 +1,9 @@
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { ApiLimits } from '../../src/api/limits.ts'
 import { buildServer } from '../../src/api/server.ts'
+import { StandingAnswers } from '../../src/api/standingAnswers.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 import { rawConnection } from './rawHttp.ts'
 
@@ -32,6 +35,7 @@ afterAll(() => api.close())
 
 async function reader(requests: string, to = port) {
   const connection = await rawConnection(to)
+  onTestFinished(() => void connection.socket.destroy())
   connection.socket.pause()
   connection.write(requests)
   return connection
@@ -118,4 +122,74 @@ test('a file of the documentation that is known is 304', async () => {
     expect([again.status, again.text], known).toEqual([304, ''])
   }
   expect((await api.send('GET', path, undefined, { 'if-none-match': '"other"' })).status).toBe(200)
+})
+
+/** A server on the same parts, which keeps what it makes answers of. */
+async function watchedServer(limits: Partial<ApiLimits> = {}) {
+  const { access, log, commands, projections, drain } = api
+  const { readModel, projector, control } = projections
+  const rooms = { access, log, commands, readModel, projector, control, draining: drain.signal }
+  const made: { readonly path: string; readonly status: number; readonly payload: unknown }[] = []
+  const server = await buildServer({
+    ...rooms,
+    version: '0.0.0-test',
+    limits: { bulkIdleMsMax: 3_600_000, ...limits },
+    prepare: (app) =>
+      app.addHook('onSend', async ({ url }, { statusCode }, payload) => {
+        made.push({ path: url, status: statusCode, payload })
+        return payload
+      }),
+  })
+  onTestFinished(() => server.close())
+  await server.listen({ port: 0, host: '127.0.0.1' })
+  return { server, made, port: (server.server.address() as AddressInfo).port }
+}
+
+test('a definition is not begun on a connection whose answers nobody reads', async () => {
+  const { made, port: watched } = await watchedServer()
+  const body = JSON.stringify({ statuses: ['new', 'done'], outOfOrder: 'advance' })
+  const put = `PUT /v1/pipelines/unread HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const connection = await reader(request(page) + put.repeat(5), watched)
+  await eventually(
+    async () => made.length,
+    (count) => count > 0,
+  )
+  for (let n = 0; n < 3; n += 1) await (await fetch(`http://127.0.0.1:${watched}/livez`)).text()
+  expect(made.filter(({ path }) => path === '/v1/pipelines/unread')).toHaveLength(0)
+  connection.socket.resume()
+  await eventually(
+    async () => made.filter(({ path }) => path === '/v1/pipelines/unread').length,
+    (count) => count === 5,
+  )
+  connection.socket.destroy()
+})
+
+test('however its name is spelt, a file of the documentation is kept once', async () => {
+  const { made, server } = await watchedServer()
+  for (const url of [
+    '/docs/static/swagger-ui.css',
+    '/docs/static/%73wagger-ui.css',
+    '/docs/static/swagger-ui.css?a=1',
+  ]) {
+    expect((await server.inject(url)).statusCode, url).toBe(200)
+  }
+  const [first, ...others] = made.map(({ payload }) => payload)
+  expect(Buffer.isBuffer(first)).toBe(true)
+  for (const other of others) expect(other).toBe(first)
+  expect((await server.inject('/docs/static//swagger-ui.css')).statusCode).toBe(404)
+})
+
+test('a large answer whose turn never came counts no longer once its connection is gone', async () => {
+  const answers = new StandingAnswers({ answersBytesMax: mebibyte, bulkIdleMsMax: 3_600_000 })
+  // The first request of a connection is never answered.
+  const server = createServer(({ url }, response) => {
+    if (url === '/second') answers.stand(response, 'x'.repeat(100_000))
+  })
+  onTestFinished(() => void server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { socket } = await reader(request('/first') + request('/second'), (server.address() as AddressInfo).port)
+  const bytes = async () => answers.bytes()
+  await eventually(bytes, (count) => count === 100_000)
+  socket.destroy()
+  await eventually(bytes, (count) => count === 0)
 })

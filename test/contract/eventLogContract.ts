@@ -443,6 +443,29 @@ export function describeEventLogContract(adapter: string, create: () => Promise<
         ])
       })
 
+      it('ends before it would give more bytes than asked for', async () => {
+        const stream = newStream()
+        // Three bytes each of the letters, and more than what the store keeps in the row.
+        const sizes = [10, 20_000, 10, 30, 40_000]
+        const events = sizes.map((size) => newEvent({ data: `"${'\u20ac'.repeat(size)}"`, metadata: '{}' }))
+        await append({ stream, expectedRevision: 'noStream', events })
+        const bytes = sizes.map((size) => 3 * size + 4)
+        const sum = (from: number, to: number) => bytes.slice(from, to).reduce((all, one) => all + one, 0)
+        const revisions = async (options: Parameters<EventLog['readStream']>[1]) =>
+          (await log.readStream(stream, options)).map(({ revision }) => Number(revision))
+        expect(await revisions({ maxCount: 100, bytesMax: sum(0, 5) })).toEqual([0, 1, 2, 3, 4])
+        expect(await revisions({ maxCount: 100, bytesMax: sum(0, 5) - 1 })).toEqual([0, 1, 2, 3])
+        expect(await revisions({ maxCount: 2, bytesMax: sum(0, 5) })).toEqual([0, 1])
+        expect(await revisions({ maxCount: 100, bytesMax: sum(0, 2) - 1 })).toEqual([0])
+        expect(await revisions({ maxCount: 100, bytesMax: sum(2, 4), fromRevision: 2n })).toEqual([2, 3])
+        expect(await revisions({ maxCount: 100, bytesMax: sum(1, 2) - 1, fromRevision: 1n })).toEqual([])
+        expect(await revisions({ maxCount: 100, bytesMax: sum(1, 5), direction: 'backwards' })).toEqual([4, 3, 2, 1])
+        expect(
+          await revisions({ maxCount: 100, bytesMax: sum(2, 4), direction: 'backwards', fromRevision: 3n }),
+        ).toEqual([3, 2])
+        expect(await log.readStream(newStream(), { maxCount: 10, bytesMax: 1_000 })).toEqual([])
+      })
+
       it('reads long streams whole', async () => {
         const { stream, events } = await streamOf(300)
         const ids = events.map(({ id }) => id)

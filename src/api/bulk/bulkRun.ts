@@ -14,7 +14,7 @@ import { type BulkTurns, refusedOfTurn } from './bulkTurns.ts'
 import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line, type LineSplitter } from './lineSplitter.ts'
 import { cutLine, type ResultForm } from './resultForm.ts'
-import { type Place, ResultQueue } from './resultQueue.ts'
+import { type Result, ResultQueue } from './resultQueue.ts'
 
 export interface BulkSender extends LineSender {
   /** Asked before each piece of the upload: its key may have been revoked since it began. */
@@ -170,7 +170,7 @@ export class BulkRun {
       if (line === null) return { hungry: true, refused }
       if (!isAllowed) {
         // One line is told; the rest of the upload is nobody's.
-        this.#results.open(line).result = unauthorised
+        this.#results.settle(this.#results.open(line), unauthorised)
         this.#cut(null)
       } else if (!this.#submit(line)) refused += 1
     }
@@ -188,12 +188,12 @@ export class BulkRun {
     const place = this.#results.open(line)
     const parsed = parseCommandLine(line, limits, this.#bulk.sender)
     if (!parsed.ok) {
-      place.result = parsed.problem
+      this.#results.settle(place, parsed.problem)
       return false
     }
     const { command } = parsed
-    const settle = (result: Place['result']) => {
-      place.result = result
+    const settle = (result: Result) => {
+      this.#results.settle(place, result)
       if (this.#results.isNext(place)) this.#wake()
     }
     commands

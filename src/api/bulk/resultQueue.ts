@@ -5,11 +5,20 @@ import type { ResultForm } from './resultForm.ts'
 
 type Failed = Extract<CommandResult, { kind: 'failed' }>
 
+/** The line of a command that was accepted, as it is written; or what it was refused with. */
+export type Result = string | Problem | Failed
+
 /** A line's place in the answer; `result` is null until its command is settled. */
 export interface Place {
   readonly line: number
+  /** Of the line, and of its result once there is one. */
   readonly bytes: number
-  result: string | Problem | Failed | null
+  readonly result: string | Failed | null
+}
+
+interface Held extends Place {
+  bytes: number
+  result: string | Failed | null
 }
 
 /** Results in the order of their lines, whichever is settled first. */
@@ -17,7 +26,7 @@ export class ResultQueue {
   readonly #form: ResultForm
   /** Operations of which a line that is answered already has an open outcome. */
   readonly #openOutcomes = new Set<string>()
-  readonly #places: (Place | undefined)[] = []
+  readonly #places: (Held | undefined)[] = []
   #first = 0
   #bytes = 0
   #lines = 0
@@ -29,7 +38,7 @@ export class ResultQueue {
   }
 
   open(line: Line): Place {
-    const place: Place = { line: line.number, bytes: 'text' in line ? line.text.length : 0, result: null }
+    const place: Held = { line: line.number, bytes: 'text' in line ? line.text.length : 0, result: null }
     this.#places.push(place)
     this.#bytes += place.bytes
     this.#lines += 1
@@ -37,12 +46,21 @@ export class ResultQueue {
     return place
   }
 
+  /** A refusal is written at once, so that its size is known: one can be a thousand times as large as its line. */
+  settle(place: Place, result: Result): void {
+    const held: Held = place
+    held.result = typeof result === 'string' || 'kind' in result ? result : this.#refusedText(result, place.line)
+    const bytes = typeof held.result === 'string' ? held.result.length : 0
+    held.bytes += bytes
+    this.#bytes += bytes
+  }
+
   /** Lines whose results have not been taken. */
   get inHand(): number {
     return this.#places.length - this.#first
   }
 
-  /** About, of those lines. */
+  /** About, of those lines and of those of their results that are there. */
   get bytesInHand(): number {
     return this.#bytes
   }
@@ -66,7 +84,10 @@ export class ResultQueue {
     const before = this.#first
     let text = ''
     for (let place = this.#places[this.#first]; place?.result != null; place = this.#places[this.#first]) {
-      text += typeof place.result === 'string' ? place.result : this.#refusedText(place.result, place.line)
+      text +=
+        typeof place.result === 'string'
+          ? place.result
+          : this.#refusedText(this.#failedProblem(place.result), place.line)
       this.#bytes -= place.bytes
       this.#places[this.#first] = undefined
       this.#first += 1
@@ -80,9 +101,9 @@ export class ResultQueue {
     return { text, count }
   }
 
-  #refusedText(result: Problem | Failed, line: number): string {
+  #refusedText(problem: Problem, line: number): string {
     this.#refused += 1
-    return this.#form.refused('kind' in result ? this.#failedProblem(result) : result, line)
+    return this.#form.refused(problem, line)
   }
 
   /** When one batch with several commands of an operation fails, only its first line is told of the failure itself. */

@@ -120,11 +120,11 @@ class Log implements EventStoreLog {
   }
 
   async readStream(stream: string, options: ReadStreamOptions): Promise<readonly RecordedEvent[]> {
-    const { direction = 'forwards', fromRevision, maxCount } = options
+    const { direction = 'forwards', fromRevision, maxCount, bytesMax } = options
     checkMaxCount(maxCount, readStreamCountMax)
     this.#check()
     const from = fromRevision ?? (direction === 'forwards' ? 'start' : 'end')
-    return this.#parts.reads.stream(stream, from, direction, maxCount)
+    return this.#parts.reads.stream(stream, from, direction, maxCount, bytesMax)
   }
 
   async readEvent(stream: string, id: string): Promise<RecordedEvent | null> {

@@ -1,5 +1,6 @@
 import { backOffMs } from '../backOff.ts'
 import { LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
+import { contentBytes } from '../limits.ts'
 import { createSlots } from '../slots.ts'
 import { pause } from '../wakeUp.ts'
 import type { Query, ReadStream, StoreClient } from './client.ts'
@@ -31,8 +32,9 @@ export class Reads {
     revision: bigint | 'start' | 'end',
     direction: Query['direction'],
     maxCount: number,
+    bytesMax?: number,
   ): Promise<RecordedEvent[]> {
-    return this.#collect({ from: { stream, revision }, direction, maxCount })
+    return this.#collect({ from: { stream, revision }, direction, maxCount }, bytesMax)
   }
 
   async all(after: bigint, maxCount: number): Promise<RecordedEvent[]> {
@@ -52,10 +54,10 @@ export class Reads {
     return events.find(({ stream }) => stream !== identityStream) ?? null
   }
 
-  #collect(query: Omit<Query, 'timeoutMs'>): Promise<RecordedEvent[]> {
+  #collect(query: Omit<Query, 'timeoutMs'>, bytesMax = Number.POSITIVE_INFINITY): Promise<RecordedEvent[]> {
     return this.#slots.run(async () => {
       try {
-        return await this.#persist(query, performance.now() + this.#options.timeoutMs)
+        return await this.#persist(query, performance.now() + this.#options.timeoutMs, bytesMax)
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
         throw new LogUnavailableError(`The event log cannot be read now: ${reason}`, { cause: error })
@@ -64,11 +66,11 @@ export class Reads {
   }
 
   /** A connection that was lost, or led to a node that does not lead, is replaced at the next call. */
-  async #persist(query: Omit<Query, 'timeoutMs'>, until: number): Promise<RecordedEvent[]> {
+  async #persist(query: Omit<Query, 'timeoutMs'>, until: number, bytesMax: number): Promise<RecordedEvent[]> {
     for (let attempt = 1; ; attempt += 1) {
       const leftMs = Math.max(1, Math.ceil(until - performance.now()))
       try {
-        return await this.#read({ ...query, timeoutMs: leftMs }, leftMs)
+        return await this.#read({ ...query, timeoutMs: leftMs }, leftMs, bytesMax)
       } catch (error) {
         if (attempt === attemptsMax || performance.now() >= until || isRefusal(error)) throw error
         await pause(backOffMs(attempt), AbortSignal.timeout(leftMs))
@@ -77,10 +79,11 @@ export class Reads {
   }
 
   /** Bounded by a timer of ours as well: finding a node to ask takes its own time. */
-  #read(query: Query, boundMs: number): Promise<RecordedEvent[]> {
+  #read(query: Query, boundMs: number, bytesMax: number): Promise<RecordedEvent[]> {
     return new Promise((resolve, reject) => {
       let opened: ReadStream | null = null
       const events: RecordedEvent[] = []
+      let bytes = 0
       const timer = setTimeout(() => {
         opened?.cancel()
         reject(new Error(`no answer in ${boundMs} ms`))
@@ -92,7 +95,17 @@ export class Reads {
       }
       this.#options.client.openRead(query).then((stream) => {
         opened = stream
-        stream.onItem((item) => item.kind === 'event' && events.push(fromStored(item.event)))
+        stream.onItem((item) => {
+          if (item.kind !== 'event' || bytes > bytesMax) return
+          const event = fromStored(item.event)
+          bytes += contentBytes(event)
+          if (bytes <= bytesMax) events.push(event)
+          else {
+            // The rest is not even sent.
+            end(null)
+            stream.cancel()
+          }
+        })
         stream.onEnd(end)
       }, end)
     })

@@ -11,8 +11,17 @@ import {
   type RecordedEvent,
   type SubscribeOptions,
 } from '../eventLog.ts'
-import { checkMaxCount, readAllCountMax, readStreamCountMax } from '../limits.ts'
+import { checkMaxCount, contentBytes, readAllCountMax, readStreamCountMax } from '../limits.ts'
 import { WakeUp } from '../wakeUp.ts'
+
+function withinBytes(events: readonly RecordedEvent[], bytesMax = Number.POSITIVE_INFINITY): readonly RecordedEvent[] {
+  let bytes = 0
+  const end = events.findIndex((event) => {
+    bytes += contentBytes(event)
+    return bytes > bytesMax
+  })
+  return end === -1 ? events : events.slice(0, end)
+}
 
 /**
  * The reference adapter: what the port means, written as plainly as it can be said, one request after the other. The
@@ -72,7 +81,10 @@ export function createMemoryEventLog(): EventLog {
 
   function readStream(stream: string, options: ReadStreamOptions): readonly RecordedEvent[] {
     checkMaxCount(options.maxCount, readStreamCountMax)
-    const events = streams.get(stream) ?? []
+    return withinBytes(slice(streams.get(stream) ?? [], options), options.bytesMax)
+  }
+
+  function slice(events: readonly RecordedEvent[], options: ReadStreamOptions): readonly RecordedEvent[] {
     if (options.direction !== 'backwards') {
       const from = Number(options.fromRevision ?? 0n)
       return events.slice(from, from + options.maxCount)

@@ -154,9 +154,13 @@ class PostgresEventLog implements PostgresLog {
   }
 
   async readStream(stream: string, options: ReadStreamOptions): Promise<readonly RecordedEvent[]> {
-    const { direction = 'forwards', fromRevision, maxCount } = options
+    const { direction = 'forwards', fromRevision, maxCount, bytesMax } = options
     checkMaxCount(maxCount, readStreamCountMax)
     this.#checkOpen()
+    if (bytesMax !== undefined) {
+      const from = fromRevision ?? (direction === 'forwards' ? 0n : lastRevision)
+      return this.#parts.reader.readWithin({ stream, fromRevision: from, maxCount }, direction, bytesMax)
+    }
     if (direction === 'forwards') return this.#forwards.read({ stream, fromRevision: fromRevision ?? 0n, maxCount })
     return this.#backwards.read({ stream, fromRevision: fromRevision ?? lastRevision, maxCount })
   }

@@ -104,6 +104,34 @@ export class Reader {
     return results
   }
 
+  /** One read that ends where its events would come to more bytes: what is beyond is not even read from the table. */
+  async readWithin(
+    { stream, fromRevision, maxCount }: StreamRead,
+    direction: 'forwards' | 'backwards',
+    bytesMax: number,
+  ): Promise<RecordedEvent[]> {
+    const [compare, order, step] = direction === 'forwards' ? ['>=', 'ASC', '+ 1'] : ['<=', 'DESC', '- 1']
+    const size = 'octet_length(e.data::text)::bigint + octet_length(e.metadata::text)'
+    const rows = await this.query(
+      `waybill_read_within_${direction}`,
+      `WITH RECURSIVE walk AS (
+         (SELECT s.name, e.*, ${size} AS bytes, 1 AS count
+          FROM waybill_log.streams s JOIN waybill_log.events e ON e.stream_number = s.number
+          WHERE s.name = $1::text AND e.revision ${compare} $2::bigint
+          ORDER BY e.revision ${order} LIMIT 1)
+         UNION ALL
+         SELECT w.name, e.*, w.bytes + ${size}, w.count + 1
+         FROM walk w JOIN waybill_log.events e ON e.stream_number = w.stream_number AND e.revision = w.revision ${step}
+         WHERE w.count < $3::integer AND w.bytes <= $4::bigint
+       )
+       SELECT name, revision, position, id, type, data, metadata FROM walk WHERE bytes <= $4::bigint ORDER BY count`,
+      [stream, String(fromRevision), String(maxCount), String(bytesMax)],
+    )
+    const events = rows.map(recordedEvent)
+    for (const event of events) this.#guard.sawEvent(event)
+    return events
+  }
+
   async readEvent(stream: string, id: string): Promise<RecordedEvent | null> {
     const rows = await this.query(
       'waybill_read_event',
