@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts'
+import type { AuditTrail } from '../audit/auditTrail.ts'
 import type { CommandService } from '../commands/commandService.ts'
 import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAudit } from '../processes/selfAudit.ts'
@@ -15,6 +16,8 @@ export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 't
 /** What every route works with. */
 export interface ApiContext {
   readonly access: Access
+  /** What operators did. */
+  readonly trail: Pick<AuditTrail, 'record'>
   readonly log: EventLog
   readonly commands: CommandService
   readonly readModel: ReadModel

@@ -26,6 +26,19 @@ export async function operationEventPage(
   options: StreamPageOptions,
 ): Promise<EventPage> {
   const stream = operationStream(operation)
+  const page = await streamPage(context, stream, options)
+  if (page.count === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
+    throw noOperation(operation)
+  }
+  return page
+}
+
+/** A page of one stream's events; without any when there is no such stream. */
+export async function streamPage(
+  context: Pick<ApiContext, 'log' | 'limits' | 'tokens'>,
+  stream: string,
+  options: StreamPageOptions,
+): Promise<EventPage & { readonly count: number }> {
   const { direction, pageSize } = options
   const forwards = direction === 'forwards'
   // Taken first: what is appended while the page is read may be on it, and nothing before is missing.
@@ -43,10 +56,7 @@ export async function operationEventPage(
     }
     if (events.length < maxCount || next === -1n) break
   }
-  if (page.count() === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
-    throw noOperation(operation)
-  }
-  return { text: page.text(next === null || next < 0n ? null : String(next)), position }
+  return { text: page.text(next === null || next < 0n ? null : String(next)), position, count: page.count() }
 }
 
 /** A page of the whole log, after a position. */
@@ -91,7 +101,7 @@ export async function* logLines(
   }
 }
 
-function openPage(context: ApiContext) {
+function openPage(context: Pick<ApiContext, 'limits' | 'tokens'>) {
   const texts: string[] = []
   let bytes = 0
   return {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { auditStream } from '../../operation/streamName.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -7,12 +8,23 @@ import { eventPage, logEventsQuery, operationEventsQuery } from '../contract/eve
 import { operationParams } from '../contract/operations.ts'
 import { pageSizeDefault } from '../contract/paging.ts'
 import { recordedEvent } from '../contract/recordedEvent.ts'
-import { logLines, logPage, operationEventPage } from '../eventPages.ts'
+import { logLines, logPage, operationEventPage, type StreamPageOptions, streamPage } from '../eventPages.ts'
 import { ndjson, ndjsonTypeOf, ndjsonTypes } from '../mediaTypes.ts'
 import { positionOf } from '../visibility.ts'
 
+interface PageQuery {
+  readonly fromRevision?: number | undefined
+  readonly direction?: 'forwards' | 'backwards' | undefined
+  readonly pageSize?: number | undefined
+}
+
 export function eventRoutes(app: ApiServer, context: ApiContext): void {
   const { pageSizeMax } = context.limits
+  const pageOptions = ({ fromRevision, direction, pageSize }: PageQuery): StreamPageOptions => ({
+    direction: direction ?? 'forwards',
+    pageSize: pageSize ?? Math.min(pageSizeDefault, pageSizeMax),
+    ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),
+  })
 
   app.get(
     '/v1/operations/:id/events',
@@ -29,12 +41,29 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const { fromRevision, direction = 'forwards', pageSize = Math.min(pageSizeDefault, pageSizeMax) } = request.query
-      const page = await operationEventPage(context, request.params.id, {
-        direction,
-        pageSize,
-        ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),
-      })
+      const page = await operationEventPage(context, request.params.id, pageOptions(request.query))
+      reply.header('waybill-position', context.tokens.encode(page.position))
+      return sendJson(reply, 200, page.text)
+    },
+  )
+
+  app.get(
+    '/v1/audit',
+    {
+      config: { access: 'auditor' },
+      schema: {
+        operationId: 'listActs',
+        summary: 'What operators did',
+        description:
+          'Keys made and revoked, pauses, resumes, rebuilds, retries and skips: who asked for it (name and id of the key, ' +
+          'address) and when. Events `OperatorActed` of the stream `audit`, in pages, forwards or backwards.',
+        tags: ['history'],
+        querystring: operationEventsQuery(pageSizeMax),
+        response: { 200: jsonAnswer('A page.', eventPage), ...problemAnswers() },
+      },
+    },
+    async (request, reply) => {
+      const page = await streamPage(context, auditStream, pageOptions(request.query))
       reply.header('waybill-position', context.tokens.encode(page.position))
       return sendJson(reply, 200, page.text)
     },
