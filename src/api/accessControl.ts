@@ -112,6 +112,17 @@ export function isAllowed(access: GuardedBy, authorization: string | undefined, 
   return caller !== null && mayCall(caller, needed) && (caller.origin === 'configuration' || access.closed() === null)
 }
 
+/** For what waits: whether the key that a request came with is still one. Its roles never change. */
+export function isKeyKnown(access: GuardedBy, authorization: string | undefined): boolean {
+  const caller = access.authenticate(authorization)
+  return caller !== null && (caller.origin === 'configuration' || access.closed() === null)
+}
+
+/** Throws ProblemError when it is not. */
+export function requireKeyKnown(access: GuardedBy, authorization: string | undefined): void {
+  if (!isKeyKnown(access, authorization)) throw new ProblemError(unauthorised)
+}
+
 function mayCall(caller: Caller, needed: Exclude<RouteAccess, 'open'>): boolean {
   return caller.roles.some((role) => role === 'operator' || needed === role || needed.includes(role))
 }

@@ -10,6 +10,7 @@ import type { PositionTokens } from './positionToken.ts'
 
 /** What reads of operations work with. */
 export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'> & {
+  readonly access: Pick<Access, 'authenticate' | 'closed'>
   readonly projector: Pick<Projector, 'folded'>
 }
 

@@ -76,18 +76,21 @@ export async function logPage(context: ApiContext, after: bigint, pageSize: numb
   return { text: page.text(context.tokens.encode(next)), position: next }
 }
 
-/** Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken. */
+/** Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken.
+ * `requireAllowed` throws once the key was revoked: asked before each page. */
 export async function* logLines(
   context: ApiContext,
   after: bigint,
   head: bigint,
   countMax: number | null,
+  requireAllowed: () => void,
 ): AsyncGenerator<string, void, undefined> {
   let left = countMax ?? Number.POSITIVE_INFINITY
   let from = after
   while (left > 0 && from < head) {
     // Broken off, not ended: an answer that ends in order would be taken for the whole.
     if (context.draining.aborted) throw new Error('The service shuts down')
+    requireAllowed()
     const events = await context.log.readAll({ after: from, maxCount: Math.min(stepMax, left) })
     let text = ''
     for (const event of events) {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { auditStream } from '../../operation/streamName.ts'
+import { requireKeyKnown } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -101,7 +102,10 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
         reply.header('waybill-position', context.tokens.encode(head))
         reply.header('content-type', `${lineType}; charset=utf-8`)
         if (request.method === 'HEAD') return reply.send()
-        return reply.send(Readable.from(logLines(context, after, head, pageSize ?? null), { objectMode: false }))
+        const requireAllowed = () => requireKeyKnown(context.access, request.headers.authorization)
+        return reply.send(
+          Readable.from(logLines(context, after, head, pageSize ?? null, requireAllowed), { objectMode: false }),
+        )
       }
       const page = await logPage(context, after, pageSize ?? Math.min(pageSizeDefault, pageSizeMax))
       reply.header('waybill-position', context.tokens.encode(page.position))
