@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { keysAgeMsMaxDefault } from './access/access.ts'
 import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
 import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
@@ -61,6 +62,13 @@ export const environmentSchema = z.object({
         '`openssl rand -hex 32` makes one. WAYBILL_OPERATOR_KEY_FILE may name a file that holds it instead.',
       range: '32 to 200 characters',
     }),
+  WAYBILL_KEYS_AGE_S_MAX: integer(
+    keysAgeMsMaxDefault / 1_000,
+    5,
+    86_400,
+    'Longest time that access keys are taken as they were known last, while the database does not answer. Then requests are ' +
+      'answered 503, but for those with WAYBILL_OPERATOR_KEY.',
+  ),
   WAYBILL_DATA_DIR: z.string().default('.waybill').meta({
     description: 'Folder of the embedded PostgreSQL. It is not used when DATABASE_URL is set.',
     range: 'a folder',
@@ -291,6 +299,7 @@ export interface Config {
   readonly anonymousAllowed: boolean
   /** Never log it. */
   readonly operatorKey: string | null
+  readonly keysAgeMsMax: number
   /** Null: the embedded PostgreSQL in `dataDir`. Holds a password: never log it. */
   readonly databaseUrl: string | null
   /** Null: the log is in PostgreSQL. Holds a password: never log it. */
@@ -356,6 +365,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     port: values.WAYBILL_PORT,
     anonymousAllowed: isLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
     operatorKey: values.WAYBILL_OPERATOR_KEY ?? null,
+    keysAgeMsMax: values.WAYBILL_KEYS_AGE_S_MAX * 1_000,
     databaseUrl: values.DATABASE_URL ?? null,
     eventStoreUrl: values.EVENTSTORE_URL ?? null,
     dataDir: values.WAYBILL_DATA_DIR,

@@ -4,6 +4,8 @@ import { holdsKeys } from './access/holdsKeys.ts'
 import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
+import { createAuditTrail } from './audit/auditTrail.ts'
+import { keyTrailOf } from './audit/keyTrail.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
 import { isLoopback, keysNeeded } from './config/faultsTogether.ts'
 import { databaseUrlOf } from './config/storeUrls.ts'
@@ -101,12 +103,15 @@ export async function startService({ config, logger, progress }: ServiceOptions)
     const onAnotherLog = () => anotherHistory.abort()
     const { log, place, ...admission } = await openLog(config, { connectionString, role, onAnotherLog, logger })
     closers.push(() => log.close())
+    const trail = createAuditTrail({ log, now: () => new Date().toISOString() })
     const access = await openAccess({
       connectionString,
       role,
       ...admission,
       operatorKey: config.operatorKey,
       anonymousAllowed: config.anonymousAllowed,
+      keysAgeMsMax: config.keysAgeMsMax,
+      trail: keyTrailOf(trail),
       logger,
     })
     closers.push(() => access.close())
@@ -144,6 +149,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
 
     const app = await buildServer({
       access,
+      trail,
       log,
       commands,
       readModel,

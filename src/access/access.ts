@@ -66,6 +66,33 @@ export type RevokeKeyResult =
   | { readonly kind: 'not_found' }
   | { readonly kind: 'refused'; readonly refusal: KeyRefusal }
 
+/** Where a change of keys comes from, for the record. */
+export interface ChangeOrigin {
+  /** Of the connection; null: it came by none. */
+  readonly address: string | null
+  readonly request?: string
+  readonly traceparent?: string
+}
+
+/** What the log says of keys. The log outlives the database of the keys, and knows what a restore of that has forgotten. */
+export interface KeyTrail {
+  /** Resolves once on record; otherwise throws, and the change must not be made. */
+  created(key: KeyRecord, by: Caller, from: ChangeOrigin): Promise<void>
+  /** The same. */
+  revoked(key: { readonly id: string; readonly name: string }, by: Caller, from: ChangeOrigin): Promise<void>
+  /** Keys are there of which the log says nothing: they were made before it did. */
+  found(): Promise<void>
+  /** All that is on record by now. Throws when the log cannot be read. */
+  learn(): Promise<{ readonly everMade: boolean; readonly revoked: ReadonlySet<string> }>
+}
+
+/**
+ * Why nobody but the configuration's key is let in:
+ * - `stale`: the database has not answered for so long that keys may have been revoked many times over.
+ * - `lost`: there were keys, and the database holds no trace of any: it was emptied, or is another one.
+ */
+export type Closed = 'stale' | 'lost'
+
 /**
  * The keys as this node knows them, and their management. Authenticating asks nobody: what it knows is at most
  * `refreshMs` and a query old, and stays in force when the database is away.
@@ -76,12 +103,14 @@ export interface Access {
    * `anonymous`, with every role, as long as that is allowed and there has never been a key.
    */
   authenticate(authorization: string | undefined): Caller | null
-  /** Keys in force, by name. Throws KeysUnavailableError, as the two below. */
+  /** Keys in force, by name. Throws KeysUnavailableError, as the two below; those throw NotRecordedError too. */
   list(): Promise<readonly KeyRecord[]>
   /** In force on this node when it resolves, on others within two seconds. */
-  create(key: NewKey, by: Caller): Promise<CreateKeyResult>
+  create(key: NewKey, by: Caller, from?: ChangeOrigin): Promise<CreateKeyResult>
   /** The same. */
-  revoke(name: string, by: Caller): Promise<RevokeKeyResult>
+  revoke(name: string, by: Caller, from?: ChangeOrigin): Promise<RevokeKeyResult>
+  /** Asked beside `authenticate`, which goes by the keys known last. Null: they are as they should be. */
+  closed(): Closed | null
   /** Whether there is a key that lets anybody in. */
   hasKeys(): boolean
   close(): Promise<void>
@@ -92,8 +121,16 @@ export class KeysUnavailableError extends Error {
   override readonly name = 'KeysUnavailableError'
 }
 
+/** The log did not take the record of a change, so that the change was not made. */
+export class NotRecordedError extends Error {
+  override readonly name = 'NotRecordedError'
+}
+
 /** A node keeps all of them in memory: some 4 MB, unless they are bound to many names. */
 export const keysMax = 10_000
+
+/** Longer than a restart or a failover of the database. */
+export const keysAgeMsMaxDefault = 300_000
 
 /** The actor of requests without a key. */
 export const anonymousName = 'anonymous'

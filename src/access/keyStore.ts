@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { sqlState } from '../postgres/serviceRole.ts'
 import type { Caller, CreateKeyResult, KeyRecord, NewKey, RevokeKeyResult, Role } from './access.ts'
-import { KeysUnavailableError, keysMax } from './access.ts'
+import { KeysUnavailableError, keysMax, NotRecordedError } from './access.ts'
 import { makeApiKey } from './apiKey.ts'
 import type { RingKey } from './keyRing.ts'
 
@@ -27,8 +27,13 @@ export interface KeyStore {
   /** Raised by every change; 0: there has never been a key. */
   counter(): Promise<bigint>
   load(): Promise<readonly RingKey[]>
-  create(key: NewKey, by: Caller): Promise<CreateKeyResult>
-  revoke(name: string, by: Caller): Promise<RevokeKeyResult>
+  /** `record` puts the change on record; when it throws, the change is not made. */
+  create(key: NewKey, by: Caller, record?: (made: KeyRecord) => Promise<void>): Promise<CreateKeyResult>
+  revoke(
+    name: string,
+    by: Caller,
+    record?: (key: { readonly id: string; readonly name: string }) => Promise<void>,
+  ): Promise<RevokeKeyResult>
 }
 
 export function createKeyStore(pool: pg.Pool): KeyStore {
@@ -47,7 +52,7 @@ export function createKeyStore(pool: pg.Pool): KeyStore {
       return rows.map((row) => ({ record: recordOf(row), digest: row.digest }))
     },
 
-    create: ({ name, roles, services, pipelines }, by) =>
+    create: ({ name, roles, services, pipelines }, by, record) =>
       inTurn(pool, async (client, counter): Promise<CreateKeyResult> => {
         if (!(await mayStill(client, counter, by))) return { kind: 'refused', refusal: 'caller_unknown' }
         if (by.origin === 'nobody' && !roles.includes('operator')) {
@@ -71,14 +76,15 @@ export function createKeyStore(pool: pg.Pool): KeyStore {
         )
         const [row] = rows
         if (row === undefined) throw new Error('An inserted key was not returned')
+        await onRecord(record?.(recordOf(row)))
         return { kind: 'created', record: recordOf(row), key: made.key }
       }),
 
-    revoke: (name, by) =>
+    revoke: (name, by, record) =>
       inTurn(pool, async (client, counter): Promise<RevokeKeyResult> => {
         if (!(await mayStill(client, counter, by))) return { kind: 'refused', refusal: 'caller_unknown' }
-        const { rows } = await client.query<{ is_operator: boolean; operators: number }>(
-          `SELECT 'operator' = ANY (roles) AS is_operator,
+        const { rows } = await client.query<{ id: string; is_operator: boolean; operators: number }>(
+          `SELECT id, 'operator' = ANY (roles) AS is_operator,
                   (SELECT count(*)::int FROM waybill_access.keys
                    WHERE revoked_at IS NULL AND 'operator' = ANY (roles)) AS operators
            FROM waybill_access.keys WHERE revoked_at IS NULL AND name = $1`,
@@ -94,6 +100,7 @@ export function createKeyStore(pool: pg.Pool): KeyStore {
            WHERE revoked_at IS NULL AND name = $1`,
           [name, by.name],
         )
+        await onRecord(record?.({ id: found.id, name }))
         return { kind: 'revoked' }
       }),
   }
@@ -133,6 +140,13 @@ async function inTurn<T extends CreateKeyResult | RevokeKeyResult>(
   }
 }
 
+/** Before the change is committed: of a change that was made there is always a record. */
+async function onRecord(recorded: Promise<void> | undefined): Promise<void> {
+  await recorded?.catch((error: unknown) => {
+    throw new NotRecordedError('The log did not take the record of a change of keys', { cause: error })
+  })
+}
+
 /** Classes of SQLSTATE that no waiting cures: values, constraints, statements. */
 const wrongByItself = /^(22|23|42)...$/
 
@@ -140,7 +154,7 @@ async function available<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (wrongByItself.test(sqlState(error) ?? '')) throw error
+    if (error instanceof NotRecordedError || wrongByItself.test(sqlState(error) ?? '')) throw error
     throw new KeysUnavailableError('The database did not answer about keys', { cause: error })
   }
 }

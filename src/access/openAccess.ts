@@ -1,7 +1,17 @@
+import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { boundedBy, createPool, type PoolSettings } from '../postgres/connection.ts'
 import { type MigrateResult, migrate } from '../postgres/migrate.ts'
-import { type Access, anonymousName, type Caller, configuredOperatorName } from './access.ts'
+import {
+  type Access,
+  anonymousName,
+  type Caller,
+  type ChangeOrigin,
+  type Closed,
+  configuredOperatorName,
+  type KeyTrail,
+  keysAgeMsMaxDefault,
+} from './access.ts'
 import { digestOf } from './apiKey.ts'
 import { createKeyRing } from './keyRing.ts'
 import { createKeyStore } from './keyStore.ts'
@@ -24,6 +34,11 @@ export interface AccessSettings {
   readonly anonymousAllowed: boolean
   /** Pause between two looks at whether keys have changed. Default: `refreshMsDefault`. */
   readonly refreshMs?: number
+  /** What the log says of keys, and where changes are put on record. Default: nothing is. */
+  readonly trail?: KeyTrail
+  /** How old what is known of keys may be; beyond it nobody is let in by them. Default: `keysAgeMsMaxDefault`. */
+  readonly keysAgeMsMax?: number
+  readonly monotonicMs?: () => number
   readonly logger?: AccessLogger
 }
 
@@ -55,6 +70,9 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
     operatorKey,
     anonymousAllowed,
     refreshMs = refreshMsDefault,
+    trail,
+    keysAgeMsMax = keysAgeMsMaxDefault,
+    monotonicMs = () => performance.now(),
   } = settings
   const hasOperatorKey = operatorKey !== undefined && operatorKey !== null
   const ring = createKeyRing(hasOperatorKey ? { caller: configuredOperator, digest: digestOf(operatorKey) } : null)
@@ -68,14 +86,26 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
     admit,
   })
   const store = createKeyStore(pool)
+  const known = createKnowledge(trail, logger)
   let counter = -1n
+  let answeredMs = monotonicMs()
+  let closed: Closed | null = null
 
   async function refresh(): Promise<void> {
     const newest = await store.counter()
-    if (newest === counter) return
-    ring.replace(await store.load())
-    // Read before the keys: they may be newer than it says, and are then read again, but never older.
-    counter = newest
+    answeredMs = monotonicMs()
+    if (newest !== counter || known.isBehind()) {
+      await known.learn(newest > 0n)
+      ring.replace((await store.load()).filter(({ record }) => !known.isRevoked(record.id)))
+      // Read before the keys: they may be newer than it says, and are then read again, but never older.
+      counter = newest
+    }
+    close(known.everMade() && counter === 0n ? 'lost' : null)
+  }
+
+  function close(reason: Closed | null): void {
+    if (reason !== null && reason !== closed) logger?.warn({ reason }, closedTexts[reason])
+    closed = reason
   }
 
   const closing = new AbortController()
@@ -90,11 +120,13 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
       } catch (error) {
         if (answered) logger?.warn({ err: error }, 'keys cannot be read; those known so far stay in force')
         answered = false
+        if (closed === null && monotonicMs() - answeredMs > keysAgeMsMax) close('stale')
       }
     }
   }
 
   try {
+    await known.begin()
     await refresh()
   } catch (error) {
     await pool.end()
@@ -111,16 +143,62 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
   return {
     authenticate(authorization) {
       if (authorization !== undefined) return ring.find(authorization)
-      return anonymousAllowed && counter === 0n && !hasOperatorKey ? anonymous : null
+      return anonymousAllowed && counter === 0n && !hasOperatorKey && closed === null ? anonymous : null
     },
-    list: async () => (await store.load()).map(({ record }) => record),
-    create: async (key, by) => changed(await store.create(key, by)),
-    revoke: async (name, by) => changed(await store.revoke(name, by)),
+    closed: () => closed,
+    list: async () => (await store.load()).map(({ record }) => record).filter(({ id }) => !known.isRevoked(id)),
+    create: async (key, by, from = unknownOrigin) =>
+      changed(await store.create(key, by, async (made) => trail?.created(made, by, from))),
+    revoke: async (name, by, from = unknownOrigin) =>
+      changed(await store.revoke(name, by, async (key) => trail?.revoked(key, by, from))),
     hasKeys: () => hasOperatorKey || ring.size > 0,
     async close() {
       closing.abort()
       await refreshing
       await pool.end()
+    },
+  }
+}
+
+const unknownOrigin: ChangeOrigin = { address: null }
+
+const closedTexts: Readonly<Record<Closed, string>> = {
+  stale: 'the database has not answered about keys for too long: no key but the configured one is taken until it does',
+  lost:
+    'keys were made for this log, and the database holds none: no request is answered without WAYBILL_OPERATOR_KEY ' +
+    '(docs/access.md, "When the keys are gone")',
+}
+
+/** What the log says of keys. While it cannot be read, the database alone is gone by, and the log asked again. */
+function createKnowledge(trail: KeyTrail | undefined, logger: AccessLogger | undefined) {
+  let revoked: ReadonlySet<string> = new Set()
+  let everMade = false
+  let behind = false
+
+  async function ask(): Promise<boolean> {
+    if (trail === undefined) return true
+    const found = await trail.learn()
+    revoked = found.revoked
+    everMade ||= found.everMade
+    return found.everMade
+  }
+
+  return {
+    isRevoked: (id: string) => revoked.has(id),
+    everMade: () => everMade,
+    isBehind: () => behind,
+    /** Rejects when the log cannot be read: who begins must know. */
+    begin: ask,
+    /** `made`: whether the database knows of keys. */
+    async learn(made: boolean): Promise<void> {
+      everMade ||= made
+      try {
+        if (!(await ask()) && made) await trail?.found()
+        behind = false
+      } catch (error) {
+        if (!behind) logger?.warn({ err: error }, 'the log cannot be asked about keys; it is asked again')
+        behind = true
+      }
     },
   }
 }

@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { type Access, type Caller, type Role, roles } from '../access/access.ts'
+import { type Access, type Caller, type Closed, type Role, roles } from '../access/access.ts'
+import { apiKeyId, bearerToken } from '../access/apiKey.ts'
 import type { ApiServer } from './apiServer.ts'
 import { type Problem, ProblemError } from './problem.ts'
+import type { RefusalLog } from './refusalLog.ts'
 import { strangerFault } from './strangers.ts'
 
 /** Who may call a route: everybody (`open`), or a caller with that role, or one of those; an operator always. */
@@ -24,9 +26,28 @@ export const unauthorised: Problem = {
   detail: 'Send a key that is in force: Authorization: Bearer <key>.',
 }
 
+const closedProblems: Readonly<Record<Closed, Problem>> = {
+  stale: {
+    code: 'keys_unavailable',
+    detail:
+      'The database has not answered about access keys for too long: keys may have been revoked since. Nothing was done; ' +
+      'try again once it answers.',
+    retryAfterS: 5,
+  },
+  lost: {
+    code: 'keys_unavailable',
+    detail:
+      'Access keys were made for this log, and the database holds none: it was emptied or restored. Nothing is answered ' +
+      'until an operator has made keys with WAYBILL_OPERATOR_KEY.',
+    retryAfterS: 60,
+  },
+}
+
 function forbidden(needed: Exclude<RouteAccess, 'open'>): Problem {
   return { code: 'forbidden', detail: `This takes a key with the role ${[needed].flat().join(' or ')}.` }
 }
+
+type GuardedBy = Pick<Access, 'authenticate' | 'closed'>
 
 /**
  * Guards every route added from now on. It is decided by the route and the key alone, before a body is read or a parameter
@@ -36,23 +57,42 @@ function forbidden(needed: Exclude<RouteAccess, 'open'>): Problem {
  *
  * Returns a check to be made once all routes are there; it throws when one does not say who may call it.
  */
-export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>, loopbackOnly: boolean): () => void {
+export function guardRoutes(
+  app: ApiServer,
+  access: GuardedBy,
+  refusals: Pick<RefusalLog, 'note'>,
+  loopbackOnly: boolean,
+): () => void {
   const guarded: RouteOptions[] = []
   app.decorateRequest('caller', null)
   app.addHook('onRoute', (route) => {
     guarded.push(route)
     // Reads the route's own record: request.routeOptions makes a new object at each look.
+    const refuse = ({ raw }: FastifyRequest, caller: Caller | null, problem: Problem): ProblemError => {
+      const presented = caller?.keyId ?? apiKeyId(bearerToken(raw.headers.authorization ?? '') ?? '')
+      refusals.note({
+        status: caller === null ? 401 : 403,
+        method: raw.method ?? '',
+        route: route.url,
+        address: raw.socket?.remoteAddress ?? null,
+        key: presented,
+        name: caller?.name ?? null,
+      })
+      return new ProblemError(problem)
+    }
     const guard = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
       const needed = route.config?.access
       if (needed === 'open') return done()
       const caller = access.authenticate(request.raw.headers.authorization)
-      if (caller === null) return done(new ProblemError(unauthorised))
+      const closed = caller?.origin === 'configuration' ? null : access.closed()
+      if (closed !== null) return done(new ProblemError(closedProblems[closed]))
+      if (caller === null) return done(refuse(request, caller, unauthorised))
       if (caller.origin === 'nobody') {
         const detail = strangerFault(request.raw.headers, loopbackOnly)
-        if (detail !== null) return done(new ProblemError({ code: 'forbidden', detail }))
+        if (detail !== null) return done(refuse(request, caller, { code: 'forbidden', detail }))
       }
-      if (needed === undefined) return done(new ProblemError(forbidden('operator')))
-      if (!mayCall(caller, needed)) return done(new ProblemError(forbidden(needed)))
+      if (needed === undefined) return done(refuse(request, caller, forbidden('operator')))
+      if (!mayCall(caller, needed)) return done(refuse(request, caller, forbidden(needed)))
       request.caller = caller
       done()
     }
@@ -68,9 +108,20 @@ export function guardRoutes(app: ApiServer, access: Pick<Access, 'authenticate'>
 }
 
 /** For what outlives its request: a key may have been revoked since. */
-export function isAllowed(access: Access, authorization: string | undefined, needed: Role): boolean {
+export function isAllowed(access: GuardedBy, authorization: string | undefined, needed: Role): boolean {
   const caller = access.authenticate(authorization)
-  return caller !== null && mayCall(caller, needed)
+  return caller !== null && mayCall(caller, needed) && (caller.origin === 'configuration' || access.closed() === null)
+}
+
+/** For what waits: whether the key that a request came with is still one. Its roles never change. */
+export function isKeyKnown(access: GuardedBy, authorization: string | undefined): boolean {
+  const caller = access.authenticate(authorization)
+  return caller !== null && (caller.origin === 'configuration' || access.closed() === null)
+}
+
+/** Throws ProblemError when it is not. */
+export function requireKeyKnown(access: GuardedBy, authorization: string | undefined): void {
+  if (!isKeyKnown(access, authorization)) throw new ProblemError(unauthorised)
 }
 
 /** Whether an open route may tell this caller more than strangers. */

@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts'
+import type { AuditTrail } from '../audit/auditTrail.ts'
 import type { CommandService } from '../commands/commandService.ts'
 import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAudit } from '../processes/selfAudit.ts'
@@ -10,12 +11,15 @@ import type { StandingAnswers } from './standingAnswers.ts'
 
 /** What reads of operations work with. */
 export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'> & {
+  readonly access: Pick<Access, 'authenticate' | 'closed'>
   readonly projector: Pick<Projector, 'folded'>
 }
 
 /** What every route works with. */
 export interface ApiContext {
   readonly access: Access
+  /** What operators did. */
+  readonly trail: Pick<AuditTrail, 'record'>
   readonly log: EventLog
   readonly commands: CommandService
   readonly readModel: ReadModel

@@ -26,6 +26,19 @@ export async function operationEventPage(
   options: StreamPageOptions,
 ): Promise<EventPage> {
   const stream = operationStream(operation)
+  const page = await streamPage(context, stream, options)
+  if (page.count === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
+    throw noOperation(operation)
+  }
+  return page
+}
+
+/** A page of one stream's events; without any when there is no such stream. */
+export async function streamPage(
+  context: Pick<ApiContext, 'log' | 'limits' | 'tokens'>,
+  stream: string,
+  options: StreamPageOptions,
+): Promise<EventPage & { readonly count: number }> {
   const { direction, pageSize } = options
   const forwards = direction === 'forwards'
   // Taken first: what is appended while the page is read may be on it, and nothing before is missing.
@@ -43,10 +56,7 @@ export async function operationEventPage(
     }
     if (events.length < maxCount || next === -1n) break
   }
-  if (page.count() === 0 && (await context.log.readStream(stream, { maxCount: 1 })).length === 0) {
-    throw noOperation(operation)
-  }
-  return { text: page.text(next === null || next < 0n ? null : String(next)), position }
+  return { text: page.text(next === null || next < 0n ? null : String(next)), position, count: page.count() }
 }
 
 /** A page of the whole log, after a position. */
@@ -66,18 +76,21 @@ export async function logPage(context: ApiContext, after: bigint, pageSize: numb
   return { text: page.text(context.tokens.encode(next)), position: next }
 }
 
-/** Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken. */
+/** Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken.
+ * `requireAllowed` throws once the key was revoked: asked before each page. */
 export async function* logLines(
   context: ApiContext,
   after: bigint,
   head: bigint,
   countMax: number | null,
+  requireAllowed: () => void,
 ): AsyncGenerator<string, void, undefined> {
   let left = countMax ?? Number.POSITIVE_INFINITY
   let from = after
   while (left > 0 && from < head) {
     // Broken off, not ended: an answer that ends in order would be taken for the whole.
     if (context.draining.aborted) throw new Error('The service shuts down')
+    requireAllowed()
     const events = await context.log.readAll({ after: from, maxCount: Math.min(stepMax, left) })
     let text = ''
     for (const event of events) {
@@ -91,7 +104,7 @@ export async function* logLines(
   }
 }
 
-function openPage(context: ApiContext) {
+function openPage(context: Pick<ApiContext, 'limits' | 'tokens'>) {
   const texts: string[] = []
   let bytes = 0
   return {

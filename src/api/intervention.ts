@@ -31,7 +31,7 @@ export async function intervene(
   const result = await commands.intervene({
     ...asked,
     projection: control.name,
-    check: (position) => requireParked(context, event, position, timeoutMs),
+    check: (position) => requireParked(context, event, position, timeoutMs, headers),
   })
   if (result.kind === 'refused') throw new ProblemError(refusalProblem(result.refusal, undefined, key))
   if (result.kind === 'failed') throw new ProblemError(failureProblem(result.failure, undefined, key, 'projection'))
@@ -43,7 +43,7 @@ export async function intervene(
     revision: Number(result.revision),
     position: tokens.encode(position),
   }
-  if (!(await isDone(context, position, timeoutMs))) {
+  if (!(await isDone(context, position, timeoutMs, headers))) {
     return { done: false, body: { ...receipt, outcome: 'pending', parked: null } }
   }
   const { value } = await readModel.parkedStream(stream)
@@ -52,10 +52,15 @@ export async function intervene(
 }
 
 /** Nobody waits for a projection that is paused. */
-async function isDone(context: ApiContext, position: bigint, timeoutMs: number): Promise<boolean> {
+async function isDone(
+  context: ApiContext,
+  position: bigint,
+  timeoutMs: number,
+  headers: IncomingHttpHeaders,
+): Promise<boolean> {
   if (context.readModel.position() >= position) return true
   const { paused } = await context.control.state()
-  return visible(context, position, paused === null ? timeoutMs : 0)
+  return visible(context, position, paused === null ? timeoutMs : 0, headers)
 }
 
 async function requireParked(
@@ -63,8 +68,9 @@ async function requireParked(
   event: ProjectionEvent,
   after: bigint,
   timeoutMs: number,
+  headers: IncomingHttpHeaders,
 ): Promise<void> {
-  if (!(await isDone(context, after, timeoutMs))) {
+  if (!(await isDone(context, after, timeoutMs, headers))) {
     const { paused } = await context.control.state()
     if (paused === null) throw notYetVisible(context)
     const detail = 'The projection is paused, and an earlier skip or retry is not done yet: resume it first.'

@@ -67,7 +67,7 @@ export async function findOperation(
     }
     if (row === null || row.parked !== null) return fromLog(context, id, min, parked)
     if (checkpoint >= min) return fromRow(context, row, checkpoint)
-    if (waited || !(await visible(context, min, waitMs(context, headers)))) throw notYetVisible(context)
+    if (waited || !(await visible(context, min, waitMs(context, headers), headers))) throw notYetVisible(context)
   }
 }
 

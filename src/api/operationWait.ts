@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
+import { isKeyKnown, requireKeyKnown } from './accessControl.ts'
 import type { ApiContext } from './context.ts'
 import { knownRevisions } from './entityTags.ts'
 import type { Live } from './live/live.ts'
@@ -29,12 +30,13 @@ export function awaitOperation(
 ): Promise<OperationAnswer> {
   const { headers } = request
   const untilMs = performance.now() + waitMs(context, headers)
-  return live.wait(id, async (wait, lookTo) => {
+  const isKnown = () => isKeyKnown(context.access, headers.authorization)
+  return live.wait(id, isKnown, async (wait, lookTo) => {
     const onClose = () => wait.end()
     reply.raw.once('close', onClose)
     try {
       // What was told before the wait began may not be in the read model yet, and nobody tells it again.
-      const isVisible = await visible(context, lookTo, untilMs - performance.now())
+      const isVisible = await visible(context, lookTo, untilMs - performance.now(), headers)
       const seen = isVisible ? question : { ...question, consistency: 'strong' as const }
       const look = (asked: OperationQuestion) => live.look(() => findOperation(context, id, asked, headers))
       const mayComeYet = waitMsAskedFor(context, headers) !== null
@@ -47,6 +49,7 @@ export function awaitOperation(
       const active = found !== null && until === 'done' && isActive(found.text)
       if (found !== null && enough({ ...found, active })) return found
       await wait.until((seen) => enough(seen), untilMs - performance.now())
+      requireKeyKnown(context.access, headers.authorization)
       const { latest } = wait
       if (latest !== null && latest.revision > (found?.revision ?? beforeAnyRevision)) return latest
       if (found !== null) return found

@@ -1,4 +1,4 @@
-import { KeysUnavailableError } from '../access/access.ts'
+import { KeysUnavailableError, NotRecordedError } from '../access/access.ts'
 import type { CommandFailure } from '../commands/commandService.ts'
 import { UnreadableStreamError } from '../commands/commandService.ts'
 import { AnotherLogError, LogUnavailableError } from '../eventlog/eventLog.ts'
@@ -213,6 +213,13 @@ export function expectedProblem(error: unknown): Problem | null {
     return {
       code: 'read_model_unavailable',
       detail: 'The read model could not be read. Try again later.',
+      retryAfterS: 1,
+    }
+  }
+  if (error instanceof NotRecordedError) {
+    return {
+      code: 'log_unavailable',
+      detail: 'The event log did not take the record of the change, and so it was not made. Try again later.',
       retryAfterS: 1,
     }
   }

@@ -18,6 +18,8 @@ import { createPositionTokens } from './positionToken.ts'
 import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
 import { limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
+import { recordActs } from './recordedActs.ts'
+import { createRefusalLog } from './refusalLog.ts'
 import { createRequestTurns } from './requestTurns.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
@@ -51,6 +53,7 @@ export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'a
 export interface ApiLogger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
   info(fields: Readonly<Record<string, unknown>>, message: string): void
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
 /** Reads too: what this node remembers, and what the read model holds now, are of two histories. */
@@ -78,11 +81,23 @@ const paramLengthMax = 16_384
 /** The HTTP server, ready to listen or to be injected with requests. Closing it ends nothing but itself. */
 export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const limits = { ...defaultApiLimits, ...options.limits }
-  const { access, log, commands, readModel, projector, control, draining, logger, loopbackOnly = false } = options
+  const {
+    access,
+    trail,
+    log,
+    commands,
+    readModel,
+    projector,
+    control,
+    draining,
+    logger,
+    loopbackOnly = false,
+  } = options
   const tokens = createPositionTokens(log.logId)
   const answers = new StandingAnswers(limits)
   const context: ApiContext = {
     access,
+    trail,
     log,
     commands,
     readModel: boundReads(readModel, limits.readsMax),
@@ -180,7 +195,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     }
     done()
   })
-  const checkGuards = guardRoutes(app, access, loopbackOnly)
+  const refusals = createRefusalLog(logger)
+  const checkGuards = guardRoutes(app, access, refusals, loopbackOnly)
+  const checkActs = recordActs(app, trail)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
   boundStandingAnswers(app, answers)
   observeRoutes(app, metrics)
@@ -221,9 +238,13 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   clock.unref()
   // Streams end before the server waits for its connections to do so.
   app.addHook('preClose', () => live.close())
-  app.addHook('onClose', async () => clearInterval(clock))
+  app.addHook('onClose', async () => {
+    clearInterval(clock)
+    refusals.close()
+  })
   await app.ready()
   checkGuards()
+  checkActs()
   return app
 }
 

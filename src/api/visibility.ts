@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { requireKeyKnown } from './accessControl.ts'
 import type { ReadContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 
@@ -39,9 +40,28 @@ export function waitMsAskedFor(context: ReadContext, { prefer }: IncomingHttpHea
   return seconds === undefined ? null : Math.min(Number(seconds), context.limits.waitSMax) * 1_000
 }
 
-/** True once the read model is folded up to `position`; false when the time is up or the service shuts down. */
-export function visible(context: ReadContext, position: bigint, timeoutMs: number): Promise<boolean> {
-  if (context.readModel.position() >= position) return Promise.resolve(true)
+/** How often a wait looks whether its key was revoked. */
+const lookMs = 1_000
+
+/**
+ * True once the read model is folded up to `position`; false when the time is up or the service shuts down. Throws
+ * ProblemError when the key that `headers` hold was revoked meanwhile.
+ */
+export async function visible(
+  context: ReadContext,
+  position: bigint,
+  timeoutMs: number,
+  { authorization }: IncomingHttpHeaders,
+): Promise<boolean> {
+  if (context.readModel.position() >= position) return true
+  for (let leftMs = timeoutMs; ; leftMs -= lookMs) {
+    const isVisible = await visibleWithin(context, position, Math.min(leftMs, lookMs))
+    requireKeyKnown(context.access, authorization)
+    if (isVisible || leftMs <= lookMs || context.draining.aborted) return isVisible
+  }
+}
+
+function visibleWithin(context: ReadContext, position: bigint, timeoutMs: number): Promise<boolean> {
   const { draining } = context
   if (draining.aborted) return Promise.resolve(false)
   return new Promise((resolve, reject) => {
@@ -76,7 +96,7 @@ export async function readVisible<T extends { readonly position: bigint }>(
     const head = await context.log.head()
     if (head > target) target = head
   }
-  if (target > 0n && !(await visible(context, target, waitMs(context, headers)))) throw notYetVisible(context)
+  if (target > 0n && !(await visible(context, target, waitMs(context, headers), headers))) throw notYetVisible(context)
   const found = await read()
   // What this node has heard may be of before another one began to fold everything anew.
   if (found.position < target) throw notYetVisible(context, found.position)

@@ -21,6 +21,11 @@ export function projectionRequestHash(type: string, projection: string, body: Js
   return digest(type, projection, undefined, canonicalJson(body))
 }
 
+/** The same for an operator's act, as it is put on record. */
+export function auditRequestHash(action: string, target: string): string {
+  return digest(action, target, undefined, '')
+}
+
 function digest(type: string, subject: string, expectedRevision: bigint | undefined, canonical: string): string {
   // Type, subject and revision have no line breaks, so the parts cannot run into one another.
   return hash('sha256', `${type}\n${subject}\n${expectedRevision ?? ''}\n${canonical}`, 'base64url')

@@ -11,6 +11,9 @@ export function projectionStream(name: string): string {
   return `projection-${name}`
 }
 
+/** What operators did (docs/adr/0015-audit-trail.md). No operation's either. */
+export const auditStream = 'audit'
+
 /** Whose stream it is, or null for a stream of another kind. */
 export function streamSubject(
   stream: string,

@@ -180,7 +180,7 @@ describe('keys in logs', () => {
 
 test('a route that does not say who may call it stops the start', async () => {
   const app: ApiServer = fastify().withTypeProvider<ZodInput>()
-  const check = guardRoutes(app, { authenticate: () => null }, true)
+  const check = guardRoutes(app, { authenticate: () => null, closed: () => null }, { note: () => undefined }, true)
   app.get('/told', { config: { access: 'open' } }, () => 'x')
   expect(check).not.toThrow()
   app.get('/forgotten', () => 'x')

@@ -3,13 +3,15 @@ import pg from 'pg'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Access } from '../../src/access/access.ts'
-import { openAccess } from '../../src/access/openAccess.ts'
+import { type AccessSettings, openAccess } from '../../src/access/openAccess.ts'
 import type { ApiServer } from '../../src/api/apiServer.ts'
 import { resultLine } from '../../src/api/contract/commands.ts'
 import { problem } from '../../src/api/contract/problem.ts'
 import { recordedEvent } from '../../src/api/contract/recordedEvent.ts'
 import type { ApiLimits } from '../../src/api/limits.ts'
 import { buildServer } from '../../src/api/server.ts'
+import { type AuditTrail, createAuditTrail } from '../../src/audit/auditTrail.ts'
+import { keyTrailOf } from '../../src/audit/keyTrail.ts'
 import type { CommandLimits } from '../../src/commands/commandLimits.ts'
 import type { CommandService } from '../../src/commands/commandService.ts'
 import { createCommandService } from '../../src/commands/groupCommit.ts'
@@ -22,6 +24,7 @@ import { patienceMs } from '../support/patience.ts'
 export interface ApiHarness {
   readonly app: ApiServer
   readonly access: Access
+  readonly trail: AuditTrail
   readonly log: EventLog
   readonly commands: CommandService
   readonly projections: Projections
@@ -33,6 +36,7 @@ export interface ApiHarness {
   readonly errors: readonly unknown[]
   /** What was logged of requests, with `logRequests`. */
   readonly requests: readonly unknown[]
+  readonly warnings: readonly unknown[]
   /** Injects a request; the answer has been held against the document. */
   send(method: InjectOptions['method'], url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   /** Sends lines in bulk (an object, or text as it is); each result has been held against the document. */
@@ -60,6 +64,7 @@ export interface HarnessOptions {
   /** Puts something between the rooms and the log: a failure. */
   readonly wrapLog?: (log: EventLog) => EventLog
   readonly logRequests?: boolean
+  readonly access?: Partial<AccessSettings>
   /** False: nothing is projected until the test starts it. */
   readonly projecting?: boolean
 }
@@ -68,9 +73,15 @@ export interface HarnessOptions {
 export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness> {
   const database = await createMigratedDatabase()
   const { connectionString } = database
-  const access = await openAccess({ connectionString, anonymousAllowed: true })
   const memory = createMemoryEventLog()
   const log = options.wrapLog?.(memory) ?? memory
+  const trail = createAuditTrail({ log, now: () => new Date().toISOString() })
+  const access = await openAccess({
+    connectionString,
+    anonymousAllowed: true,
+    trail: keyTrailOf(trail),
+    ...options.access,
+  })
   const commands = createCommandService({
     log,
     clock: Date.now,
@@ -83,8 +94,10 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
   const routes: string[] = []
   const errors: unknown[] = []
   const requests: unknown[] = []
+  const warnings: unknown[] = []
   const app = await buildServer({
     access,
+    trail,
     log,
     commands,
     readModel: projections.readModel,
@@ -93,7 +106,11 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     draining: drain.signal,
     version: '0.0.0-test',
     loopbackOnly: options.loopbackOnly ?? true,
-    logger: { info: (fields) => requests.push(fields), error: (fields) => errors.push(fields) },
+    logger: {
+      info: (fields) => requests.push(fields),
+      warn: (fields) => warnings.push(fields),
+      error: (fields) => errors.push(fields),
+    },
     logRequests: options.logRequests === true,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     prepare(server) {
@@ -128,6 +145,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
   return {
     app,
     access,
+    trail,
     log,
     commands,
     projections,
@@ -144,6 +162,7 @@ export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness
     routes,
     errors,
     requests,
+    warnings,
     send,
     async bulk(lines) {
       const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')

@@ -94,13 +94,15 @@ describe('a pause', () => {
     const before = await report(api, 'op-1')
     await api.send('GET', `/v1/stats?minPosition=${before}`)
     const paused = (await api.send('POST', `${base}/pause`, {})).body
-    expect(paused).toMatchObject({ state: 'paused', position: before, paused: { by: 'anonymous' } })
+    expect(paused).toMatchObject({ state: 'paused', paused: { by: 'anonymous' } })
     const written = await report(api, 'op-2')
     await eventually(
       () => state(api),
       ({ phase, lagMs }) => phase === 'paused' && lagMs > 0,
     )
-    expect(await state(api)).toMatchObject({ position: before, head: written, lagEvents: 2 })
+    // The record of the pause itself comes before or after the place where it took hold.
+    const lagEvents = paused.position === before ? 3 : 2
+    expect(await state(api)).toMatchObject({ position: paused.position, head: written, lagEvents })
     const list = await api.send('GET', '/v1/operations')
     expect(list.body.operations.map(({ id }: { id: string }) => id)).toEqual(['op-1'])
     expect(list.headers['waybill-position']).toBe(before)
@@ -233,7 +235,9 @@ describe('parked streams', () => {
     expect((await api.send('POST', path, { revision, reason: 'r' })).body.code).toBe('not_parked')
 
     const { events } = (await api.send('GET', '/v1/events?pageSize=1000')).body
-    expect(events.at(-1)).toMatchObject({
+    const own = events.filter(({ stream }: { stream: string }) => stream === 'projection-operations')
+    expect(own).toHaveLength(1)
+    expect(own[0]).toMatchObject({
       stream: 'projection-operations',
       type: 'EventSkipped',
       revision: 0,

@@ -59,9 +59,9 @@ test('pages that nobody reads are bounded together, until their reader has left'
 })
 
 test('who takes nothing of a page is cut off', async () => {
-  const { access, log, commands, projections, drain } = api
+  const { access, trail, log, commands, projections, drain } = api
   const { readModel, projector, control } = projections
-  const rooms = { access, log, commands, readModel, projector, control, draining: drain.signal }
+  const rooms = { access, trail, log, commands, readModel, projector, control, draining: drain.signal }
   const hurried = await buildServer({ ...rooms, version: '0.0.0-test', limits: { bulkIdleMsMax: 300 } })
   onTestFinished(() => hurried.close())
   await hurried.listen({ port: 0, host: '127.0.0.1' })
@@ -126,9 +126,9 @@ test('a file of the documentation that is known is 304', async () => {
 
 /** A server on the same parts, which keeps what it makes answers of. */
 async function watchedServer(limits: Partial<ApiLimits> = {}) {
-  const { access, log, commands, projections, drain } = api
+  const { access, trail, log, commands, projections, drain } = api
   const { readModel, projector, control } = projections
-  const rooms = { access, log, commands, readModel, projector, control, draining: drain.signal }
+  const rooms = { access, trail, log, commands, readModel, projector, control, draining: drain.signal }
   const made: { readonly path: string; readonly status: number; readonly payload: unknown }[] = []
   const server = await buildServer({
     ...rooms,

@@ -253,7 +253,9 @@ describe('GET /v1/operations/{id}?until=', () => {
     const waits = new OperationWaits()
     globalThis.gc?.()
     const before = process.memoryUsage().heapUsed
-    const settled = Array.from({ length: 10_000 }, (_, n) => waits.add(`op-${n % 5_000}`).until(() => true, 60_000))
+    const settled = Array.from({ length: 10_000 }, (_, n) =>
+      waits.add(`op-${n % 5_000}`, () => true).until(() => true, 60_000),
+    )
     expect((process.memoryUsage().heapUsed - before) / 10_000).toBeLessThan(4_000)
     expect(waits.size).toBe(10_000)
     waits.endAll()

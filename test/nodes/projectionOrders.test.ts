@@ -61,7 +61,7 @@ test('a rebuild asked for at one node is done by the other, with progress until 
   const ran = await waybill.run(['projections', 'rebuild', '--url', other.url, '--json'])
   expect([ran.code, ran.err.includes('Rebuilt operations')], ran.err).toEqual([0, true])
   const state = (await owner.http.get(base)).body
-  expect(JSON.parse(ran.out)).toMatchObject({ outcome: 'done', attempts: 1, done: 2, total: 2 })
+  expect(JSON.parse(ran.out)).toMatchObject({ outcome: 'done', attempts: 1, done: 3, total: 3 })
   expect(JSON.parse(ran.out).node).toBe((state.owner as { node: string }).node)
   await owner.says(/"the read model is rebuilt"/)
 })
@@ -71,12 +71,15 @@ test('a pause is kept when the node that projects is killed, and when its heir i
   const before = await report(other, 'op-1', 'seen')
   await other.http.get(`/v1/stats?minPosition=${before}`)
   const paused = await waybill.run(['projections', 'pause', '--url', other.url, '--json'])
-  expect([paused.code, JSON.parse(paused.out).position], paused.err).toEqual([0, before])
+  expect(paused.code, paused.err).toBe(0)
+  const { position } = JSON.parse(paused.out)
   const written = await report(owner, 'op-2', 'seen')
   await owner.kill()
   await until('the other has taken over', patienceMs, async () => (await other.http.get(base)).body.phase === 'paused')
   const state = (await other.http.get(base)).body
-  expect(state).toMatchObject({ state: 'paused', position: before, head: written, lagEvents: 2 })
+  // The record of the pause itself comes before or after the place where it took hold.
+  const lagEvents = position === before ? 3 : 2
+  expect(state).toMatchObject({ state: 'paused', position, head: written, lagEvents })
   expect((await other.http.get('/readyz')).status).toBe(200)
   expect((await other.http.get('/v1/operations')).body.operations).toHaveLength(1)
   expect((await waybill.run(['projections', 'resume', '--url', other.url])).code).toBe(0)

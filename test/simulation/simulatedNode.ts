@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Caller } from '../../src/access/access.ts'
 import type { ReadContext } from '../../src/api/context.ts'
 import { defaultApiLimits } from '../../src/api/limits.ts'
 import { findOperation, type OperationAnswer, type OperationQuestion } from '../../src/api/operationAnswer.ts'
@@ -41,6 +42,8 @@ export interface NodeParts {
   /** The same, between the commands and their snapshots. */
   readonly snapshotsAs: (snapshots: SnapshotStore) => SnapshotStore
 }
+/** Who reads: keys are no part of what is simulated. */
+const reader: Caller = { name: 'reader', keyId: null, roles: ['viewer'], origin: 'nobody' }
 
 /** One process of the service: all of its rooms but HTTP, over a simulated log and database. */
 export class SimulatedNode {
@@ -96,6 +99,7 @@ export class SimulatedNode {
     setMaxListeners(0, draining.signal)
     this.logId = logId
     this.#context = {
+      access: { authenticate: () => reader, closed: () => null },
       log,
       commands,
       readModel: createSimulatedReadModel(query, signal, logId),

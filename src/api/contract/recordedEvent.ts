@@ -4,7 +4,7 @@ import { jsonObject, positionToken, revision } from './names.ts'
 export const recordedEvent = z
   .strictObject({
     stream: z.string().meta({
-      description: 'Whose history it is part of: `operation-{id}`, `pipeline-{name}` or `projection-{name}`.',
+      description: 'Whose history it is part of: `operation-{id}`, `pipeline-{name}`, `projection-{name}` or `audit`.',
       examples: ['operation-op-1'],
     }),
     revision,

@@ -148,13 +148,17 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Throws ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws ProblemError when there are too many.
    */
-  async wait<T>(operation: string, work: (wait: OperationWait, lookTo: bigint) => Promise<T>): Promise<T> {
+  async wait<T>(
+    operation: string,
+    isAllowed: () => boolean,
+    work: (wait: OperationWait, lookTo: bigint) => Promise<T>,
+  ): Promise<T> {
     const { waitsMax } = this.#context.limits
     if (this.#operations.waits.size >= waitsMax) throw overloaded(`There are ${waitsMax} requests that wait already.`)
     this.#users += 1
-    const wait = this.#operations.waits.add(operation)
+    const wait = this.#operations.waits.add(operation, isAllowed)
     try {
       await this.#follower.start()
       if (this.#closed || this.#context.draining.aborted) wait.end()
@@ -265,6 +269,7 @@ export class Live {
         stream.beat(this.#context.tokens.encode(stream.cursor))
       }
     }
+    this.#operations.waits.endUnlessAllowed()
     this.#ticksUnused = this.#users > 0 ? 0 : this.#ticksUnused + 1
     if (this.#ticksUnused === lingerTicks) {
       this.#operationsRun.abort.abort()

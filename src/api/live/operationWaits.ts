@@ -34,10 +34,11 @@ export class OperationWaits {
     return this.#byOperation.has(operation)
   }
 
-  add(operation: string): OperationWait {
+  /** `isAllowed`: asked at each tick. */
+  add(operation: string, isAllowed: () => boolean): OperationWait {
     const waits = this.#byOperation.get(operation) ?? new Set()
     this.#byOperation.set(operation, waits)
-    const wait = new Wait(() => {
+    const wait = new Wait(isAllowed, () => {
       if (!waits.delete(wait)) return
       this.#size -= 1
       if (waits.size === 0) this.#byOperation.delete(operation)
@@ -55,19 +56,26 @@ export class OperationWaits {
     for (const wait of waits) wait.tell(seen)
   }
 
+  /** Ends those whose key was revoked since they began. */
+  endUnlessAllowed(): void {
+    for (const waits of this.#byOperation.values()) for (const wait of waits) if (!wait.isAllowed()) wait.end()
+  }
+
   endAll(): void {
     for (const waits of this.#byOperation.values()) for (const wait of waits) wait.end()
   }
 }
 
 class Wait implements OperationWait {
+  readonly isAllowed: () => boolean
   readonly #onEnd: () => void
   #latest: SeenOperation | null = null
   #enough: ((seen: SeenOperation) => boolean) | null = null
   #settle: ((seen: SeenOperation | null) => void) | null = null
   #ended = false
 
-  constructor(onEnd: () => void) {
+  constructor(isAllowed: () => boolean, onEnd: () => void) {
+    this.isAllowed = isAllowed
     this.#onEnd = onEnd
   }
 

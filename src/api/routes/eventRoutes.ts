@@ -1,4 +1,6 @@
 import { Readable } from 'node:stream'
+import { auditStream } from '../../operation/streamName.ts'
+import { requireKeyKnown } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -7,12 +9,23 @@ import { eventPage, logEventsQuery, operationEventsQuery } from '../contract/eve
 import { operationParams } from '../contract/operations.ts'
 import { pageSizeDefault } from '../contract/paging.ts'
 import { recordedEvent } from '../contract/recordedEvent.ts'
-import { logLines, logPage, operationEventPage } from '../eventPages.ts'
+import { logLines, logPage, operationEventPage, type StreamPageOptions, streamPage } from '../eventPages.ts'
 import { ndjson, ndjsonTypeOf, ndjsonTypes } from '../mediaTypes.ts'
 import { positionOf } from '../visibility.ts'
 
+interface PageQuery {
+  readonly fromRevision?: number | undefined
+  readonly direction?: 'forwards' | 'backwards' | undefined
+  readonly pageSize?: number | undefined
+}
+
 export function eventRoutes(app: ApiServer, context: ApiContext): void {
   const { pageSizeMax } = context.limits
+  const pageOptions = ({ fromRevision, direction, pageSize }: PageQuery): StreamPageOptions => ({
+    direction: direction ?? 'forwards',
+    pageSize: pageSize ?? Math.min(pageSizeDefault, pageSizeMax),
+    ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),
+  })
 
   app.get(
     '/v1/operations/:id/events',
@@ -29,12 +42,29 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const { fromRevision, direction = 'forwards', pageSize = Math.min(pageSizeDefault, pageSizeMax) } = request.query
-      const page = await operationEventPage(context, request.params.id, {
-        direction,
-        pageSize,
-        ...(fromRevision === undefined ? {} : { fromRevision: BigInt(fromRevision) }),
-      })
+      const page = await operationEventPage(context, request.params.id, pageOptions(request.query))
+      reply.header('waybill-position', context.tokens.encode(page.position))
+      return sendJson(reply, 200, page.text)
+    },
+  )
+
+  app.get(
+    '/v1/audit',
+    {
+      config: { access: 'auditor' },
+      schema: {
+        operationId: 'listActs',
+        summary: 'What operators did',
+        description:
+          'Keys made and revoked, pauses, resumes, rebuilds, retries and skips: who asked for it (name and id of the key, ' +
+          'address) and when. Events `OperatorActed` of the stream `audit`, in pages, forwards or backwards.',
+        tags: ['history'],
+        querystring: operationEventsQuery(pageSizeMax),
+        response: { 200: jsonAnswer('A page.', eventPage), ...problemAnswers() },
+      },
+    },
+    async (request, reply) => {
+      const page = await streamPage(context, auditStream, pageOptions(request.query))
       reply.header('waybill-position', context.tokens.encode(page.position))
       return sendJson(reply, 200, page.text)
     },
@@ -72,7 +102,10 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
         reply.header('waybill-position', context.tokens.encode(head))
         reply.header('content-type', `${lineType}; charset=utf-8`)
         if (request.method === 'HEAD') return reply.send()
-        return reply.send(Readable.from(logLines(context, after, head, pageSize ?? null), { objectMode: false }))
+        const requireAllowed = () => requireKeyKnown(context.access, request.headers.authorization)
+        return reply.send(
+          Readable.from(logLines(context, after, head, pageSize ?? null, requireAllowed), { objectMode: false }),
+        )
       }
       const page = await logPage(context, after, pageSize ?? Math.min(pageSizeDefault, pageSizeMax))
       reply.header('waybill-position', context.tokens.encode(page.position))

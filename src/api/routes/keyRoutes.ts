@@ -1,5 +1,6 @@
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { KeyRefusal } from '../../access/access.ts'
+import type { ChangeOrigin, KeyRefusal } from '../../access/access.ts'
 import { callerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
@@ -11,13 +12,14 @@ import { noKey } from '../notFound.ts'
 import { decodedPlace } from '../operationPage.ts'
 import { encodePageToken } from '../pageToken.ts'
 import { type Problem, ProblemError } from '../problem.ts'
+import { addressOf, originOf } from '../recordedActs.ts'
 
 export function keyRoutes(app: ApiServer, context: ApiContext): void {
   const { access } = context
   app.post(
     '/v1/keys',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'keys.create' },
       schema: {
         operationId: 'createKey',
         summary: 'Make a key',
@@ -33,7 +35,7 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const result = await access.create(request.body, callerOf(request))
+      const result = await access.create(request.body, callerOf(request), changeOrigin(request))
       if (result.kind === 'refused') throw new ProblemError(keyProblem(result.refusal))
       return sendJson(reply, 201, JSON.stringify({ ...result.record, key: result.key }))
     },
@@ -44,7 +46,7 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
   app.delete(
     '/v1/keys/:name',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'keys.revoke' },
       schema: {
         operationId: 'revokeKey',
         summary: 'Revoke a key',
@@ -59,12 +61,16 @@ export function keyRoutes(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { name } = request.params
-      const result = await access.revoke(name, callerOf(request))
+      const result = await access.revoke(name, callerOf(request), changeOrigin(request))
       if (result.kind === 'not_found') throw noKey(name)
       if (result.kind === 'refused') throw new ProblemError(keyProblem(result.refusal))
       return reply.code(204).send()
     },
   )
+}
+
+function changeOrigin(request: FastifyRequest): ChangeOrigin {
+  return { address: addressOf(request), ...originOf(request) }
 }
 
 const listFilter = 'keys'

@@ -75,7 +75,7 @@ export function parkedRoutes(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/projections/:name/parked/:stream/retry',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'projections.retry' },
       schema: {
         ...schema,
         operationId: 'retryParked',
@@ -98,7 +98,7 @@ export function parkedRoutes(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/projections/:name/parked/:stream/skip',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'projections.skip' },
       schema: {
         ...schema,
         operationId: 'skipParked',

@@ -82,7 +82,7 @@ function pauseRoutes(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/projections/:name/pause',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'projections.pause' },
       schema: {
         ...schema,
         operationId: 'pauseProjection',
@@ -101,7 +101,7 @@ function pauseRoutes(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/projections/:name/resume',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'projections.resume' },
       schema: {
         ...schema,
         operationId: 'resumeProjection',
@@ -121,7 +121,7 @@ function rebuildRoutes(app: ApiServer, context: ApiContext): void {
   app.post(
     '/v1/projections/:name/rebuild',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', act: 'projections.rebuild' },
       schema: {
         operationId: 'rebuildProjection',
         summary: 'Fold the whole log anew',
