@@ -13,7 +13,7 @@ import { createPositionTokens } from '../../src/api/positionToken.ts'
 
 /** Lines that are refused ask nothing else of it. */
 const context = { limits, draining: new AbortController().signal } as ApiContext
-const sender = { actor: 'a', traceparent: undefined, isAllowed: () => true }
+const sender = { actor: 'a', traceparent: undefined, owner: 'one', isAllowed: () => true }
 
 /** All in one chunk. */
 function uploadOf(lines: number): IncomingMessage {

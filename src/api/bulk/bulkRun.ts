@@ -17,6 +17,8 @@ import { cutLine, type ResultForm } from './resultForm.ts'
 import { type Place, ResultQueue } from './resultQueue.ts'
 
 export interface BulkSender extends LineSender {
+  /** Whose share it uses (bulkShare.ts). */
+  readonly owner: string
   /** Asked before each piece of the upload: its key may have been revoked since it began. */
   isAllowed(): boolean
 }
@@ -113,7 +115,7 @@ export class BulkRun {
     upload.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
     draining.addEventListener('abort', onDrain)
     if (draining.aborted) onDrain()
-    this.#room.share.enter()
+    this.#room.share.enter(this.#bulk.sender.owner)
     try {
       await this.#work(upload, () => idle.refresh())
       this.#end()
@@ -122,7 +124,7 @@ export class BulkRun {
       this.#answer.stream.destroy(error as Error)
     } finally {
       clearInterval(idle)
-      this.#room.share.leave()
+      this.#room.share.leave(this.#bulk.sender.owner)
       draining.removeEventListener('abort', onDrain)
       upload.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost)
       unpacked?.destroy()
@@ -179,7 +181,9 @@ export class BulkRun {
 
   #hasRoom(): boolean {
     const { inHand, bytesInHand } = this.#results
-    return inHand < this.#room.share.commandsMax() && bytesInHand < this.#context.limits.bulkBytesMax
+    return (
+      inHand < this.#room.share.commandsMax(this.#bulk.sender.owner) && bytesInHand < this.#context.limits.bulkBytesMax
+    )
   }
 
   /** Whether it became a command. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { actorOf, isAllowed } from '../accessControl.ts'
+import { actorOf, isAllowed, ownerOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
@@ -60,6 +60,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
         unpacked: unpackers.unpacked(request.raw, contentEncodingOf(contentEncoding)),
         form: request.query.results === 'failures' ? failedResults : allResults(context.tokens),
         sender: {
+          owner: ownerOf(request),
           actor: actorOf(request),
           traceparent: traceparentOf(request.headers),
           isAllowed: () => isAllowed(context.access, authorization, 'service'),
