@@ -6,6 +6,7 @@ import type { UnpackedBody } from '../contentEncoding.ts'
 import type { ApiContext } from '../context.ts'
 import { lingerMs, lingerWhileMoving } from '../lingeringClose.ts'
 import type { Problem } from '../problem.ts'
+import type { RateCounts } from '../rateLimit.ts'
 import { commandProblem } from '../submission.ts'
 import type { BulkAnswer, UnreadResults } from './bulkAnswer.ts'
 import { type BulkPace, pauseMs } from './bulkPace.ts'
@@ -25,6 +26,7 @@ export interface BulkSender extends LineSender {
 
 /** What all bulk requests share. */
 export interface BulkRoom {
+  readonly rate: RateCounts
   readonly share: BulkShare
   readonly pace: BulkPace
   readonly turns: BulkTurns
@@ -139,7 +141,8 @@ export class BulkRun {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
       })
-      const isAhead = pace.isAhead()
+      // Held back: it goes on by itself, in a moment or in the next second.
+      const isAhead = pace.isAhead() || !this.#room.rate.hasRoom(this.#bulk.sender.owner)
       const { hungry, refused } = isAhead ? nothingRead : this.#readLines()
       if (this.#group.failed.size > failedOperationsMax) this.#cut(logGone)
       const isTurnOver = refused === refusedOfTurn
@@ -167,9 +170,12 @@ export class BulkRun {
     const isAllowed = this.#bulk.sender.isAllowed()
     const isRead = this.#answer.hasRoom()
     let refused = 0
-    while (isRead && this.#hasRoom() && this.#state !== 'cut' && refused < refusedOfTurn) {
+    const { rate } = this.#room
+    const { owner } = this.#bulk.sender
+    while (isRead && rate.hasRoom(owner) && this.#hasRoom() && this.#state !== 'cut' && refused < refusedOfTurn) {
       const line = this.#splitter.next()
       if (line === null) return { hungry: true, refused }
+      rate.count(owner)
       if (!isAllowed) {
         // One line is told; the rest of the upload is nobody's.
         this.#results.open(line).result = unauthorised

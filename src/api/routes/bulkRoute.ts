@@ -15,10 +15,12 @@ import { bulkQuery, commandLine, resultLine } from '../contract/commands.ts'
 import { bulkRequestHeaders } from '../contract/headers.ts'
 import { ndjson, ndjsonTypes } from '../mediaTypes.ts'
 import { ProblemError } from '../problem.ts'
+import type { RateCounts } from '../rateLimit.ts'
 import { documentOnly } from '../validation.ts'
 
-export function bulkRoute(app: ApiServer, context: ApiContext): void {
+export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts): void {
   const room: BulkRoom = {
+    rate,
     share: createBulkShare(context.limits),
     pace: createBulkPace(context),
     turns: createBulkTurns(),
