@@ -214,7 +214,7 @@ export const environmentSchema = z.object({
     api.requestsPerSMax,
     0,
     1_000_000,
-    'Most requests of one access key per second on this node. One more is answered 429. 0: no limit.',
+    'Most requests and bulk lines of one access key per second on this node. One more request is answered 429, and an upload is held back. 0: no limit.',
   ),
   WAYBILL_STREAMS_MAX: integer(
     api.streamsMax,

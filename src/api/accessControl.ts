@@ -153,6 +153,12 @@ export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {
   return request.caller
 }
 
+/** Whose share of what is bounded a request uses: the key's, or where there are none the client's address. */
+export function ownerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string {
+  const { name, keyId, origin } = callerOf(request)
+  return origin === 'nobody' ? (request.raw.socket?.remoteAddress ?? '') : (keyId ?? name)
+}
+
 /** For the `actor` of events. */
 export function actorOf(request: Pick<FastifyRequest, 'caller'>): string {
   return callerOf(request).name

@@ -16,7 +16,7 @@ import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
 import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
-import { limitRate } from './rateLimit.ts'
+import { createRateCounts, limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
 import { recordActs } from './recordedActs.ts'
 import { createRefusalLog } from './refusalLog.ts'
@@ -198,7 +198,8 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const refusals = createRefusalLog(logger)
   const checkGuards = guardRoutes(app, access, refusals, loopbackOnly)
   const checkActs = recordActs(app, trail)
-  if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax)
+  const rate = createRateCounts(limits.requestsPerSMax)
+  if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax, rate)
   boundStandingAnswers(app, answers)
   observeRoutes(app, metrics)
   if (options.logRequests === true) {
@@ -230,7 +231,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   await app.register(async (scope) => {
     const routes: ApiServer = scope.withTypeProvider<ZodInput>()
     passLinesOn(routes)
-    bulkRoute(routes, context)
+    bulkRoute(routes, context, rate)
   })
   serveDocument(app, documented, { version: options.version, answers })
 

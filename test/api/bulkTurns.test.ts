@@ -10,10 +10,11 @@ import { allResults } from '../../src/api/bulk/resultForm.ts'
 import type { ApiContext } from '../../src/api/context.ts'
 import { defaultApiLimits as limits } from '../../src/api/limits.ts'
 import { createPositionTokens } from '../../src/api/positionToken.ts'
+import { createRateCounts } from '../../src/api/rateLimit.ts'
 
 /** Lines that are refused ask nothing else of it. */
 const context = { limits, draining: new AbortController().signal } as ApiContext
-const sender = { caller: { name: 'a' }, traceparent: undefined, isAllowed: () => true }
+const sender = { caller: { name: 'a' }, traceparent: undefined, owner: 'one', isAllowed: () => true }
 
 /** All in one chunk. */
 function uploadOf(lines: number): IncomingMessage {
@@ -50,6 +51,7 @@ describe('turns of bulk uploads', () => {
   it('leave no room taken when a client has left before its answer was begun', async () => {
     const unread = createUnreadResults({ bulkUnreadBytesMax: 1 })
     const room = {
+      rate: createRateCounts(0),
       share: createBulkShare({ bulkCommandsMax: 1_000, bulkCommandsTotalMax: 1_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
       turns: createBulkTurns(),
@@ -69,6 +71,7 @@ describe('turns of bulk uploads', () => {
 
   it('leave the loop to others while thousands of lines are refused', async () => {
     const room = {
+      rate: createRateCounts(0),
       share: createBulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
       turns: createBulkTurns(),

@@ -105,7 +105,7 @@ describe('a pause', () => {
     expect(await state(api)).toMatchObject({ position: paused.position, head: written, lagEvents })
     const list = await api.send('GET', '/v1/operations')
     expect(list.body.operations.map(({ id }: { id: string }) => id)).toEqual(['op-1'])
-    expect(list.headers['waybill-position']).toBe(before)
+    expect(list.headers['waybill-position']).toBe(paused.position)
     const late = await api.send('GET', `/v1/operations?minPosition=${written}`, undefined, { prefer: 'wait=0' })
     expect(late.body).toMatchObject({ code: 'not_yet_visible' })
     expect((await api.send('GET', '/v1/operations/op-2?consistency=strong')).status).toBe(200)

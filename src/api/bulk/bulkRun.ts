@@ -6,6 +6,7 @@ import type { UnpackedBody } from '../contentEncoding.ts'
 import type { ApiContext } from '../context.ts'
 import { lingerMs, lingerWhileMoving } from '../lingeringClose.ts'
 import type { Problem } from '../problem.ts'
+import type { RateCounts } from '../rateLimit.ts'
 import { commandProblem } from '../submission.ts'
 import type { BulkAnswer, UnreadResults } from './bulkAnswer.ts'
 import { type BulkPace, pauseMs } from './bulkPace.ts'
@@ -17,12 +18,15 @@ import { cutLine, type ResultForm } from './resultForm.ts'
 import { type Result, ResultQueue } from './resultQueue.ts'
 
 export interface BulkSender extends LineSender {
+  /** Whose share it uses (bulkShare.ts). */
+  readonly owner: string
   /** Asked before each piece of the upload: its key may have been revoked since it began. */
   isAllowed(): boolean
 }
 
 /** What all bulk requests share. */
 export interface BulkRoom {
+  readonly rate: RateCounts
   readonly share: BulkShare
   readonly pace: BulkPace
   readonly turns: BulkTurns
@@ -113,7 +117,7 @@ export class BulkRun {
     upload.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
     draining.addEventListener('abort', onDrain)
     if (draining.aborted) onDrain()
-    this.#room.share.enter()
+    this.#room.share.enter(this.#bulk.sender.owner)
     try {
       await this.#work(upload, () => idle.refresh())
       this.#end()
@@ -122,7 +126,7 @@ export class BulkRun {
       this.#answer.stream.destroy(error as Error)
     } finally {
       clearInterval(idle)
-      this.#room.share.leave()
+      this.#room.share.leave(this.#bulk.sender.owner)
       draining.removeEventListener('abort', onDrain)
       upload.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost)
       unpacked?.destroy()
@@ -137,7 +141,8 @@ export class BulkRun {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
       })
-      const isAhead = pace.isAhead()
+      // Held back: it goes on by itself, in a moment or in the next second.
+      const isAhead = pace.isAhead() || !this.#room.rate.hasRoom(this.#bulk.sender.owner)
       const { hungry, refused } = isAhead ? nothingRead : this.#readLines()
       if (this.#group.failed.size > failedOperationsMax) this.#cut(logGone)
       const isTurnOver = refused === refusedOfTurn
@@ -165,9 +170,12 @@ export class BulkRun {
     const isAllowed = this.#bulk.sender.isAllowed()
     const isRead = this.#answer.hasRoom()
     let refused = 0
-    while (isRead && this.#hasRoom() && this.#state !== 'cut' && refused < refusedOfTurn) {
+    const { rate } = this.#room
+    const { owner } = this.#bulk.sender
+    while (isRead && rate.hasRoom(owner) && this.#hasRoom() && this.#state !== 'cut' && refused < refusedOfTurn) {
       const line = this.#splitter.next()
       if (line === null) return { hungry: true, refused }
+      rate.count(owner)
       if (!isAllowed) {
         // One line is told; the rest of the upload is nobody's.
         this.#results.settle(this.#results.open(line), unauthorised)
@@ -179,7 +187,9 @@ export class BulkRun {
 
   #hasRoom(): boolean {
     const { inHand, bytesInHand } = this.#results
-    return inHand < this.#room.share.commandsMax() && bytesInHand < this.#context.limits.bulkBytesMax
+    return (
+      inHand < this.#room.share.commandsMax(this.#bulk.sender.owner) && bytesInHand < this.#context.limits.bulkBytesMax
+    )
   }
 
   /** Whether it became a command. */

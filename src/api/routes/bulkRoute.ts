@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { callerOf, isAllowed } from '../accessControl.ts'
+import { callerOf, isAllowed, ownerOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
@@ -15,10 +15,12 @@ import { bulkQuery, commandLine, resultLine } from '../contract/commands.ts'
 import { bulkRequestHeaders } from '../contract/headers.ts'
 import { ndjson, ndjsonTypes } from '../mediaTypes.ts'
 import { ProblemError } from '../problem.ts'
+import type { RateCounts } from '../rateLimit.ts'
 import { documentOnly } from '../validation.ts'
 
-export function bulkRoute(app: ApiServer, context: ApiContext): void {
+export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts): void {
   const room: BulkRoom = {
+    rate,
     share: createBulkShare(context.limits),
     pace: createBulkPace(context),
     turns: createBulkTurns(),
@@ -60,6 +62,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext): void {
         unpacked: unpackers.unpacked(request.raw, contentEncodingOf(contentEncoding)),
         form: request.query.results === 'failures' ? failedResults : allResults(context.tokens),
         sender: {
+          owner: ownerOf(request),
           caller: callerOf(request),
           traceparent: traceparentOf(request.headers),
           isAllowed: () => isAllowed(context.access, authorization, 'service'),
