@@ -15,7 +15,15 @@ import { Live } from './live/live.ts'
 import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
-import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
+import {
+  expectedProblem,
+  guardedHeaders,
+  type Problem,
+  ProblemError,
+  problemHeaders,
+  problemLine,
+  problemStatus,
+} from './problem.ts'
 import { limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
 import { createRequestTurns } from './requestTurns.ts'
@@ -157,6 +165,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       raw.socket.destroy()
       return
     }
+    reply.headers(guardedHeaders)
     // serverEnd.ts says what for.
     if (draining.aborted) reply.raw.setHeader('connection', 'close')
     if (options.anotherHistory?.aborted === true && raw.url?.startsWith('/v1/') === true) {

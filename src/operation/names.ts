@@ -10,6 +10,13 @@ export const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
  */
 export const printablePattern = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,128}$/u
 
+/**
+ * What new names must be besides: without characters that cannot be seen (zero-width ones, joiners, variation selectors,
+ * tags) or that reorder what stands around them (bidirectional controls). With them two names look alike, or one like
+ * another. Names recorded before this rule may hold them: they are read, listed and asked for all the same.
+ */
+export const newNamePattern = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]{1,128}$/u
+
 /** Idempotency key: visible ASCII. */
 export const keyPattern = /^[\x21-\x7e]{1,255}$/
 

@@ -36,7 +36,10 @@ export const noBody = z.strictObject({})
 
 const reason = z
   .string()
-  .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,500}$/u, 'must be 1 to 500 printable characters')
+  .regex(
+    /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]{1,500}$/u,
+    'must be 1 to 500 printable characters',
+  )
   .meta({ description: 'For whoever reads the log later.' })
 
 export const retryBody = z.strictObject({ reason: reason.exactOptional() })

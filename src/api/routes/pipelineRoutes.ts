@@ -19,7 +19,7 @@ import {
   pipelineParams,
   pipelineVersionParams,
 } from '../contract/pipelines.ts'
-import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
+import { entityTag, isKnown, knownRevisions, taggedHeaders } from '../entityTags.ts'
 import { noPipeline, noPipelineVersion } from '../notFound.ts'
 import { listPipelines } from '../pipelinePage.ts'
 import { PipelineQuota } from '../pipelineQuota.ts'
@@ -194,7 +194,7 @@ function sendPipeline(
 ): FastifyReply {
   const { revision, position } = record
   reply.header('waybill-position', context.tokens.encode(position))
-  if (revision !== null) reply.header('etag', entityTag(revision))
+  if (revision !== null) reply.headers(taggedHeaders(revision))
   if (isKnown(knownRevisions(headers), revision)) return reply.code(304).send()
   return sendJson(reply, 200, pipelineText(record))
 }
