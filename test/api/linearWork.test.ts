@@ -34,6 +34,8 @@ function expectLinear(work: (length: number) => () => void): void {
 const documents: Readonly<Record<string, (length: number) => string>> = {
   'digits of an integer': (n) => '7'.repeat(n),
   'zeros of an integer': (n) => `1${'0'.repeat(n)}`,
+  'zeros between the digits of an integer': (n) => `1${'0'.repeat(n)}1`,
+  'zeros between the digits of a fraction': (n) => `1.1${'0'.repeat(n)}1`,
   'digits of a fraction': (n) => `0.${'7'.repeat(n)}`,
   'zeros of a fraction': (n) => `0.${'0'.repeat(n)}`,
   'zeros before the last digit of a fraction': (n) => `0.${'0'.repeat(n)}1`,
