@@ -5,6 +5,11 @@ export function entityTag(revision: bigint): string {
   return `"${revision}"`
 }
 
+/** Of a read that may be kept by who asked, and must be asked for again before it is used. */
+export function taggedHeaders(revision: bigint): { etag: string; 'cache-control': string } {
+  return { etag: entityTag(revision), 'cache-control': 'private, no-cache' }
+}
+
 /** `W/` is passed over everywhere: proxies weaken the tags of what they compress. */
 const revisionTag = /^(?:W\/)?"(0|[1-9]\d{0,15})"$/
 

@@ -70,11 +70,10 @@ function orderedFilterOf(query: ListQuery): Omit<OperationQuery, 'pageSize' | 'a
 export function filterOf(query: Pick<ListQuery, FilterName>): OperationFilter {
   const { pipeline, track, status, state, idPrefix, theme, updatedAfter, updatedBefore, held, blocked, anyTrack } =
     query
-  // Without a prototype: `__proto__` is a name like any other here.
-  const metadata: Record<string, string> = Object.create(null)
+  const members: [name: string, value: string][] = []
   for (const [name, value] of Object.entries(query)) {
     if (name.startsWith(metadataPrefix) && typeof value === 'string')
-      metadata[name.slice(metadataPrefix.length)] = value
+      members.push([name.slice(metadataPrefix.length), value])
   }
   return given({
     pipeline: valuesOf(pipeline),
@@ -88,7 +87,8 @@ export function filterOf(query: Pick<ListQuery, FilterName>): OperationFilter {
     held,
     blocked,
     anyTrack,
-    metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
+    // Not by assignment: a member may be called __proto__.
+    metadata: members.length === 0 ? undefined : Object.fromEntries(members),
   })
 }
 

@@ -147,8 +147,14 @@ export function problemLine(problem: Problem, instance: string): string {
   return `${problemText(problem, instance)}\n`
 }
 
+/** On every answer of the API: its type is what it says, and it is kept by nobody. */
+export const guardedHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const
+
 export function problemHeaders(problem: Problem): Record<string, string> {
-  const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
+  const headers: Record<string, string> = {
+    'content-type': 'application/problem+json; charset=utf-8',
+    ...guardedHeaders,
+  }
   if (problem.retryAfterS !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(problem.retryAfterS)))
   if (problem.code === 'unauthorised') headers['www-authenticate'] = 'Bearer realm="waybill"'
   if (problem.allow !== undefined) headers.allow = problem.allow.join(', ')

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { isJsonObject } from '../operation/json.ts'
-import { isOperationId, keyPattern, namePattern, printablePattern } from '../operation/names.ts'
+import { isOperationId, keyPattern, namePattern, newNamePattern } from '../operation/names.ts'
 import type { ReportBody, reportLine } from './contract/commands.ts'
 import { normaliseTime } from './time.ts'
 
@@ -82,10 +82,10 @@ function isLabel(value: unknown): boolean {
   if (typeof value !== 'string') return false
   const { length } = value
   if (length === 0) return false
-  if (length > labelLengthMax) return printablePattern.test(value)
+  if (length > labelLengthMax) return newNamePattern.test(value)
   for (let index = 0; index < length; index += 1) {
     const code = value.charCodeAt(index)
-    if (code < 0x20 || code > 0x7e) return printablePattern.test(value)
+    if (code < 0x20 || code > 0x7e) return newNamePattern.test(value)
   }
   return true
 }

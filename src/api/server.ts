@@ -15,7 +15,15 @@ import { Live } from './live/live.ts'
 import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
-import { expectedProblem, type Problem, ProblemError, problemHeaders, problemLine, problemStatus } from './problem.ts'
+import {
+  expectedProblem,
+  guardedHeaders,
+  type Problem,
+  ProblemError,
+  problemHeaders,
+  problemLine,
+  problemStatus,
+} from './problem.ts'
 import { createRateCounts, limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
 import { recordActs } from './recordedActs.ts'
@@ -165,9 +173,6 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const methods = createMethodIndex(app)
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
-    // Nobody keeps an answer without asking again, and no browser takes it for another type than it says.
-    reply.raw.setHeader('cache-control', 'no-store')
-    reply.raw.setHeader('x-content-type-options', 'nosniff')
     // Its connection was told 408 before all of it had come: what was refused is not carried out. Or who asked has left
     // while the request stood in line.
     if (raw.socket.writableEnded || raw.socket.destroyed) {
@@ -175,6 +180,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
       raw.socket.destroy()
       return
     }
+    reply.headers(guardedHeaders)
     // serverEnd.ts says what for.
     if (draining.aborted) reply.raw.setHeader('connection', 'close')
     if (options.anotherHistory?.aborted === true && raw.url?.startsWith('/v1/') === true) {

@@ -1,6 +1,7 @@
 import { checkConditions } from './definitionConditions.ts'
 import { type DefinitionError, definitionBounds, pointer } from './definitionParse.ts'
 import { canReach, type StatusGraph, statusGraph } from './graph.ts'
+import { newNamePattern } from './names.ts'
 import type { PipelineDefinition, TrackDefinition } from './pipeline.ts'
 
 /** One track of a definition under check. */
@@ -15,7 +16,8 @@ export interface CheckedTrack {
 
 /**
  * What the names of a definition in the long form mean to each other. Pointers are into the long form; a short form that
- * parses is a chain of different statuses, of which nothing here can be wrong but their number.
+ * parses is a chain of different statuses, of which nothing here can be wrong but their number and their characters: those
+ * are looked at here, as definitions of before the rule are to be taken again.
  */
 export function checkDefinition(definition: PipelineDefinition): readonly DefinitionError[] {
   const tracks = Object.entries(definition.tracks).map(([name, track]) => checkedTrack(name, track))
@@ -50,8 +52,26 @@ function checkTrack(track: CheckedTrack, advance: boolean): DefinitionError[] {
     const detail = 'is no status of the track: it has no transitions and is not final'
     return [{ pointer: at('initial'), detail }]
   }
-  return [...checkTransitions(track, at), ...checkReachability(track, at), ...(advance ? checkCycles(track, at) : [])]
+  return [
+    ...checkNames(track, at),
+    ...checkTransitions(track, at),
+    ...checkReachability(track, at),
+    ...(advance ? checkCycles(track, at) : []),
+  ]
 }
+
+function checkNames({ graph }: CheckedTrack, at: At): DefinitionError[] {
+  return graph.statuses
+    .filter((status) => !newNamePattern.test(status))
+    .map((status) => ({
+      pointer: at(),
+      detail: `has a status with characters that are invisible or reorder text: ${visible(status)}`,
+    }))
+}
+
+/** With an escape for all but ASCII. */
+const visible = (text: string) =>
+  JSON.stringify(text).replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 type At = (...path: (string | number)[]) => string
 

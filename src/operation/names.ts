@@ -6,12 +6,18 @@ export const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 
 /**
  * Status, service, theme and worker: 1-128 printable characters (code points), spaces too. Refused are control characters,
- * lone surrogates and line separators, and what makes one name look like another: characters that reorder text (Unicode's
- * Bidi_Control) and those that nobody sees. Not all of \p{Cf}: emoji and some scripts are written with joiners. And not
- * `\p{C}`: it holds the unassigned ones, which differ between Node versions.
+ * lone surrogates and line separators. Not `\p{C}`: it holds the unassigned ones, which differ between Node versions.
  */
-export const printablePattern =
-  /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u00ad\u180e\u200b\u2060-\u2064\ufeff]{1,128}$/u
+export const printablePattern = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,128}$/u
+
+/**
+ * What new names must be besides: without characters that reorder what stands around them (Unicode's Bidi_Control) and those
+ * that nobody sees. With them two names look alike, or one like another. Not all that are invisible: emoji and some scripts
+ * are written with joiners and variation selectors. Names recorded before this rule may hold them: they are read, listed and
+ * asked for all the same.
+ */
+export const newNamePattern =
+  /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u00ad\u180e\u200b\u2060-\u206f\ufeff\ufff9-\ufffb]{1,128}$/u
 
 /** Idempotency key: visible ASCII. */
 export const keyPattern = /^[\x21-\x7e]{1,255}$/

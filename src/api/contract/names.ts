@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isJsonObject, type JsonObject } from '../../operation/json.ts'
-import { keyPattern, namePattern, operationIdPattern, printablePattern } from '../../operation/names.ts'
+import { keyPattern, namePattern, newNamePattern, operationIdPattern, printablePattern } from '../../operation/names.ts'
 import { normaliseTime } from '../time.ts'
 
 export const operationId = z
@@ -22,20 +22,25 @@ export const trackName = z
   .meta({ description: 'The name of a track: letters, digits, `-` and `_`, 64 at most.', examples: ['main'] })
 
 /** A status, a service or a theme. */
-/** A status, a service or a theme. */
+/** A status, a service or a theme, as it may have been recorded. */
 export const label = z.string().regex(printablePattern, 'must be 1 to 128 printable characters')
 
-export const statusName = label.meta({
+/** The same as it is given to something new. */
+const newLabel = z
+  .string()
+  .regex(newNamePattern, 'must be 1 to 128 printable characters, without any that are invisible or reorder text')
+
+export const statusName = newLabel.meta({
   description: 'A status: 1 to 128 printable characters, spaces too.',
   examples: ['read'],
 })
 
-export const serviceName = label.meta({
+export const serviceName = newLabel.meta({
   description: 'Who reports: 1 to 128 printable characters. Marks are kept for each service by itself.',
   examples: ['ocr'],
 })
 
-export const themeName = label.meta({
+export const themeName = newLabel.meta({
   description: 'What the operation is about, to filter by: 1 to 128 printable characters. Set once.',
   examples: ['claims'],
 })

@@ -15,7 +15,7 @@ import {
   operationQuery,
 } from '../contract/operations.ts'
 import { noQuery } from '../contract/paging.ts'
-import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
+import { isKnown, knownRevisions, taggedHeaders } from '../entityTags.ts'
 import type { Live } from '../live/live.ts'
 import { findOperation } from '../operationAnswer.ts'
 import { listOperations } from '../operationPage.ts'
@@ -52,9 +52,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
           ? await findOperation(context, id, question, request.headers)
           : await awaitOperation(context, live, { id, until, question, request, reply })
       const { position, revision } = found
-      reply
-        .header('waybill-position', context.tokens.encode(position))
-        .headers({ etag: entityTag(revision), 'cache-control': 'no-cache' })
+      reply.header('waybill-position', context.tokens.encode(position)).headers(taggedHeaders(revision))
       if (found.isParked !== true && isKnown(knownRevisions(request.headers), revision)) return reply.code(304).send()
       return sendJson(reply, 200, found.text)
     },

@@ -20,7 +20,7 @@ import {
   pipelineParams,
   pipelineVersionParams,
 } from '../contract/pipelines.ts'
-import { entityTag, isKnown, knownRevisions } from '../entityTags.ts'
+import { entityTag, isKnown, knownRevisions, taggedHeaders } from '../entityTags.ts'
 import { noPipeline, noPipelineVersion } from '../notFound.ts'
 import { listPipelines } from '../pipelinePage.ts'
 import { PipelineQuota } from '../pipelineQuota.ts'
@@ -196,7 +196,7 @@ function sendPipeline(
 ): FastifyReply {
   const { revision, position } = record
   reply.header('waybill-position', context.tokens.encode(position))
-  if (revision !== null) reply.headers({ etag: entityTag(revision), 'cache-control': 'no-cache' })
+  if (revision !== null) reply.headers(taggedHeaders(revision))
   if (isKnown(knownRevisions(headers), revision)) return reply.code(304).send()
   return sendJson(reply, 200, pipelineText(record))
 }
