@@ -4,6 +4,7 @@ import { isJsonObject } from '../operation/json.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { TamperedError } from '../operation/verifyStream.ts'
 import type { AuditedOperation, AuditRows, StoredRow } from '../projections/auditRows.ts'
+import { anyTrack, otherStatus } from '../projections/countedStatuses.ts'
 import { Skips } from '../projections/parking/skips.ts'
 import { tamperedReason } from '../projections/readModel.ts'
 import { canonical, type Difference, difference, rowDifferences } from '../projections/rowDifferences.ts'
@@ -31,7 +32,7 @@ export type Verdict =
 
 export interface AuditStores {
   readonly log: Pick<EventLog, 'readStream'>
-  readonly rows: Pick<AuditRows, 'operation' | 'definition' | 'countShape'>
+  readonly rows: Pick<AuditRows, 'operation' | 'definition' | 'countShape' | 'countsByName'>
 }
 
 /** Of one stream: a second or two of folding, in small pieces. */
@@ -68,7 +69,8 @@ async function auditOperation({ log, rows }: AuditStores, id: string, signal: Ab
     if (skips.tampered !== null) return tampered(skips.tampered)
     const missing = missingEvents(found.row, id, fold)
     if (missing !== null) return { kind: 'tampered', stream, differences: [missing] }
-    return verdict([...operationDifferences(found, fold), await definitionDifference(rows, fold)])
+    const expected = await shapesFor(rows, found.row, fold)
+    return verdict([...operationDifferences(found, fold, expected), await definitionDifference(rows, fold)])
   } catch (error) {
     if (error instanceof NewerSchemaError) return notComparable
     throw error
@@ -116,11 +118,22 @@ function foldedUpTo({
   }
 }
 
-const shapes = new Shapes()
+const shapes = new Shapes(() => true)
+const shapesOfOthers = new Shapes(() => false)
+
+/** A row may say that its status is one of many only where no other row says that it is counted by name. */
+async function shapesFor(rows: AuditStores['rows'], row: StoredRow | null, fold: StreamFold): Promise<Shapes> {
+  if (fold.kind !== 'folded' || fold.last === null || !fold.last.state.pipeline.any) return shapes
+  const { state } = fold.last
+  const stored = row?.shapeRow?.tracks
+  if (!isJsonObject(stored) || stored[anyTrack] !== otherStatus) return shapes
+  return (await rows.countsByName(state.tracks[anyTrack]?.status ?? '')) ? shapes : shapesOfOthers
+}
 
 function operationDifferences(
   { row, parked, checkpoint }: AuditedOperation,
   fold: Exclude<StreamFold, { kind: 'broken' }>,
+  expected: Shapes,
 ): (Difference | null)[] {
   const revision = row?.revision ?? null
   if (fold.kind === 'short') return [difference('revision', revision, fold.revision < 0n ? null : fold.revision)]
@@ -136,7 +149,7 @@ function operationDifferences(
     parked?.reason === tamperedReason ? { field: 'parked.reason', row: tamperedReason, log: 'its chain holds' } : null,
     parked === null ? null : difference('parked.revision', parked.revision, next?.revision ?? null),
     parked === null ? null : difference('parked.position', parked.position, next?.position ?? null),
-    ...(row === null || last === null ? [] : rowDifferences(row, last.state, last.position, shapes)),
+    ...(row === null || last === null ? [] : rowDifferences(row, last.state, last.position, expected)),
   ]
 }
 

@@ -1,5 +1,7 @@
 import type pg from 'pg'
+import { anyPipeline } from '../operation/pipeline.ts'
 import { boundedBy, createPool } from '../postgres/connection.ts'
+import { anyTrack } from './countedStatuses.ts'
 import { foldVersion, projectionName } from './projectionStore.ts'
 import { schemaName } from './schemaName.ts'
 
@@ -16,6 +18,9 @@ export interface AuditRows {
 
   /** A version of a pipeline as its row defines it; null when there is no such row. */
   definition(name: string, version: number): Promise<unknown>
+
+  /** Whether this status of pipeline `any` is counted by name. */
+  countsByName(status: string): Promise<boolean>
 
   /** The id of some shape; null when there is none. */
   randomShape(random: () => number): Promise<bigint | null>
@@ -177,6 +182,15 @@ export function createAuditRows(settings: AuditRowsSettings): AuditRows {
         [name, version],
       )
       return row?.definition ?? null
+    },
+
+    async countsByName(status) {
+      const rows = await query(`SELECT FROM ${schemaName}.shapes WHERE pipeline = $1 AND tracks ->> $2 = $3 LIMIT 1`, [
+        anyPipeline.name,
+        anyTrack,
+        status,
+      ])
+      return rows.length > 0
     },
 
     // Ids are hashes: here a random point among them is fair.

@@ -54,6 +54,13 @@ export interface ParkWrite {
   readonly detail: string
 }
 
+/** A status of pipeline `any` that is counted by name from here on: its shape gets a row, though no operation may end the batch in it. */
+export interface ShapeWrite {
+  readonly kind: 'shape'
+  readonly stream: string
+  readonly shape: Shape
+}
+
 /** A stream that an operator's skip or retry, at `position`, was about. */
 export interface Revisit {
   readonly stream: string
@@ -65,7 +72,7 @@ export interface Revisit {
 }
 
 /** What a batch of events comes to: each operation once, however many events it got. */
-export type Write = OperationWrite | PipelineWrite | ParkWrite
+export type Write = OperationWrite | PipelineWrite | ParkWrite | ShapeWrite
 
 export interface Batch {
   readonly writes: readonly Write[]
@@ -132,13 +139,15 @@ export function commitBatchValues(projection: string, epoch: bigint, batch: Batc
   ]
 }
 
+type Counts = Map<bigint, { readonly shape: Shape; operations: number; isNew: boolean }>
+
 interface SortedWrites {
   readonly opened: OperationWrite[]
   readonly changed: OperationWrite[]
   readonly parked: ParkWrite[]
   readonly defined: PipelineWrite[]
   /** By shape: how many operations more have it. */
-  readonly counts: Map<bigint, { readonly shape: Shape; operations: number }>
+  readonly counts: Counts
   readonly standings: (StandingWrite & { readonly id: string })[]
 }
 
@@ -147,6 +156,7 @@ function sorted(writes: readonly Write[]): SortedWrites {
   for (const write of writes) {
     if (write.kind === 'park') found.parked.push(write)
     else if (write.kind === 'pipeline') found.defined.push(write)
+    else if (write.kind === 'shape') count(found.counts, write.shape, 0).isNew = true
     else {
       const { id, shape, shapeBefore } = write
       if (shapeBefore === null) found.opened.push(write)
@@ -189,20 +199,17 @@ function heardText({ heardAtMs, updatedAtMs }: OperationWrite): number | '' {
   return heardAtMs === updatedAtMs ? '' : (heardAtMs ?? 0)
 }
 
-function count(
-  counts: Map<bigint, { readonly shape: Shape; operations: number }>,
-  shape: Shape,
-  operations: number,
-): void {
-  const entry = counts.get(shape.id)
-  if (entry === undefined) counts.set(shape.id, { shape, operations })
-  else entry.operations += operations
+function count(counts: Counts, shape: Shape, operations: number): { isNew: boolean } {
+  const entry = counts.get(shape.id) ?? { shape, operations: 0, isNew: false }
+  entry.operations += operations
+  counts.set(shape.id, entry)
+  return entry
 }
 
 function countsText(counts: SortedWrites['counts']): string {
   const rows: string[] = []
-  for (const { shape, operations } of counts.values()) {
-    if (operations === 0) continue
+  for (const { shape, operations, isNew } of counts.values()) {
+    if (operations === 0 && !isNew) continue
     const { id, tracks, standings, ...columns } = shape
     // JavaScript's own numbers do not hold a hash.
     const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')

@@ -3,6 +3,7 @@ import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { Batch } from './batch.ts'
+import { CountedStatuses } from './countedStatuses.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
 import { revisit } from './parking/revisit.ts'
@@ -28,7 +29,8 @@ export class FoldMemory {
   readonly chains: StreamChains
   readonly #log: Pick<EventLog, 'readStream'>
   readonly #states: StateCache
-  readonly #shapes = new Shapes()
+  readonly #counted = new CountedStatuses()
+  readonly #shapes = new Shapes((status) => this.#counted.has(status))
 
   #skipsKnown = false
 
@@ -42,11 +44,19 @@ export class FoldMemory {
   /** Before the rows may have become others: a take-over, a rebuild. */
   forget(): void {
     this.#states.clear()
+    this.#counted.clear()
     this.pipelines.clear()
     this.parked = new Map()
     this.skips.clear()
     this.chains.clear()
     this.#skipsKnown = false
+  }
+
+  /** Before anything is folded into rows that are there. */
+  async learn(rows: Pick<FoldedRows, 'loadPipelines' | 'loadParked' | 'loadCountedStatuses'>): Promise<void> {
+    await rows.loadPipelines(this.pipelines)
+    for (const status of await rows.loadCountedStatuses()) this.#counted.see(status)
+    this.parked = await rows.loadParked()
   }
 
   /** How many of the parked streams have a broken hash chain. */
@@ -66,7 +76,8 @@ export class FoldMemory {
   /** Begins a batch after `from`. */
   folding(from: bigint): Folding {
     const { pipelines, parked, condemned, skips } = this
-    return new Folding(from, { states: this.#states, shapes: this.#shapes, pipelines, parked, condemned, skips })
+    const parts = { states: this.#states, shapes: this.#shapes, counted: this.#counted }
+    return new Folding(from, { ...parts, pipelines, parked, condemned, skips })
   }
 
   /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */

@@ -1,6 +1,7 @@
-import type { PipelineDefinition } from '../operation/pipeline.ts'
+import { anyPipeline, type PipelineDefinition } from '../operation/pipeline.ts'
 import { sqlState } from '../postgres/serviceRole.ts'
 import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
+import { anyTrack, otherStatus } from './countedStatuses.ts'
 import type { DatabaseSession } from './databaseSession.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
@@ -28,6 +29,14 @@ export class PostgresFoldedRows implements FoldedRows {
       'SELECT name, version, definition FROM pipelines ORDER BY name, version',
     )
     for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
+  }
+
+  async loadCountedStatuses(): Promise<readonly string[]> {
+    const { rows } = await this.#session.query<{ status: string }>({
+      text: 'SELECT DISTINCT tracks ->> $2 AS status FROM shapes WHERE pipeline = $1 AND tracks ->> $2 <> $3',
+      values: [anyPipeline.name, anyTrack, otherStatus],
+    })
+    return rows.map(({ status }) => status)
   }
 
   async loadParked(): Promise<Map<string, ParkedAt>> {

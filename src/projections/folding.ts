@@ -7,13 +7,14 @@ import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
 import { TamperedError } from '../operation/verifyStream.ts'
 import type { Batch, ParkWrite, Revisit, Write } from './batch.ts'
+import { type CountedStatuses, statusSetBy } from './countedStatuses.ts'
 import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
 import type { Skips } from './parking/skips.ts'
 import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
 import type { ParkedAt } from './projectionStore.ts'
 import { tamperedReason } from './readModel.ts'
-import type { Shapes } from './shape.ts'
+import { type Shapes, shapeOfStatus } from './shape.ts'
 import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
 
 /** The stream's events do not follow on what was folded. */
@@ -57,6 +58,7 @@ export class Folding {
   /** Streams the database refused, with the reason: parked at their next event. */
   readonly #condemned: ReadonlyMap<string, string>
   readonly #shapes: Shapes
+  readonly #counted: CountedStatuses
   readonly #skips: Skips
   readonly #from: bigint
   readonly #touched = new Map<string, Touched>()
@@ -76,6 +78,7 @@ export class Folding {
       readonly parked: Map<string, ParkedAt>
       readonly condemned: ReadonlyMap<string, string>
       readonly shapes: Shapes
+      readonly counted: CountedStatuses
       readonly skips: Skips
     },
   ) {
@@ -86,6 +89,7 @@ export class Folding {
     this.#parked = parts.parked
     this.#condemned = parts.condemned
     this.#shapes = parts.shapes
+    this.#counted = parts.counted
     this.#skips = parts.skips
   }
 
@@ -228,6 +232,7 @@ export class Folding {
   replace(operation: string, stream: string, { state, position }: Pick<Touched, 'state' | 'position'>): void {
     const touched = this.#touched.get(stream)
     const before = touched?.before ?? this.#states.get(operation) ?? null
+    for (const { status } of state.pipeline.any ? Object.values(state.tracks) : []) this.#see(stream, status)
     this.#touch(touched, { stream, before, state, position, units: touched?.units ?? unitsOf(before) })
   }
 
@@ -262,6 +267,9 @@ export class Folding {
     if (condemned !== undefined) throw new RefusedByDatabaseError(condemned)
     const recognised = this.#recognised.get(event.stream)
     if (recognised !== undefined) {
+      if (recognised.pipeline.any && event.type === 'StatusChanged' && !this.#counted.isFull) {
+        this.#see(event.stream, statusSetBy(event.data))
+      }
       const before = this.#states.get(subject.name) ?? null
       if (event.revision !== recognised.revision || (before?.state.revision ?? -1n) >= event.revision) return
       const { stream, position, data } = event
@@ -283,10 +291,18 @@ export class Folding {
     if (event.revision < next) return
     if (event.revision > next) throw new RevisionGapError(`revision ${event.revision} comes after ${next - 1n}`)
     const state = evolve(current, decoded, decoded.meta, this.#pipelines.pipelineOf)
+    if (state.pipeline.any && decoded.type === 'StatusChanged') this.#see(event.stream, decoded.data.to)
     // Most reports bring a document that takes the place of the one before: nothing piles up then.
     const isReplaced = decoded.data.data !== undefined && state.data.is(decoded.data.data)
     const units = (isReplaced ? (before?.metadataLength ?? 0) : (touched?.units ?? unitsOf(before))) + event.data.length
     this.#touch(touched, { stream: event.stream, before, state, position: event.position, units })
+  }
+
+  /** At the event that sets it: a batch shows only how its operations stand at its end, and others are cut otherwise. */
+  #see(stream: string, status: string | null): void {
+    if (status !== null && this.#counted.see(status)) {
+      this.#writes.push({ kind: 'shape', stream, shape: shapeOfStatus(status) })
+    }
   }
 
   /** `known`: what this batch has of the stream so far. */

@@ -1,3 +1,5 @@
+import { anyPipeline } from '../operation/pipeline.ts'
+import { anyTrack, otherStatus } from './countedStatuses.ts'
 import { metadataFacet, themeFacet } from './facets.ts'
 import type { OneOrMore, OperationQuery } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
@@ -9,6 +11,11 @@ import { noStatusMs } from './times.ts'
 const least = '(-9223372036854775808)'
 const most = '9223372036854775807'
 
+/** What was asked, and whether a status is asked for that is not counted by name: rows tell it then, and not shapes. */
+export interface ListedQuery extends OperationQuery {
+  readonly lookAtStatus?: boolean
+}
+
 export class Parameters {
   readonly values: unknown[] = []
 
@@ -19,7 +26,7 @@ export class Parameters {
 }
 
 /** What the shapes answer: pipeline, track, status, state, and what is held, blocked or failed. */
-export function shapeConditions(query: OperationQuery, parameters: Parameters): string[] {
+export function shapeConditions(query: ListedQuery, parameters: Parameters): string[] {
   const { pipeline, track, status, state, held, blocked, anyTrack } = query
   const anyOf = (values: OneOrMore<string>) => `= ANY (${parameters.add([values].flat())}::text[])`
   const conditions = ['s.operations > 0']
@@ -28,11 +35,12 @@ export function shapeConditions(query: OperationQuery, parameters: Parameters): 
   if (held !== undefined) conditions.push(`s.held = ${parameters.add(held)}`)
   if (blocked !== undefined) conditions.push(`s.blocked = ${parameters.add(blocked)}`)
   if (anyTrack === 'failed') conditions.push('s.failed')
+  const others = query.lookAtStatus === true ? ` OR ${isOther(parameters)}` : ''
   const named = track === undefined ? null : `${parameters.add(track)}::text`
   if (named !== null) {
-    conditions.push(status === undefined ? `s.tracks ? ${named}` : `s.tracks ->> ${named} ${anyOf(status)}`)
+    conditions.push(status === undefined ? `s.tracks ? ${named}` : `(s.tracks ->> ${named} ${anyOf(status)}${others})`)
   } else if (status !== undefined) {
-    conditions.push(`EXISTS (SELECT FROM jsonb_each_text(s.tracks) t WHERE t.value ${anyOf(status)})`)
+    conditions.push(`(EXISTS (SELECT FROM jsonb_each_text(s.tracks) t WHERE t.value ${anyOf(status)})${others})`)
   }
   if (asksSince(query)) {
     conditions.push(
@@ -40,6 +48,12 @@ export function shapeConditions(query: OperationQuery, parameters: Parameters): 
     )
   }
   return conditions
+}
+
+/** On `s`: the status is not counted by name, so that only the row tells it. */
+function isOther(parameters: Parameters): string {
+  const [pipeline, track, other] = [anyPipeline.name, anyTrack, otherStatus]
+  return `(s.pipeline = ${parameters.add(pipeline)} AND s.tracks ->> ${parameters.add(track)}::text = ${parameters.add(other)})`
 }
 
 /** By the index: all that match, and perhaps a few more, as two pairs may share a number. */
@@ -50,11 +64,19 @@ export function facetConditions(query: OperationQuery, parameters: Parameters): 
 }
 
 /** The look at the row itself; costly, so it comes after all others. */
-export function exactConditions(query: OperationQuery, parameters: Parameters): string[] {
+export function exactConditions(query: ListedQuery, parameters: Parameters): string[] {
   const conditions = Object.entries(query.metadata ?? {}).map(
     ([member, value]) => `(o.metadata::json ->> ${parameters.add(member)}::text) = ${parameters.add(value)}`,
   )
   if (query.theme !== undefined) conditions.push(`(o.state::json ->> 'theme') = ${parameters.add(query.theme)}`)
+  if (query.lookAtStatus === true && query.status !== undefined) {
+    const isAsked = `= ANY (${parameters.add([query.status].flat())}::text[])`
+    conditions.push(
+      query.track === undefined
+        ? `EXISTS (SELECT FROM json_each(o.state::json -> 'tracks') t WHERE t.value ->> 'status' ${isAsked})`
+        : `(o.state::json -> 'tracks' -> ${parameters.add(query.track)}::text ->> 'status') ${isAsked}`,
+    )
+  }
   return conditions
 }
 

@@ -115,7 +115,8 @@ function boundsOf(query: OperationQuery, parameters: Parameters): string[] {
  * 7 s instead of 10 ms). Who walks has made sure that enough rows pass.
  */
 function unestimated(cheap: readonly string[], costly: readonly string[]): string[] {
-  if (cheap.length === 0) return []
+  if (cheap.length === 0)
+    return costly.length === 0 ? [] : [`CASE WHEN ${costly.join(' AND ')} THEN true ELSE false END`]
   return [`CASE WHEN ${cheap.join(' AND ')} THEN ${costly.length === 0 ? 'true' : costly.join(' AND ')} ELSE false END`]
 }
 

@@ -1,4 +1,6 @@
 import type pg from 'pg'
+import { anyPipeline } from '../operation/pipeline.ts'
+import { anyTrack, otherStatus } from './countedStatuses.ts'
 import { isOtherTrack } from './listConditions.ts'
 import {
   countTimesStatement,
@@ -9,6 +11,7 @@ import {
   type Way,
 } from './listQuery.ts'
 import type { OperationQuery } from './readModel.ts'
+import { schemaName } from './schemaName.ts'
 
 /** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
 const collectedMax = 20_000
@@ -16,6 +19,24 @@ const collectedMax = 20_000
 const narrowedShapesMax = 100
 
 export type Ask = <Row extends pg.QueryResultRow>(statement: Statement) => Promise<readonly Row[]>
+
+/**
+ * Whether operations are asked for whose status no shape names: then those of the shape of all others are looked at. Which
+ * statuses are named never changes until a rebuild.
+ */
+export async function looksAtStatus({ pipeline, track, status }: OperationQuery, ask: Ask): Promise<boolean> {
+  if (status === undefined || (track !== undefined && track !== anyTrack)) return false
+  if (pipeline !== undefined && ![pipeline].flat().includes(anyPipeline.name)) return false
+  const statuses = [...new Set([status].flat())]
+  const [found] = await ask<{ named: bigint; others: boolean }>({
+    text: `
+      SELECT count(DISTINCT s.tracks ->> $2) FILTER (WHERE s.tracks ->> $2 = ANY ($3::text[])) AS named,
+             coalesce(bool_or(s.tracks ->> $2 = $4 AND s.operations > 0), false) AS others
+      FROM ${schemaName}.shapes s WHERE s.pipeline = $1`,
+    values: [anyPipeline.name, anyTrack, statuses, otherStatus],
+  })
+  return found?.others === true && Number(found.named) < statuses.length
+}
 
 /** The way to a page that has to look at the fewest rows, as far as counts and the planner tell. */
 export async function wayTo(asked: OperationQuery, ask: Ask): Promise<Way> {

@@ -1,3 +1,4 @@
+import { otherName, otherStatus } from './countedStatuses.ts'
 import { schemaName } from './schemaName.ts'
 
 /** Of the active operations whose track is in a status, the one whose track has been in it the longest. */
@@ -55,7 +56,8 @@ export const oldestStatement = {
 
 export function oldestInStatus(rows: readonly OldestColumns[]): OldestInStatus[] {
   const oldest = new Map<string, OldestInStatus>()
-  for (const { pipeline, track, status, since_at: sinceAt } of rows) {
+  for (const { pipeline, track, status: counted, since_at: sinceAt } of rows) {
+    const status = counted === otherStatus ? otherName : counted
     const sinceAtMs = Number(sinceAt)
     const key = `${pipeline} ${track} ${status}`
     if (sinceAtMs < (oldest.get(key)?.sinceAtMs ?? Number.POSITIVE_INFINITY)) {

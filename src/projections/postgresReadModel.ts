@@ -6,9 +6,10 @@ import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
+import { otherName, otherStatus } from './countedStatuses.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { pageStatement, type Statement } from './listQuery.ts'
-import { wayTo } from './listWay.ts'
+import { looksAtStatus, wayTo } from './listWay.ts'
 import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
 import { type StateColumns, shownOf, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
@@ -126,7 +127,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async operations(asked) {
-      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(pageStatement(asked, await wayTo(asked, query)))
+      const exactly = { ...asked, lookAtStatus: await looksAtStatus(asked, query) }
+      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(
+        pageStatement(exactly, await wayTo(exactly, query)),
+      )
       const position = seen(rows)
       const value = await shown((of) => rows.filter(isOperation).map((row) => operationRow(row, of)))
       return { position, value }
@@ -294,7 +298,9 @@ function statistics(rows: readonly Maybe<ShapeColumns>[]): Stats['pipelines'] {
       stats.tracks[track] ??= record()
       const statuses = stats.tracks[track]
       // A track that has not started has no status to count.
-      if (status !== null) statuses[status] = (statuses[status] ?? 0) + count
+      if (status === null) continue
+      const name = status === otherStatus ? otherName : status
+      statuses[name] = (statuses[name] ?? 0) + count
     }
   }
   return pipelines

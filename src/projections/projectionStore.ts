@@ -6,8 +6,8 @@ import type { PipelineCatalogue } from './pipelineCatalogue.ts'
 /** One projection for now: operations, their counts, and the pipelines they name move on together. */
 export const projectionName = 'operations'
 
-/** Raised when other rows are made of the same states: 1 since lists ask for `since`, `heardBefore` and the like. */
-const rowsVersion = 1
+/** Raised when other rows are made of the same states: 2 since only so many statuses of `any` are counted by name. */
+const rowsVersion = 2
 
 /**
  * Of the rows' meaning: the rows of another one are folded anew. Raised with either of the two, as a fold may make other
@@ -78,6 +78,8 @@ export interface Leftover {
 export interface FoldedRows {
   /** The definitions folded so far. */
   loadPipelines(catalogue: PipelineCatalogue): Promise<void>
+  /** The statuses of pipeline `any` that are counted by name so far. */
+  loadCountedStatuses(): Promise<readonly string[]>
   /** By stream: where it is parked, and why. */
   loadParked(): Promise<Map<string, ParkedAt>>
   /** Operations as their rows have them; those without a row are left out. */

@@ -278,8 +278,9 @@ class StoreProjector implements Projector {
       )
     }
     const older = rowsVersion < foldVersion
-    if (!older) await session.rows.loadPipelines(this.#memory.pipelines)
-    this.#memory.parked = await session.rows.loadParked()
+    // Definitions of an older fold may be ones that this node cannot read.
+    if (older) this.#memory.parked = await session.rows.loadParked()
+    else await this.#memory.learn(session.rows)
     this.#countParked()
     if (this.#tamperedCount > 0) {
       logger?.error({ tampered: this.#tamperedCount }, 'streams are set aside because they were tampered with')

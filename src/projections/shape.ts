@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { anyPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { isBlocked } from '../operation/view.ts'
+import { anyTrack, otherStatus } from './countedStatuses.ts'
 import { defaultSince, lastHeard } from './times.ts'
 
 /** All that filters and counts ask of an operation's standing, shared by the many operations that stand alike. */
@@ -8,7 +10,7 @@ export interface Shape {
   readonly id: bigint
   readonly pipeline: string
   readonly state: string
-  /** JSON text: status (or null) by track, in order of the tracks' names. */
+  /** JSON text: status (or null) by track, in order of the tracks' names; `otherStatus` where it is not counted by name. */
   readonly tracks: string
   readonly blocked: boolean
   /** Whether reports are held. */
@@ -30,23 +32,49 @@ export type WhichEvent = 'last' | 'earlier' | 'none'
 
 type Flags = Pick<Shape, 'blocked' | 'held' | 'failed' | 'since' | 'heard' | 'changedTracks'>
 
-/** More shapes than any set of pipelines has; a pipeline `any` with free texts as statuses could make more. */
+/** More shapes than any set of pipelines has. */
 const rememberedMax = 20_000
 
 /** Finds an operation's shape. Remembers those it has seen: a hash for each fold would cost more than the fold. */
 export class Shapes {
   readonly #seen = new Map<string, Shape>()
+  readonly #isCounted: (status: string) => boolean
+
+  /** `isCounted`: whether a status of pipeline `any` is counted by name. */
+  constructor(isCounted: (status: string) => boolean) {
+    this.#isCounted = isCounted
+  }
 
   of(state: OperationState): Shape {
     const flags = flagsOf(state)
-    const key = keyOf(state, flags)
+    const statuses = this.#statusesOf(state)
+    const key = keyOf(state, statuses, flags)
     const seen = this.#seen.get(key)
     if (seen !== undefined) return seen
     if (this.#seen.size >= rememberedMax) this.#seen.clear()
-    const shape = shapeOf(state, flags)
+    const shape = shapeOf(state, statuses, flags)
     this.#seen.set(key, shape)
     return shape
   }
+
+  /** As they are counted. */
+  #statusesOf({ pipeline, tracks }: OperationState): Statuses {
+    const statuses: [string, string | null][] = []
+    for (const name of Object.keys(tracks)) {
+      const status = tracks[name]?.status ?? null
+      statuses.push([name, pipeline.any && status !== null && !this.#isCounted(status) ? otherStatus : status])
+    }
+    return statuses
+  }
+}
+
+/** By track. */
+type Statuses = readonly (readonly [track: string, status: string | null])[]
+
+/** The row by which a status of pipeline `any` is remembered as one that is counted by name: the commonest shape with it. */
+export function shapeOfStatus(status: string): Shape {
+  const flags: Flags = { blocked: false, held: false, failed: false, since: 'last', heard: 'last', changedTracks: [] }
+  return shapeOf({ pipeline: anyPipeline, state: 'active' }, [[anyTrack, status]], flags)
 }
 
 function flagsOf(state: OperationState): Flags {
@@ -87,10 +115,9 @@ function movesFreely({ pipeline, tracks }: OperationState): boolean {
 }
 
 /** Lengths go before texts, so that no two differ only in where one ends. */
-function keyOf({ pipeline, state, tracks }: OperationState, flags: Flags): string {
+function keyOf({ pipeline, state }: OperationState, statuses: Statuses, flags: Flags): string {
   let key = `${pipeline.name} ${state} ${flagsText(flags)}`
-  for (const name of Object.keys(tracks)) {
-    const status = tracks[name]?.status ?? null
+  for (const [name, status] of statuses) {
     key += status === null ? ` ${name}` : ` ${name} ${status.length}:${status}`
   }
   return key
@@ -101,13 +128,16 @@ function flagsText({ blocked, held, failed, since, heard, changedTracks }: Flags
   return `${blocked ? 'b' : ''}${held ? 'h' : ''}${failed ? 'f' : ''},${since},${heard},${changedTracks.join(',')}`
 }
 
-function shapeOf({ pipeline, state, tracks }: OperationState, flags: Flags): Shape {
-  const names = Object.keys(tracks).sort()
-  const members = names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(tracks[name]?.status ?? null)}`)
+function shapeOf(
+  { pipeline, state }: Pick<OperationState, 'pipeline' | 'state'>,
+  statuses: Statuses,
+  flags: Flags,
+): Shape {
+  const sorted = [...statuses].sort(([one], [other]) => (one < other ? -1 : 1))
+  const members = sorted.map(([name, status]) => `${JSON.stringify(name)}:${JSON.stringify(status)}`)
   const text = `{${members.join(',')}}`
   const standings = new Map<string, bigint>()
-  for (const name of names) {
-    const status = tracks[name]?.status ?? null
+  for (const [name, status] of sorted) {
     if (name === pipeline.defaultTrack || status === null) continue
     standings.set(name, hashed(`${pipeline.name}\n${state}\n${name}\n${status}`))
   }

@@ -163,6 +163,7 @@ const emptyRows: AuditRows = {
   operation: async () => null,
   definition: async () => null,
   randomShape: async () => null,
+  countsByName: async () => false,
   countShape: async () => null,
   close: async () => undefined,
 }

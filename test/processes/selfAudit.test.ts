@@ -237,7 +237,9 @@ describe('drift', () => {
 
   it('is found in a count', async () => {
     const { journal, projections } = await folded()
-    await database.admin.query("UPDATE shapes SET operations = operations + 1 WHERE pipeline = 'any'")
+    await database.admin.query(
+      "UPDATE shapes SET operations = operations + 1 WHERE pipeline = 'any' AND operations > 0",
+    )
     const sampler = auditing(journal.log, projections)
     await sampler.until(() => sampler.audit.status().drifted.count > 0)
     expect(sampler.lines).toMatchObject([

@@ -204,6 +204,7 @@ describe('folding a stream', () => {
     const rows = {
       operation: async () => ({ checkpoint: 100_000n, row, parked: null }),
       definition: async () => null,
+      countsByName: async () => false,
       countShape: async () => null,
     }
     expect(await audit({ log: unread, rows }, { of: 'operation', id: 'op-1' }, never)).toEqual({

@@ -15,6 +15,7 @@ it('goes on folding when the wall clock goes back by an hour', async () => {
   const committed: Batch[] = []
   const rows: FoldedRows = {
     loadPipelines: async () => undefined,
+    loadCountedStatuses: async () => [],
     loadParked: async () => new Map(),
     loadStates: async () => [],
     commit: async (batch) => void committed.push(batch),

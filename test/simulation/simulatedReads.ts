@@ -7,7 +7,7 @@ import { shownOf, shownState } from '../../src/projections/operationState.ts'
 import { UnknownPipelineError } from '../../src/projections/pipelineCatalogue.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { type OperationRow, type ReadModel, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
-import type { RowSet, StoredOperation, Tables } from './tables.ts'
+import { countedStatuses, type RowSet, type StoredOperation, type Tables } from './tables.ts'
 
 /** What reads the tables beside the projector: each query is one snapshot. */
 export type Query = <T>(work: (tables: Tables) => T) => Promise<T>
@@ -123,6 +123,7 @@ export function createSimulatedAuditRows(query: Query, ourLogId: string): AuditR
           parked: park ?? null,
         }
       }),
+    countsByName: (status) => query(({ used }) => countedStatuses(used).has(status)),
     countShape: (id) =>
       query(({ used }) => {
         if (!ours(used)) return null

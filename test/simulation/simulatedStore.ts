@@ -7,7 +7,7 @@ import type {
   ShadowSession,
 } from '../../src/projections/projectionStore.ts'
 import type { Connection } from './database.ts'
-import type { RowSet, Tables } from './tables.ts'
+import { countedStatuses, type RowSet, type Tables } from './tables.ts'
 
 /** The projector's port to its rows, on simulated tables. */
 export function createSimulatedStore(connect: () => Promise<Connection>): ProjectionStore {
@@ -108,6 +108,7 @@ function foldedRows(connection: Connection, rowsOf: (tables: Tables) => RowSet, 
         catalogue.define(name, { version, definition: JSON.parse(JSON.stringify(definition)) })
       }
     },
+    loadCountedStatuses: () => connection.statement((tables) => [...countedStatuses(rowsOf(tables))]),
     loadParked: () =>
       connection.statement(
         (tables) =>

@@ -1,8 +1,11 @@
 import type { JsonObject } from '../../src/operation/json.ts'
+import { anyPipeline } from '../../src/operation/pipeline.ts'
 import type { StoredRow } from '../../src/projections/auditRows.ts'
 import type { Batch, OperationWrite } from '../../src/projections/batch.ts'
+import { anyTrack, otherStatus } from '../../src/projections/countedStatuses.ts'
 import { FencedError, foldVersion, RefusedDataError, type SwapOutcome } from '../../src/projections/projectionStore.ts'
 import { shapeFlags } from '../../src/projections/rowDifferences.ts'
+import type { Shape } from '../../src/projections/shape.ts'
 import type { ReadModelRows, Row } from '../faults/history/readModelRows.ts'
 
 /** A row of `operations`. */
@@ -90,6 +93,8 @@ export class Tables {
       } else if (write.kind === 'pipeline') {
         const { name, version, definition, definedAt } = write
         set.pipelines.set(`${name} ${version}`, { name, version, definition, definedAt })
+      } else if (write.kind === 'shape') {
+        countShape(set, write.shape, 0)
       } else {
         writeOperation(set, write)
       }
@@ -225,14 +230,28 @@ function writeOperation(set: RowSet, write: OperationWrite): void {
     [write.shape, 1],
     [write.shapeBefore, -1],
   ] as const) {
-    if (shape === null) continue
-    const counted = set.shapes.get(shape.id)
-    if (counted !== undefined) counted.operations += change
-    else {
-      const { id, pipeline, state, tracks } = shape
-      set.shapes.set(id, { id, pipeline, state, tracks, flags: shapeFlags(shape), operations: change })
-    }
+    if (shape !== null) countShape(set, shape, change)
   }
+}
+
+function countShape(set: RowSet, shape: Shape, change: number): void {
+  const counted = set.shapes.get(shape.id)
+  if (counted !== undefined) counted.operations += change
+  else {
+    const { id, pipeline, state, tracks } = shape
+    set.shapes.set(id, { id, pipeline, state, tracks, flags: shapeFlags(shape), operations: change })
+  }
+}
+
+/** The statuses of pipeline `any` that have a shape. */
+export function countedStatuses({ shapes }: RowSet): ReadonlySet<string> {
+  const statuses = new Set<string>()
+  for (const { pipeline, tracks } of shapes.values()) {
+    const { [anyTrack]: status }: Record<string, string | null> =
+      pipeline === anyPipeline.name ? JSON.parse(tracks) : {}
+    if (typeof status === 'string' && status !== otherStatus) statuses.add(status)
+  }
+  return statuses
 }
 
 function standingsAfter(before: StoredOperation | undefined, { standings }: OperationWrite) {

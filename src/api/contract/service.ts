@@ -14,9 +14,10 @@ export const stats = z
         z.strictObject({
           operations: count.meta({ description: 'How many there are.' }),
           states: z.record(z.string(), count).meta({ description: 'How many are in each state.' }),
-          tracks: z
-            .record(trackName, z.record(z.string(), count))
-            .meta({ description: 'By track, how many stand in each status.' }),
+          tracks: z.record(trackName, z.record(z.string(), count)).meta({
+            description:
+              'By track, how many stand in each status. Of pipeline `any`, the first 1,000 statuses in the order of the log are counted by name, and the rest together as `other`.',
+          }),
         }),
       )
       .meta({ description: 'By pipeline, how its operations stand.' }),

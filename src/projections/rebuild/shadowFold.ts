@@ -104,8 +104,7 @@ export class ShadowFold {
   async #remember(): Promise<void> {
     const { rows, memory } = this.#parts
     memory.forget()
-    await rows.loadPipelines(memory.pipelines)
-    memory.parked = await rows.loadParked()
+    await memory.learn(rows)
     this.#remembers = true
   }
 

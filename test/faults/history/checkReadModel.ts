@@ -22,7 +22,7 @@ export function checkReadModel(
     faults.add('read_model_checkpoint', null, `the rows go up to ${rows.checkpoint}, the log to ${log.head}`)
   }
   for (const row of rows.parked) faults.add('read_model_parked', row.stream ?? null, JSON.stringify(row))
-  const shapes = new Shapes()
+  const shapes = new Shapes(() => true)
   const counted = new Map<string, Row & { operations: string }>()
   const expected = new Map<string, Row>()
   for (const { state, position } of operations.values()) {
