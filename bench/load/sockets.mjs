@@ -91,5 +91,5 @@ function bodyOf(received) {
 /** The text of one request. `headers`: lines that end in CRLF. */
 export function requestText(method, path, headers, body) {
   const length = body === undefined ? '' : `content-length: ${Buffer.byteLength(body)}\r\n`
-  return `${method} ${path} HTTP/1.1\r\nhost: bench\r\n${headers}${length}\r\n${body ?? ''}`
+  return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}${length}\r\n${body ?? ''}`
 }
