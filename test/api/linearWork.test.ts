@@ -9,10 +9,12 @@ import { parseStrictJsonText } from '../../src/api/strictJson.ts'
 const short = 16_000
 const factor = 16
 /** Work in proportion takes 16 times as long, quadratic work 256 times. Between them nothing depends on the machine's pace. */
-const ratioMax = 80
+const ratioMax = 120
 /** What takes less than this for the long input is not measured against noise. */
 const noiseMs = 5
 const runs = 7
+/** On a machine that is busy all the while, the least of seven may still be no measure. */
+const attemptsMax = 5
 
 /** The least of several: what else the machine does only adds to it. */
 function leastMs(work: () => void): number {
@@ -26,9 +28,13 @@ function leastMs(work: () => void): number {
 }
 
 function expectLinear(work: (length: number) => () => void): void {
-  const one = leastMs(work(short))
-  const many = leastMs(work(short * factor))
-  if (many > noiseMs) expect(many / one).toBeLessThan(ratioMax)
+  let [one, many] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+    one = Math.min(one, leastMs(work(short)))
+    many = Math.min(many, leastMs(work(short * factor)))
+    if (many <= noiseMs || many / one < ratioMax) return
+  }
+  expect(many / one).toBeLessThan(ratioMax)
 }
 
 const documents: Readonly<Record<string, (length: number) => string>> = {
