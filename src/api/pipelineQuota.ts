@@ -9,8 +9,8 @@ const rememberedMax = 10_000
  * that are there stay, and get new versions, also where there are more than that by now.
  *
  * They are counted in the read model, and those that this node defined since are added, once they are defined. So those that
- * are sent at the same moment, to one node or to several, may pass together, as many as are in flight; and while the read model does not answer, nothing is
- * refused: a definition does not wait for it.
+ * are sent at the same moment, to one node or to several, may pass together, as many as are in flight; and while the read
+ * model does not answer, nothing is refused: a definition does not wait for it.
  */
 export class PipelineQuota {
   readonly #context: Pick<ApiContext, 'readModel' | 'commands' | 'limits'>

@@ -148,7 +148,8 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws
+   * ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
