@@ -80,9 +80,22 @@ export const environmentSchema = z.object({
     .optional()
     .meta({
       description:
-        'A PostgreSQL database to use instead of the embedded one. Connect as its owner, and directly, not through a ' +
-        'pooler (docs/operations.md). DATABASE_URL_FILE may name a file that holds the URL instead.',
+        'A PostgreSQL database to use instead of the embedded one. Connect directly, not through a pooler, and as its owner, ' +
+        'unless WAYBILL_MIGRATION_DATABASE_URL is set too (docs/operations.md). DATABASE_URL_FILE may name a file that holds ' +
+        'the URL instead.',
       range: '`postgres://user:password@host:port/database`',
+    }),
+  WAYBILL_MIGRATION_DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, { error: 'must begin with postgres:// or postgresql://', abort: true })
+    .superRefine(faultsOf(databaseUrlFaults))
+    .optional()
+    .meta({
+      description:
+        'The database of DATABASE_URL with the login of its owner, for bringing the schemas up to date at the start. ' +
+        'DATABASE_URL can then be that of a login that owns nothing (docs/operations.md). ' +
+        'WAYBILL_MIGRATION_DATABASE_URL_FILE may name a file that holds the URL instead.',
+      range: '`postgres://owner:password@host:port/database`',
     }),
   EVENTSTORE_URL: z
     .string()
@@ -302,6 +315,8 @@ export interface Config {
   readonly keysAgeMsMax: number
   /** Null: the embedded PostgreSQL in `dataDir`. Holds a password: never log it. */
   readonly databaseUrl: string | null
+  /** Null: the schemas are brought up to date with `databaseUrl`. Holds a password: never log it. */
+  readonly migrationDatabaseUrl: string | null
   /** Null: the log is in PostgreSQL. Holds a password: never log it. */
   readonly eventStoreUrl: string | null
   readonly dataDir: string
@@ -351,6 +366,7 @@ function settingsTogether(given: Readonly<Record<string, string>>): SettingsToge
     host: shape.WAYBILL_HOST.safeParse(given.WAYBILL_HOST).data,
     allowUnauthenticated: given.WAYBILL_ALLOW_UNAUTHENTICATED === 'true',
     hasOperatorKey: given.WAYBILL_OPERATOR_KEY !== undefined,
+    hasMigrationDatabaseUrl: given.WAYBILL_MIGRATION_DATABASE_URL !== undefined,
     dataDir: given.DATABASE_URL === undefined ? shape.WAYBILL_DATA_DIR.parse(given.WAYBILL_DATA_DIR) : null,
   }
 }
@@ -367,6 +383,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
     operatorKey: values.WAYBILL_OPERATOR_KEY ?? null,
     keysAgeMsMax: values.WAYBILL_KEYS_AGE_S_MAX * 1_000,
     databaseUrl: values.DATABASE_URL ?? null,
+    migrationDatabaseUrl: values.WAYBILL_MIGRATION_DATABASE_URL ?? null,
     eventStoreUrl: values.EVENTSTORE_URL ?? null,
     dataDir: values.WAYBILL_DATA_DIR,
     allowUnsafeDurability: values.WAYBILL_ALLOW_UNSAFE_DURABILITY,

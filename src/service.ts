@@ -1,25 +1,23 @@
 import { once, setMaxListeners } from 'node:events'
 import { createServer } from 'node:net'
 import { holdsKeys } from './access/holdsKeys.ts'
-import { type AccessLogger, migrateAccess, openAccess } from './access/openAccess.ts'
+import { type AccessLogger, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { createAuditTrail } from './audit/auditTrail.ts'
 import { keyTrailOf } from './audit/keyTrail.ts'
 import { type CommandLogger, createCommandService } from './commands/groupCommit.ts'
 import { isLoopback, keysNeeded } from './config/faultsTogether.ts'
-import { databaseUrlOf } from './config/storeUrls.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { EventLog, EventLogLogger } from './eventlog/eventLog.ts'
-import { migrateEventLog } from './eventlog/postgres/migrateEventLog.ts'
 import { watchWrites } from './eventlog/writeWatch.ts'
 import { loadLogClient, openLog } from './openLog.ts'
 import { hasCluster } from './postgres/embedded/clusterDirectory.ts'
-import { startEmbeddedPostgres } from './postgres/embedded.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
-import { createProjections, migrateReadModel } from './projections/projections.ts'
+import { createProjections } from './projections/projections.ts'
 import type { ProjectionLogger } from './projections/readModel.ts'
-import { migrateSnapshots, openSnapshots } from './snapshots/postgresSnapshots.ts'
+import { migrateDatabase, openDatabase } from './serviceDatabase.ts'
+import { openSnapshots } from './snapshots/postgresSnapshots.ts'
 import { version } from './version.ts'
 
 /** A pino logger fits. */
@@ -88,16 +86,16 @@ export async function startService({ config, logger, progress }: ServiceOptions)
   try {
     await loadLogClient(config)
     await requireAddress(config)
-    const database = await openDatabase(config, progress, closers, (error) => {
-      if (!draining.signal.aborted) fail(error)
+    const database = await openDatabase(config, {
+      progress,
+      closers,
+      ended(error) {
+        if (!draining.signal.aborted) fail(error)
+      },
     })
-    const { connectionString } = database
-    await refuseWithoutKeys(connectionString, config)
-    const { role, warning } = await migrateEventLog(connectionString)
-    if (warning !== null) logger.warn({}, warning)
-    await migrateReadModel(connectionString)
-    await migrateAccess(connectionString)
-    await migrateSnapshots(connectionString)
+    const { connectionString, ownerUrl } = database
+    await refuseWithoutKeys(ownerUrl, config)
+    const role = await migrateDatabase(database, logger)
 
     // It stays, and refuses: a supervisor would start it again, on the other history, and nobody would be asked.
     const onAnotherLog = () => anotherHistory.abort()
@@ -212,28 +210,4 @@ async function closeAll(closers: (() => Promise<void>)[], draining: AbortControl
     }
   }
   if (firstError !== undefined) throw firstError
-}
-
-async function openDatabase(
-  config: Config,
-  progress: ServiceOptions['progress'],
-  closers: (() => Promise<void>)[],
-  ended: (error: Error) => void,
-): Promise<{ readonly connectionString: string; readonly storage: string }> {
-  if (config.databaseUrl !== null) {
-    return { connectionString: config.databaseUrl, storage: withoutPassword(config.databaseUrl) }
-  }
-  const server = await startEmbeddedPostgres({
-    dataDir: config.dataDir,
-    ...(progress === undefined ? {} : { log: progress }),
-  })
-  closers.push(() => server.stop())
-  void server.ended.then(() => ended(new Error('The embedded PostgreSQL has ended')))
-  return { connectionString: server.connectionString, storage: server.dataDir }
-}
-
-function withoutPassword(databaseUrl: string): string {
-  const url = databaseUrlOf(databaseUrl)
-  if (url === null) return 'PostgreSQL'
-  return `PostgreSQL at ${url.host}, database ${url.pathname.slice(1) || 'postgres'}`
 }

@@ -6,6 +6,7 @@ import { PackageMissingError } from './optionalPackage.ts'
 import { IndirectConnectionError, UnsuitableServerError } from './postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'
+import { ServingLoginError } from './postgres/servingLogin.ts'
 
 /** One line for a person about why the service did not start, or null when that was not foreseen. */
 export function startupError(error: unknown, config: Config): string | null {
@@ -16,6 +17,7 @@ export function startupError(error: unknown, config: Config): string | null {
     error instanceof DurabilityOffError ||
     error instanceof IndirectConnectionError ||
     error instanceof UnsuitableServerError ||
+    error instanceof ServingLoginError ||
     error instanceof PackageMissingError
   ) {
     return error.message
@@ -46,8 +48,9 @@ export function startupError(error: unknown, config: Config): string | null {
       return 'The database of DATABASE_URL does not exist.'
     case '42501':
       return (
-        'The user of DATABASE_URL lacks a right in its database: it must be the owner, or hold CREATE on it and own what ' +
-        'Waybill made there (docs/operations.md).'
+        "The user of DATABASE_URL lacks a right in its database. One that owns nothing needs the owner's URL as well, at least " +
+        'for the first start and for upgrades (WAYBILL_MIGRATION_DATABASE_URL). Otherwise it must be the owner, or hold CREATE ' +
+        'on the database and own what Waybill made there (docs/operations.md).'
       )
     default:
       return null

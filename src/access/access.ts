@@ -49,7 +49,7 @@ export interface KeyRecord extends Binding {
 export type KeyRefusal =
   /** A key of that name is in force. */
   | 'name_taken'
-  /** There are as many keys as a node keeps in memory. */
+  /** There are as many keys as a node keeps in memory: 10,000, which is some 4 MB unless they are bound to many names. */
   | 'full'
   /** Nobody could manage keys any more (or yet): an operator's key must come first and go last. */
   | 'operator_needed'
@@ -125,9 +125,6 @@ export class KeysUnavailableError extends Error {
 export class NotRecordedError extends Error {
   override readonly name = 'NotRecordedError'
 }
-
-/** A node keeps all of them in memory: some 4 MB, unless they are bound to many names. */
-export const keysMax = 10_000
 
 /** Longer than a restart or a failover of the database. */
 export const keysAgeMsMaxDefault = 300_000

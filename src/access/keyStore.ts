@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { sqlState } from '../postgres/serviceRole.ts'
-import type { Caller, CreateKeyResult, KeyRecord, NewKey, RevokeKeyResult, Role } from './access.ts'
-import { KeysUnavailableError, keysMax, NotRecordedError } from './access.ts'
+import type { Caller, CreateKeyResult, KeyRecord, KeyRefusal, NewKey, RevokeKeyResult, Role } from './access.ts'
+import { KeysUnavailableError, NotRecordedError } from './access.ts'
 import { makeApiKey } from './apiKey.ts'
 import type { RingKey } from './keyRing.ts'
 
@@ -53,83 +53,57 @@ export function createKeyStore(pool: pg.Pool): KeyStore {
     },
 
     create: ({ name, roles, services, pipelines }, by, record) =>
-      inTurn(pool, async (client, counter): Promise<CreateKeyResult> => {
-        if (!(await mayStill(client, counter, by))) return { kind: 'refused', refusal: 'caller_unknown' }
-        if (by.origin === 'nobody' && !roles.includes('operator')) {
-          return { kind: 'refused', refusal: 'operator_needed' }
-        }
-        const { rows: counts } = await client.query<{ keys: number; taken: boolean }>(
-          `SELECT count(*)::int AS keys, coalesce(bool_or(name = $1), false) AS taken
-           FROM waybill_access.keys WHERE revoked_at IS NULL`,
-          [name],
-        )
-        const { keys = 0, taken = false } = counts[0] ?? {}
-        if (taken) return { kind: 'refused', refusal: 'name_taken' }
-        if (keys >= keysMax) return { kind: 'refused', refusal: 'full' }
+      inTransaction(pool, async (client): Promise<CreateKeyResult> => {
         const made = makeApiKey()
         const isBound = services !== undefined || pipelines !== undefined
-        const { rows } = await client.query<KeyRow>(
-          `INSERT INTO waybill_access.keys (${columns})
-           VALUES ($1, $2, $3::text[], true, $4::text[], $5::text[], $6, now(), $7)
-           RETURNING ${columns}`,
-          [made.id, name, storedRoles(roles, isBound), services, pipelines, made.digest, by.name],
+        const { rows } = await client.query<{ refusal: KeyRefusal | null; created_at: Date; created_by: string }>(
+          'SELECT refusal, created_at, created_by FROM waybill_access.create_key($1, $2, $3, $4, $5, $6, $7, $8)',
+          [made.id, name, storedRoles(roles, isBound), services, pipelines, made.digest, by.origin, by.keyId],
         )
         const [row] = rows
-        if (row === undefined) throw new Error('An inserted key was not returned')
-        await onRecord(record?.(recordOf(row)))
-        return { kind: 'created', record: recordOf(row), key: made.key }
+        if (row === undefined) throw new Error('create_key() answered without a row')
+        if (row.refusal !== null) return { kind: 'refused', refusal: row.refusal }
+        const created: KeyRecord = {
+          id: made.id,
+          name,
+          roles,
+          ...(services === undefined ? {} : { services }),
+          ...(pipelines === undefined ? {} : { pipelines }),
+          createdAt: row.created_at.toISOString(),
+          createdBy: row.created_by,
+        }
+        await onRecord(record?.(created))
+        return { kind: 'created', record: created, key: made.key }
       }),
 
     revoke: (name, by, record) =>
-      inTurn(pool, async (client, counter): Promise<RevokeKeyResult> => {
-        if (!(await mayStill(client, counter, by))) return { kind: 'refused', refusal: 'caller_unknown' }
-        const { rows } = await client.query<{ id: string; is_operator: boolean; operators: number }>(
-          `SELECT id, 'operator' = ANY (roles) AS is_operator,
-                  (SELECT count(*)::int FROM waybill_access.keys
-                   WHERE revoked_at IS NULL AND 'operator' = ANY (roles)) AS operators
-           FROM waybill_access.keys WHERE revoked_at IS NULL AND name = $1`,
-          [name],
+      inTransaction(pool, async (client): Promise<RevokeKeyResult> => {
+        const { rows } = await client.query<{ refusal: KeyRefusal | null; key_id: string | null }>(
+          'SELECT refusal, key_id FROM waybill_access.revoke_key($1, $2, $3)',
+          [name, by.origin, by.keyId],
         )
-        const [found] = rows
-        if (found === undefined) return { kind: 'not_found' }
-        if (found.is_operator && found.operators === 1 && by.origin !== 'configuration') {
-          return { kind: 'refused', refusal: 'operator_needed' }
-        }
-        await client.query(
-          `UPDATE waybill_access.keys SET revoked_at = now(), revoked_by = $2
-           WHERE revoked_at IS NULL AND name = $1`,
-          [name, by.name],
-        )
-        await onRecord(record?.({ id: found.id, name }))
+        const [row] = rows
+        if (row === undefined) throw new Error('revoke_key() answered without a row')
+        if (row.refusal !== null) return { kind: 'refused', refusal: row.refusal }
+        if (row.key_id === null) return { kind: 'not_found' }
+        await onRecord(record?.({ id: row.key_id, name }))
         return { kind: 'revoked' }
       }),
   }
 }
 
-/** A node may not have heard yet that the caller's key is revoked, or that there is a key by now. */
-async function mayStill(client: pg.PoolClient, counter: bigint, { origin, keyId }: Caller): Promise<boolean> {
-  if (origin === 'configuration') return true
-  if (origin === 'nobody') return counter === 0n
-  const { rows } = await client.query('SELECT FROM waybill_access.keys WHERE id = $1 AND revoked_at IS NULL', [keyId])
-  return rows.length === 1
-}
-
-/** Runs a change while no other is under way; only one that was made is counted. */
-async function inTurn<T extends CreateKeyResult | RevokeKeyResult>(
+/** Whether a change is made at all is the database's to say (migrations/0003_validated_changes.sql); only one that was is kept. */
+async function inTransaction<T extends CreateKeyResult | RevokeKeyResult>(
   pool: pg.Pool,
-  change: (client: pg.PoolClient, counter: bigint) => Promise<T>,
+  change: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await available(() => pool.connect())
   let broken = true
   try {
     const result = await available(async () => {
       await client.query('BEGIN')
-      const { rows } = await client.query<{ counter: bigint }>('SELECT counter FROM waybill_access.changes FOR UPDATE')
-      const counter = rows[0]?.counter ?? 0n
-      const made = await change(client, counter)
-      const isMade = made.kind === 'created' || made.kind === 'revoked'
-      if (isMade) await client.query('UPDATE waybill_access.changes SET counter = counter + 1')
-      await client.query(isMade ? 'COMMIT' : 'ROLLBACK')
+      const made = await change(client)
+      await client.query(made.kind === 'created' || made.kind === 'revoked' ? 'COMMIT' : 'ROLLBACK')
       return made
     })
     broken = false

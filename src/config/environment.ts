@@ -29,7 +29,7 @@ export function takeKnown(
   return given
 }
 
-const secrets = ['DATABASE_URL', 'EVENTSTORE_URL', 'WAYBILL_OPERATOR_KEY'] as const
+const secrets = ['DATABASE_URL', 'WAYBILL_MIGRATION_DATABASE_URL', 'EVENTSTORE_URL', 'WAYBILL_OPERATOR_KEY'] as const
 
 /** A secret in a file. */
 const secretFiles: ReadonlySet<string> = new Set(secrets.map((name) => `${name}_FILE`))

@@ -7,6 +7,7 @@ export interface SettingsTogether {
   readonly host: string | undefined
   readonly allowUnauthenticated: boolean
   readonly hasOperatorKey: boolean
+  readonly hasMigrationDatabaseUrl: boolean
   /** Of the embedded server; null: another is used. */
   readonly dataDir: string | null
 }
@@ -21,6 +22,9 @@ export function faultsTogether(settings: SettingsTogether, toServe: boolean): st
     bulkCommandsTotalMax >= queuedCommandsMax
   ) {
     faults.push('WAYBILL_BULK_COMMANDS_TOTAL_MAX: must be below WAYBILL_QUEUED_COMMANDS_MAX')
+  }
+  if (settings.hasMigrationDatabaseUrl && dataDir !== null) {
+    faults.push('WAYBILL_MIGRATION_DATABASE_URL: set DATABASE_URL as well, to the login that serves')
   }
   if (!toServe || host === undefined || isLoopback(host) || allowUnauthenticated || hasOperatorKey) return faults
   if (dataDir !== null && !hasCluster(dataDir)) faults.push(keysNeeded(host))

@@ -13,6 +13,7 @@ import { stopOrphan } from './embedded/orphan.ts'
 import { openServerLog } from './embedded/serverLog.ts'
 import { stopServer } from './embedded/serverProcess.ts'
 import { chooseServerUser } from './embedded/serverUser.ts'
+import { renewServingLogin, SERVING_LOGIN } from './embedded/servingLogin.ts'
 import { serverSettings } from './embedded/settings.ts'
 
 export interface EmbeddedPostgresOptions {
@@ -27,6 +28,8 @@ export interface EmbeddedPostgresOptions {
 export interface EmbeddedPostgres {
   /** Of the superuser `waybill`, on the database `waybill`, which is there. Holds the password: never log it. */
   readonly connectionString: string
+  /** The same of `waybill_server`, which owns nothing; its password is another at each start. Never log it. */
+  readonly servingConnectionString: string
   /** On 127.0.0.1; another at each start. */
   readonly port: number
   /** Absolute. */
@@ -109,22 +112,32 @@ async function startIn(
       stopping ??= stopOnce(timeoutMs)
       return stopping
     }
-    const url = (database: string) =>
-      `postgres://${SUPERUSER}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+    const url = (user: string, password: string, database: string) =>
+      `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+    let servingPassword: string
     try {
-      await ensureDatabase(url('postgres'))
+      servingPassword = await ensureDatabase(url(SUPERUSER, password, 'postgres'))
     } catch (error) {
       await stop()
       throw error
     }
-    return { connectionString: url(DATABASE), port, dataDir, pid: server.pid, ended: server.ended, stop }
+    return {
+      connectionString: url(SUPERUSER, password, DATABASE),
+      servingConnectionString: url(SERVING_LOGIN, servingPassword, DATABASE),
+      port,
+      dataDir,
+      pid: server.pid,
+      ended: server.ended,
+      stop,
+    }
   } catch (error) {
     serverLog.close()
     throw error
   }
 }
 
-async function ensureDatabase(connectionString: string): Promise<void> {
+/** Returns the password of the login that serves. */
+async function ensureDatabase(connectionString: string): Promise<string> {
   const client = new pg.Client(
     clientConfig({ connectionString, applicationName: 'waybill start', connectTimeoutMs: 30_000 }),
   )
@@ -133,6 +146,7 @@ async function ensureDatabase(connectionString: string): Promise<void> {
   try {
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE])
     if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`)
+    return await renewServingLogin(client, DATABASE)
   } finally {
     await client.end()
   }

@@ -53,6 +53,7 @@ interface LedgerRow {
 }
 
 const LOCK_NOT_AVAILABLE = '55P03'
+const INSUFFICIENT_PRIVILEGE = '42501'
 
 /** What tells whether the service's role has been granted anything in a room: its right to use this schema. */
 const schemaOf: Record<Room, string> = {
@@ -193,7 +194,9 @@ async function grant(client: pg.Client, room: Room, grants: URL): Promise<void> 
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) return message
+  return `${message}. The schemas are changed by their owner: set WAYBILL_MIGRATION_DATABASE_URL as well (docs/operations.md)`
 }
 
 async function readMigrations(directory: URL): Promise<Migration[]> {

@@ -33,7 +33,6 @@ export function encodeCall(
   const counts: number[] = []
   const bases: number[] = []
   const eventChains: number[] = []
-  const eventPlaces: number[] = []
   const ids: string[] = []
   const types: string[] = []
   const data: string[] = []
@@ -43,12 +42,9 @@ export function encodeCall(
     expected.push(chain.expected)
     counts.push(chain.eventCount)
     bases.push(ids.length)
-    let place = 0
     for (const { request } of chain.links) {
       for (const event of request.events) {
-        place += 1
         eventChains.push(index + 1)
-        eventPlaces.push(place)
         ids.push(event.id)
         types.push(event.type)
         data.push(event.data)
@@ -66,7 +62,8 @@ export function encodeCall(
     `{${counts.join(',')}}`,
     `{${bases.join(',')}}`,
     `{${eventChains.join(',')}}`,
-    `{${eventPlaces.join(',')}}`,
+    // Counted by the function itself.
+    '{}',
     `{${ids.join(',')}}`,
     types.join(textSeparator),
     joinedUtf8(data, textSeparator),
