@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
+import { streamEvents } from '../eventlog/readStream.ts'
 import { createSlots } from '../eventlog/slots.ts'
 import { noHash, type SealedEvent, seal } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
@@ -70,14 +71,11 @@ export function createAuditTrail(options: { readonly log: EventLog; readonly now
     record: (act) => oneByOne.run(() => append(act)),
     keys: () =>
       oneByOne.run(async () => {
-        for (;;) {
-          const events = await log.readStream(auditStream, { fromRevision: nextRevision, maxCount: pageSize })
-          for (const event of events) {
-            learn(event)
-            nextRevision = event.revision + 1n
-          }
-          if (events.length < pageSize) return { everMade, revoked }
+        for await (const event of streamEvents(log, auditStream, { fromRevision: nextRevision, pageSize })) {
+          learn(event)
+          nextRevision = event.revision + 1n
         }
+        return { everMade, revoked }
       }),
   }
 }
