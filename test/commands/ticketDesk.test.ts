@@ -3,8 +3,6 @@ import { defaultCommandLimits } from '../../src/commands/commandLimits.ts'
 import type { CommandGroup } from '../../src/commands/commandService.ts'
 import type { Ticket } from '../../src/commands/lane.ts'
 import { createTicketDesk } from '../../src/commands/ticketDesk.ts'
-import { createTurns } from '../../src/commands/turns.ts'
-import { createGate } from './faultyEventLog.ts'
 import { open } from './node.ts'
 
 const documentsOf = (length: number) => ({ data: { text: 'x'.repeat(length) } })
@@ -81,30 +79,4 @@ test('it closes once the last one is answered, and takes none meanwhile', async 
   desk.fail(taken(one), 'log_unavailable')
   await closing
   await desk.close()
-})
-
-test('tasks of one name take turns, those of others do not wait', async () => {
-  const turns = createTurns()
-  const gates = [createGate(), createGate(), createGate()]
-  const begun: number[] = []
-  const take = (n: number) =>
-    turns.take('a', async () => {
-      begun.push(n)
-      await gates[n]?.passed
-      if (n === 0) throw new Error('the first fails')
-    })
-  const [first, second] = [take(0), take(1)]
-  expect(await turns.take('b', async () => 'at once')).toBe('at once')
-  expect(begun).toEqual([0])
-  gates[0]?.open()
-  await expect(first).rejects.toThrow('the first fails')
-  await new Promise((resolve) => setImmediate(resolve))
-  const third = take(2)
-  await new Promise((resolve) => setImmediate(resolve))
-  expect(begun).toEqual([0, 1])
-  gates[1]?.open()
-  await second
-  gates[2]?.open()
-  await third
-  expect(begun).toEqual([0, 1, 2])
 })
