@@ -11,13 +11,13 @@ import { isJsonObject } from '../operation/json.ts'
 import { anyPipeline, type PipelineDefinition } from '../operation/pipeline.ts'
 import { definitionRequestHash } from '../operation/requestHash.ts'
 import { pipelineStream } from '../operation/streamName.ts'
-import type { Batches } from './batches.ts'
+import type { Admission } from './admission.ts'
+import type { AppendBatcher } from './appendBatcher.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, DefinePipeline, DefinePipelineResult, PipelineRecord } from './commandService.ts'
 import { createKeyedMutex } from './keyedMutex.ts'
 import type { KeyReuse } from './keyReuse.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
-import type { TicketDesk } from './ticketDesk.ts'
 import { failureOf, unreadable } from './unreadable.ts'
 
 export interface PipelineDefiner {
@@ -29,8 +29,8 @@ export interface PipelineDefinerOptions {
   /** RFC 3339 UTC. */
   readonly now: () => string
   readonly catalog: PipelineCatalog
-  readonly batches: Batches
-  readonly desk: TicketDesk
+  readonly batcher: AppendBatcher
+  readonly admission: Admission
   readonly limits: CommandLimits
   readonly keyReuse: KeyReuse
   readonly reportUnreadable: (stream: string, error: unknown) => void
@@ -47,7 +47,7 @@ interface SentDefinition {
  * commands' batches.
  */
 export function createPipelineDefiner(options: PipelineDefinerOptions): PipelineDefiner {
-  const { log, catalog, batches, desk, limits } = options
+  const { log, catalog, batcher, admission, limits } = options
   const pipelines = createKeyedMutex()
 
   const failed = (command: DefinePipeline, code: CommandFailure['code']): DefinePipelineResult => ({
@@ -112,7 +112,7 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
 
   async function guarded(command: DefinePipeline, sent: SentDefinition): Promise<DefinePipelineResult> {
     try {
-      const append = await transact(batches.append, limits.conflictsMax, () => decide(command, sent))
+      const append = await transact(batcher.append, limits.conflictsMax, () => decide(command, sent))
       switch (append.kind) {
         case 'done':
           return append.result
@@ -140,11 +140,11 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
       const { definition } = checked
       const errors = checked.kind === 'invalid' ? checked.errors : []
       if (definition === null) return { kind: 'invalid', errors, key: command.key }
-      if (!desk.enter()) return failed(command, 'overloaded')
+      if (!admission.enter()) return failed(command, 'overloaded')
       try {
         return await pipelines.run(command.name, () => guarded(command, { definition, errors }))
       } finally {
-        desk.leave()
+        admission.leave()
       }
     },
   }

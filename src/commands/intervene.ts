@@ -7,20 +7,20 @@ import { eventId } from '../operation/eventId.ts'
 import { projectionEventsVersion } from '../operation/eventVersion.ts'
 import { projectionRequestHash } from '../operation/requestHash.ts'
 import { projectionStream } from '../operation/streamName.ts'
-import type { Batches } from './batches.ts'
+import type { Admission } from './admission.ts'
+import type { AppendBatcher } from './appendBatcher.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, Intervene, InterveneResult } from './commandService.ts'
 import { createKeyedMutex } from './keyedMutex.ts'
 import type { KeyReuse } from './keyReuse.ts'
-import type { TicketDesk } from './ticketDesk.ts'
 import { failureOf, unreadable } from './unreadable.ts'
 
 export interface IntervenerOptions {
   readonly log: EventLog
   /** RFC 3339 UTC. */
   readonly now: () => string
-  readonly batches: Batches
-  readonly desk: TicketDesk
+  readonly batcher: AppendBatcher
+  readonly admission: Admission
   readonly limits: CommandLimits
   readonly keyReuse: KeyReuse
   readonly reportUnreadable: (stream: string, error: unknown) => void
@@ -44,7 +44,7 @@ class RefusedByCheck {
  * a rebuild finds it again. Rare, so as with definitions (definePipeline.ts) each asks the log anew, one after the other.
  */
 export function createIntervener(options: IntervenerOptions): Intervener {
-  const { log, batches, desk, limits } = options
+  const { log, batcher, admission, limits } = options
   const projections = createKeyedMutex()
 
   const failed = ({ key }: Intervene, code: CommandFailure['code']): InterveneResult => ({
@@ -83,7 +83,7 @@ export function createIntervener(options: IntervenerOptions): Intervener {
   }
 
   async function carryOut(command: Intervene): Promise<InterveneResult> {
-    const append = await transact(batches.append, limits.conflictsMax, () => decide(command))
+    const append = await transact(batcher.append, limits.conflictsMax, () => decide(command))
     switch (append.kind) {
       case 'done':
         return append.result
@@ -111,7 +111,7 @@ export function createIntervener(options: IntervenerOptions): Intervener {
 
   return {
     async intervene(command) {
-      if (!desk.enter()) return failed(command, 'overloaded')
+      if (!admission.enter()) return failed(command, 'overloaded')
       try {
         return await projections.run(command.projection, () => carryOut(command))
       } catch (error) {
@@ -121,7 +121,7 @@ export function createIntervener(options: IntervenerOptions): Intervener {
         }
         return failed(command, failureOf(error))
       } finally {
-        desk.leave()
+        admission.leave()
       }
     },
   }
