@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto'
 import type { DecidedEvent } from './decision.ts'
 import { eventId } from './eventId.ts'
 import { type CatalogueEvent, parseEventData, parseMetadata } from './eventSchemas.ts'
 import type { EventMetadata } from './events.ts'
 import { schemaVersion } from './eventVersion.ts'
 import type { FoldMeta } from './evolve.ts'
+import { HashInput } from './hashInput.ts'
 import type { OperationState } from './state.ts'
 import { operationStream, streamSubject } from './streamName.ts'
 
@@ -156,14 +156,22 @@ interface Hashed {
  */
 export function eventHash(hashed: Hashed): string {
   const revision = hashed.revision.toString()
-  const input =
-    `${netstring(hashed.stream)}${revision.length}:${revision},64:${hashed.previousHash},${netstring(hashed.type)}` +
-    `${hashed.dataBytes}:${hashed.data},${netstring(hashed.metadata)}`
-  return hash('sha256', input, 'hex')
+  input.begin()
+  addNetstring(hashed.stream)
+  input.addShort(`${revision.length}:`).addShort(revision).addShort(',64:').addShort(hashed.previousHash).addShort(',')
+  addNetstring(hashed.type)
+  input.addShort(`${hashed.dataBytes}:`).add(hashed.data).addShort(',')
+  addNetstring(hashed.metadata)
+  return input.digest('hex')
 }
 
-function netstring(text: string): string {
-  return `${Buffer.byteLength(text)}:${text},`
+const input = new HashInput()
+
+function addNetstring(text: string): void {
+  input
+    .addShort(`${Buffer.byteLength(text)}:`)
+    .addShort(text)
+    .addShort(',')
 }
 
 const hashSuffix = /^,"hash":"([0-9a-f]{64})"\}$/
