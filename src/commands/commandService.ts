@@ -119,6 +119,11 @@ export interface DefinePipeline {
   readonly actor: string
   readonly traceparent?: string
   readonly expectedRevision?: bigint
+  /**
+   * Asked before the first version of a pipeline is appended. Rejects when there must not be one more, and then nothing is:
+   * `definePipeline` rejects with the same.
+   */
+  readonly admit?: () => Promise<void>
 }
 
 export interface Intervene {

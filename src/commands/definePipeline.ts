@@ -18,6 +18,7 @@ import type { CommandFailure, DefinePipeline, DefinePipelineResult, PipelineReco
 import { createKeyedMutex } from './keyedMutex.ts'
 import type { KeyReuse } from './keyReuse.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
+import { passCheck, RefusedByCheck } from './refusedByCheck.ts'
 import { failureOf, unreadable } from './unreadable.ts'
 
 export interface PipelineDefiner {
@@ -76,6 +77,7 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
       return nothing({ kind: 'unchanged', record: newest, key })
     }
     if (errors.length > 0) return nothing({ kind: 'invalid', errors, key })
+    if (newest === null && command.admit !== undefined) await passCheck(command.admit())
     const last = await lastOf(stream, newest?.revision ?? null)
     const event = unreadable(() =>
       sealNext(stream, last, {
@@ -126,6 +128,7 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
           return append satisfies never
       }
     } catch (error) {
+      if (error instanceof RefusedByCheck) throw error.reason
       if (!(error instanceof LogUnavailableError)) options.reportUnreadable(pipelineStream(command.name), error)
       return failed(command, failureOf(error))
     }

@@ -13,6 +13,7 @@ import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, Intervene, InterveneResult } from './commandService.ts'
 import { createKeyedMutex } from './keyedMutex.ts'
 import type { KeyReuse } from './keyReuse.ts'
+import { passCheck, RefusedByCheck } from './refusedByCheck.ts'
 import { failureOf, unreadable } from './unreadable.ts'
 
 export interface IntervenerOptions {
@@ -28,15 +29,6 @@ export interface IntervenerOptions {
 
 export interface Intervener {
   intervene(command: Intervene): Promise<InterveneResult>
-}
-
-/** What `check` throws is the caller's own, and passed on to it. */
-class RefusedByCheck {
-  readonly reason: unknown
-
-  constructor(reason: unknown) {
-    this.reason = reason
-  }
 }
 
 /**
@@ -62,9 +54,7 @@ export function createIntervener(options: IntervenerOptions): Intervener {
     const first = await log.readEvent(stream, eventId(stream, key, 0))
     if (first !== null) return { kind: 'nothing', result: receipt(command, first, requestHash) }
     // Whatever comes between this and the append changes the stream's revision: then it is asked again.
-    await check(last?.position ?? 0n).catch((reason: unknown) => {
-      throw new RefusedByCheck(reason)
-    })
+    await passCheck(check(last?.position ?? 0n))
     const sealed = unreadable(() =>
       sealNext(stream, last, {
         type: event.type,

@@ -26,6 +26,11 @@ export function auditRequestHash(action: string, target: string): string {
   return digest(action, target, undefined, undefined)
 }
 
+/** The same for the name of a new pipeline, as it is registered. */
+export function registrationRequestHash(name: string): string {
+  return digest('RegisterPipeline', name, undefined, undefined)
+}
+
 const input = new HashInput()
 
 /** `asked`: JSON; undefined: nothing more than the type says. */

@@ -157,13 +157,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       return { position: seen(rows), value: rows.filter(isPipeline).map(pipelineRow) }
     },
 
-    async pipelineCount(name, countMax) {
-      const rows = await query<CheckpointRow & { readonly count: number; readonly is_there: boolean }>({
-        ...pipelineCountStatement,
-        values: [name, countMax],
-      })
-      const [row] = rows
-      return { position: seen(rows), value: { count: row?.count ?? 0, isThere: row?.is_there === true } }
+    async pipelineCount(countMax) {
+      const statement = { ...pipelineCountStatement, values: [countMax] }
+      const rows = await query<CheckpointRow & { readonly count: number }>(statement)
+      return { position: seen(rows), value: rows[0]?.count ?? 0 }
     },
 
     async parkedStreams(maxCount, after = ''): Promise<ReadAt<readonly ParkedStream[]>> {
@@ -342,9 +339,8 @@ const pipelinesStatement = {
 const pipelineCountStatement = {
   name: 'pipeline_count',
   text: `
-    ${pipelineNames("''", '$2::int')}
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count,
-           EXISTS (SELECT FROM ${schemaName}.pipelines WHERE name = $1::text) AS is_there
+    ${pipelineNames("''", '$1::int')}
+    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count
     FROM ${schemaName}.checkpoints c WHERE c.name = '${projectionName}'`,
 }
 
