@@ -8,8 +8,8 @@ import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
 import { otherName, otherStatus } from './countedStatuses.ts'
 import { DefinitionCache } from './definitionCache.ts'
-import { pageStatement, type Statement } from './listQuery.ts'
-import { looksAtStatus, wayTo } from './listWay.ts'
+import { listedPage } from './listedPage.ts'
+import type { Statement } from './listQuery.ts'
 import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
 import { type StateColumns, shownOf, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
@@ -127,10 +127,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async operations(asked) {
-      const exactly = { ...asked, lookAtStatus: await looksAtStatus(asked, query) }
-      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(
-        pageStatement(exactly, await wayTo(exactly, query)),
-      )
+      const rows = await listedPage<CheckpointRow & Maybe<OperationColumns>>(asked, query)
       const position = seen(rows)
       const value = await shown((of) => rows.filter(isOperation).map((row) => operationRow(row, of)))
       return { position, value }
