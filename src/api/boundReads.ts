@@ -28,7 +28,7 @@ export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
     operation: (id) => readModel.operation(id),
     operationsById: (ids) => readModel.operationsById(ids),
     pipelines: (maxCount, after) => bounded(() => readModel.pipelines(maxCount, after)),
-    pipelineCount: (name, countMax) => readModel.pipelineCount(name, countMax),
+    pipelineCount: (countMax) => readModel.pipelineCount(countMax),
     parkedStreams: (maxCount, after) => readModel.parkedStreams(maxCount, after),
     parkedStream: (stream) => readModel.parkedStream(stream),
     checkpoint: () => readModel.checkpoint(),

@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
+import { streamEvents, streamPages } from '../eventlog/readStream.ts'
 import { type DecodedEvent, decode } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
 import { isOperationEvent } from '../operation/eventSchemas.ts'
@@ -63,23 +64,6 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
   /** A stream that it does not hold whole may be long enough to have a snapshot. */
   const firstPageSize = Math.min(snapshotEvery, firstPageSizeMax)
 
-  /** A stream's pages from a revision on; a short one is the last. */
-  async function* pages(
-    stream: string,
-    fromRevision: bigint,
-    maxCount: number,
-  ): AsyncGenerator<readonly RecordedEvent[]> {
-    let from = fromRevision
-    for (;;) {
-      const page = await log.readStream(stream, { fromRevision: from, maxCount })
-      const last = page.at(-1)
-      if (last === undefined) return
-      yield page
-      if (page.length < maxCount) return
-      from = last.revision + 1n
-    }
-  }
-
   async function load(operation: string, base: FoldedOperation | null): Promise<FoldedOperation> {
     if (base !== null && base.state !== null) return foldOn(operation, base, base.state.revision + 1n)
     const stream = operationStream(operation)
@@ -122,7 +106,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
   }
 
   async function addFrom(fold: ReturnType<typeof beginFold>, stream: string, fromRevision: bigint): Promise<void> {
-    for await (const page of pages(stream, fromRevision, pageSize)) await fold.add(page)
+    for await (const page of streamPages(log, stream, { fromRevision, pageSize })) await fold.add(page)
   }
 
   function beginFold(base: FoldedOperation | null) {
@@ -171,12 +155,11 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     const first = await log.readEvent(stream, eventId(stream, key, 0))
     if (first === null) return null
     let open: OpenReceipt | null = null
-    for await (const page of pages(stream, first.revision, appendPageSize)) {
-      for (const recorded of page) {
-        const event = decodeAlone(recorded)
-        if (event.metadata.$causationId !== key) return open === null ? null : closeReceipt(open)
-        open = foldReceipt(open, event, event.metadata, recorded)
-      }
+    const own = { fromRevision: first.revision, pageSize: appendPageSize }
+    for await (const recorded of streamEvents(log, stream, own)) {
+      const event = decodeAlone(recorded)
+      if (event.metadata.$causationId !== key) break
+      open = foldReceipt(open, event, event.metadata, recorded)
     }
     return open === null ? null : closeReceipt(open)
   }

@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
+import { streamPages } from '../eventlog/readStream.ts'
 import { decode, withoutHash } from '../operation/envelope.ts'
 import { isOperationEvent, NewerSchemaError } from '../operation/eventSchemas.ts'
 import { evolve } from '../operation/evolve.ts'
@@ -45,7 +46,7 @@ export interface FoldStreamOptions {
 type Log = Pick<EventLog, 'readStream'>
 
 /** In memory as a whole, and events have up to 768 KiB. */
-const pageCount = 50
+const pageSize = 50
 /** UTF-16 units folded before others get a turn of the event loop: a few milliseconds. */
 const turnUnits = 256 * 1024
 
@@ -81,11 +82,7 @@ export async function foldStream(
 async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<readonly RecordedEvent[]> {
   let link: Link | null = null
   let position = 0n
-  for (;;) {
-    const fromRevision: bigint = link === null ? 0n : link.revision + 1n
-    const wanted = to + 1n - fromRevision
-    const maxCount = wanted < pageCount ? Number(wanted) : pageCount
-    const page = await log.readStream(stream, { fromRevision, maxCount })
+  for await (const page of streamPages(log, stream, { toRevision: to, pageSize })) {
     for (const events of turns(page)) {
       link = linkAfter(events, link)
       for (const event of events) {
@@ -95,7 +92,6 @@ async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<r
       }
       yield events
     }
-    if (page.length < maxCount || maxCount === Number(wanted)) return
   }
 }
 

@@ -210,7 +210,7 @@ function countsText(counts: SortedWrites['counts']): string {
   const rows: string[] = []
   for (const { shape, operations, isNew } of counts.values()) {
     if (operations === 0 && !isNew) continue
-    const { id, tracks, standings, ...columns } = shape
+    const { id, tracks, standings, isOther: _, ...columns } = shape
     // JavaScript's own numbers do not hold a hash.
     const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')
     const text = JSON.stringify({ ...columns, operations })

@@ -7,7 +7,7 @@ import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
 import { TamperedError } from '../operation/verifyStream.ts'
 import type { Batch, ParkWrite, Revisit, Write } from './batch.ts'
-import { type CountedStatuses, statusSetBy } from './countedStatuses.ts'
+import { anyTrack, type CountedStatuses, statusSetBy } from './countedStatuses.ts'
 import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
 import type { Skips } from './parking/skips.ts'
@@ -268,7 +268,9 @@ export class Folding {
     const recognised = this.#recognised.get(event.stream)
     if (recognised !== undefined) {
       if (recognised.pipeline.any && event.type === 'StatusChanged' && !this.#counted.isFull) {
-        this.#see(event.stream, statusSetBy(event.data))
+        const isLast = event.revision === recognised.revision
+        const set = isLast ? (recognised.tracks[anyTrack]?.status ?? null) : statusSetBy(event.data)
+        this.#see(event.stream, set)
       }
       const before = this.#states.get(subject.name) ?? null
       if (event.revision !== recognised.revision || (before?.state.revision ?? -1n) >= event.revision) return

@@ -8,8 +8,8 @@ import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
 import { otherName, otherStatus } from './countedStatuses.ts'
 import { DefinitionCache } from './definitionCache.ts'
-import { pageStatement, type Statement } from './listQuery.ts'
-import { looksAtStatus, wayTo } from './listWay.ts'
+import { listedPage } from './listedPage.ts'
+import type { Statement } from './listQuery.ts'
 import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
 import { type StateColumns, shownOf, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
@@ -127,10 +127,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async operations(asked) {
-      const exactly = { ...asked, lookAtStatus: await looksAtStatus(asked, query) }
-      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(
-        pageStatement(exactly, await wayTo(exactly, query)),
-      )
+      const rows = await listedPage<CheckpointRow & Maybe<OperationColumns>>(asked, query)
       const position = seen(rows)
       const value = await shown((of) => rows.filter(isOperation).map((row) => operationRow(row, of)))
       return { position, value }
@@ -157,13 +154,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       return { position: seen(rows), value: rows.filter(isPipeline).map(pipelineRow) }
     },
 
-    async pipelineCount(name, countMax) {
-      const rows = await query<CheckpointRow & { readonly count: number; readonly is_there: boolean }>({
-        ...pipelineCountStatement,
-        values: [name, countMax],
-      })
-      const [row] = rows
-      return { position: seen(rows), value: { count: row?.count ?? 0, isThere: row?.is_there === true } }
+    async pipelineCount(countMax) {
+      const statement = { ...pipelineCountStatement, values: [countMax] }
+      const rows = await query<CheckpointRow & { readonly count: number }>(statement)
+      return { position: seen(rows), value: rows[0]?.count ?? 0 }
     },
 
     async parkedStreams(maxCount, after = ''): Promise<ReadAt<readonly ParkedStream[]>> {
@@ -342,9 +336,8 @@ const pipelinesStatement = {
 const pipelineCountStatement = {
   name: 'pipeline_count',
   text: `
-    ${pipelineNames("''", '$2::int')}
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count,
-           EXISTS (SELECT FROM ${schemaName}.pipelines WHERE name = $1::text) AS is_there
+    ${pipelineNames("''", '$1::int')}
+    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count
     FROM ${schemaName}.checkpoints c WHERE c.name = '${projectionName}'`,
 }
 

@@ -6,8 +6,11 @@ import type { PipelineCatalogue } from './pipelineCatalogue.ts'
 /** One projection for now: operations, their counts, and the pipelines they name move on together. */
 export const projectionName = 'operations'
 
-/** Raised when other rows are made of the same states: 2 since only so many statuses of `any` are counted by name. */
-const rowsVersion = 2
+/**
+ * Raised when other rows are made of the same states: 2 since only so many statuses of `any` are counted by name, 3 since the
+ * others are facets.
+ */
+const rowsVersion = 3
 
 /**
  * Of the rows' meaning: the rows of another one are folded anew. Raised with either of the two, as a fold may make other

@@ -27,8 +27,8 @@ export interface ReadModel {
    */
   pipelines(maxCount: number, after?: string): Promise<ReadAt<readonly PipelineRow[]>>
 
-  /** How many pipelines there are (of very many: how many of the first `countMax`), and whether one of that name is. */
-  pipelineCount(name: string, countMax: number): Promise<ReadAt<{ readonly count: number; readonly isThere: boolean }>>
+  /** How many pipelines there are; of very many: `countMax`. */
+  pipelineCount(countMax: number): Promise<ReadAt<number>>
 
   /** The streams that are set aside, by name, at most `maxCount` (1 to 1,000), after the stream `after`. */
   parkedStreams(maxCount: number, after?: string): Promise<ReadAt<readonly ParkedStream[]>>

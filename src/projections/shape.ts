@@ -12,6 +12,8 @@ export interface Shape {
   readonly state: string
   /** JSON text: status (or null) by track, in order of the tracks' names; `otherStatus` where it is not counted by name. */
   readonly tracks: string
+  /** Whether it stands for the statuses of pipeline `any` that are not counted by name. */
+  readonly isOther: boolean
   readonly blocked: boolean
   /** Whether reports are held. */
   readonly held: boolean
@@ -142,7 +144,8 @@ function shapeOf(
     standings.set(name, hashed(`${pipeline.name}\n${state}\n${name}\n${status}`))
   }
   const id = hashed(`${pipeline.name}\n${state}\n${text}\n${flagsText(flags)}`)
-  return { id, pipeline: pipeline.name, state, tracks: text, ...flags, standings }
+  const isOther = statuses.some(([, status]) => status === otherStatus)
+  return { id, pipeline: pipeline.name, state, tracks: text, isOther, ...flags, standings }
 }
 
 /**

@@ -14,7 +14,7 @@ import { type AuditTrail, createAuditTrail } from '../../src/audit/auditTrail.ts
 import { keyTrailOf } from '../../src/audit/keyTrail.ts'
 import type { CommandLimits } from '../../src/commands/commandLimits.ts'
 import type { CommandService } from '../../src/commands/commandService.ts'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../src/commands/createCommandService.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'

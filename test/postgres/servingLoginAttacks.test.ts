@@ -210,6 +210,25 @@ const keys: readonly (readonly [string, string])[] = [
   ["SELECT waybill_access.begin_change('configuration', NULL)", denied],
 ]
 
+const positions: readonly (readonly [string, string])[] = [
+  ['UPDATE waybill_read.checkpoints SET position = 1000000', forged],
+  [
+    `UPDATE waybill_read.checkpoints SET log_id = 'x', position = 1000000;
+    UPDATE waybill_read.checkpoints SET log_id = (SELECT log_id FROM waybill_log.log_head)`,
+    forged,
+  ],
+  [
+    `UPDATE waybill_shadow.checkpoints SET log_id = (SELECT log_id FROM waybill_log.log_head), position = 1000000`,
+    forged,
+  ],
+  [
+    `INSERT INTO waybill_read.checkpoints (name, position, epoch, log_id)
+    SELECT 'other', 1000000, 0, log_id FROM waybill_log.log_head`,
+    forged,
+  ],
+  ['ALTER TABLE waybill_read.checkpoints DISABLE TRIGGER ALL', denied],
+]
+
 const files: readonly (readonly [string, string])[] = [
   ["COPY (SELECT 1) TO PROGRAM 'true'", denied],
   ["COPY waybill_read.parked FROM PROGRAM 'true'", denied],
@@ -232,6 +251,7 @@ describe.each([
   ['change the structure, or make anything', structure],
   ['change events', events],
   ['forge, raise or revive keys', keys],
+  ['put a checkpoint beyond the end of the log', positions],
   ['reach files, programs and settings', files],
 ])('a session of the login that serves cannot %s:', (_, attempts) => {
   test.each(attempts)('%s', async (sql, code) => {

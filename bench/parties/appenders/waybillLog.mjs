@@ -1,6 +1,6 @@
 // Appends through Waybill's port, gathered by the product's own group commit: all that came while a batch is on its way
 // makes the next one.
-import { createBatches } from '../../../dist/commands/batches.js'
+import { createBatches } from '../../../dist/commands/appendBatcher.js'
 import { defaultCommandLimits } from '../../../dist/commands/commandLimits.js'
 import { eventId } from '../../../dist/operation/eventId.js'
 

@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
+import { streamEvents } from '../../eventlog/readStream.ts'
 import { MalformedEventError, NewerSchemaError, parseMetadata } from '../../operation/eventSchemas.ts'
 import { streamSubject } from '../../operation/streamName.ts'
 import { type Folding, RefusedByDatabaseError } from '../folding.ts'
@@ -118,15 +119,9 @@ async function* eventsBetween(
   { stream, position }: Intervention,
   from: bigint,
 ): AsyncGenerator<RecordedEvent> {
-  for (let fromRevision = from; ; ) {
-    const events = await log.readStream(stream, { fromRevision, maxCount: pageSize })
-    for (const event of events) {
-      if (event.position >= position) return
-      yield event
-    }
-    const last = events.at(-1)
-    if (last === undefined || events.length < pageSize) return
-    fromRevision = last.revision + 1n
+  for await (const event of streamEvents(log, stream, { fromRevision: from, pageSize })) {
+    if (event.position >= position) return
+    yield event
   }
 }
 

@@ -3,34 +3,34 @@ import { accepted, type Place, receiptAgain, receiptOf, refused } from './answer
 import type { Chain, ChainEntry } from './chain.ts'
 import type { CommandFailure, CommandResult } from './commandService.ts'
 import type { KeyReuse } from './keyReuse.ts'
-import type { Ticket } from './lane.ts'
 import { plus } from './plus.ts'
 import { rememberReceipt } from './receipts.ts'
+import type { PendingCommand } from './streamQueue.ts'
 
-export interface SettleTools {
-  answer(ticket: Ticket, result: CommandResult): void
-  fail(ticket: Ticket, code: CommandFailure['code']): void
+export interface ApplyTools {
+  answer(pending: PendingCommand, result: CommandResult): void
+  fail(pending: PendingCommand, code: CommandFailure['code']): void
   readonly keyReuse: KeyReuse
   readonly conflictsMax: number
   readonly receiptsMax: number
 }
 
 /**
- * Takes what the log said of a chain's links, in their order: moves the lane's confirmed state on to the last link that
+ * Takes what the log said of a chain's links, in their order: moves the queue's confirmed state on to the last link that
  * was appended, answers every command whose state is thereby proved, and puts those that must be decided again back to
- * the lane's front, in their order.
+ * the queue's front, in their order.
  *
  * @param outcomes those of the whole batch; the chain's begin at `offset`
  * @param arrival commands up to this number had arrived when the batch was sent
  */
-export function settleChain(
+export function applyOutcomes(
   chain: Chain,
   outcomes: readonly AppendOutcome[],
   offset: number,
   arrival: number,
-  tools: SettleTools,
+  tools: ApplyTools,
 ): void {
-  const { lane, links } = chain
+  const { queue, links } = chain
   const before = placeOf(chain)
   /** Where the stream stood after each confirmed link. */
   let places: Place[] = []
@@ -39,24 +39,24 @@ export function settleChain(
     if (outcome?.kind !== 'appended') break
     const place = link.owner === null ? before : outcome
     places = plus(places, place)
-    lane.state = link.stateAfter
-    lane.position = place.position
+    queue.state = link.stateAfter
+    queue.position = place.position
     if (link.owner !== null) {
-      const { ticket, accepted: decision } = link.owner
-      rememberReceipt(lane.receipts, ticket.command.key, receiptOf(ticket, decision, place), tools.receiptsMax)
+      const { pending, accepted: decision } = link.owner
+      rememberReceipt(queue.receipts, pending.command.key, receiptOf(pending, decision, place), tools.receiptsMax)
     }
   }
   if (places.length > 0) {
-    lane.knowledge = 'confirmed'
-    lane.confirmedAfter = arrival
+    queue.knowledge = 'confirmed'
+    queue.confirmedAfter = arrival
   }
   const failing = outcomes[offset + places.length]
   // A request that the log would not hold says nothing about the stream; every other failure does.
-  if (places.length < links.length && failing?.kind !== 'rejected') lane.knowledge = 'unknown'
+  if (places.length < links.length && failing?.kind !== 'rejected') queue.knowledge = 'unknown'
 
-  let again: Ticket[] = []
+  let again: PendingCommand[] = []
   for (const entry of chain.entries) {
-    if (entry.ticket.answered) continue
+    if (entry.pending.answered) continue
     const place = places[entry.link]
     if (place !== undefined) {
       answerProved(
@@ -66,34 +66,34 @@ export function settleChain(
         tools,
       )
     } else if (!answerFailed(entry, outcomes, offset, places.length, tools)) {
-      again = plus(again, entry.ticket)
+      again = plus(again, entry.pending)
     }
   }
-  if (again.length > 0) lane.waiting = again.concat(lane.waiting)
+  if (again.length > 0) queue.waiting = again.concat(queue.waiting)
 }
 
-function placeOf({ lane }: Chain): Place {
-  return { revision: lane.state?.revision ?? -1n, position: lane.position }
+function placeOf({ queue }: Chain): Place {
+  return { revision: queue.state?.revision ?? -1n, position: queue.position }
 }
 
-function answerProved(chain: Chain, { ticket, link, answer }: ChainEntry, place: Place, tools: SettleTools): void {
+function answerProved(chain: Chain, { pending, link, answer }: ChainEntry, place: Place, tools: ApplyTools): void {
   const owner = chain.links[link]?.owner ?? null
   switch (answer.kind) {
     case 'own':
-      if (owner !== null) tools.answer(ticket, accepted(ticket, owner.accepted, place))
+      if (owner !== null) tools.answer(pending, accepted(pending, owner.accepted, place))
       return
     case 'receipt':
       if (owner !== null) {
-        const receipt = receiptOf(owner.ticket, owner.accepted, place)
-        tools.answer(ticket, receiptAgain(ticket, receipt, tools.keyReuse))
+        const receipt = receiptOf(owner.pending, owner.accepted, place)
+        tools.answer(pending, receiptAgain(pending, receipt, tools.keyReuse))
       }
       return
     case 'nothing':
-      tools.answer(ticket, accepted(ticket, answer.accepted, place))
+      tools.answer(pending, accepted(pending, answer.accepted, place))
       return
     case 'refused': {
-      const { operation, key } = ticket.command
-      tools.answer(ticket, { kind: 'refused', operation, key, refusal: answer.refusal })
+      const { operation, key } = pending.command
+      tools.answer(pending, { kind: 'refused', operation, key, refusal: answer.refusal })
       return
     }
     default:
@@ -107,38 +107,38 @@ function answerProved(chain: Chain, { ticket, link, answer }: ChainEntry, place:
  * @param failing index of the first link that was not appended
  */
 function answerFailed(
-  { ticket, link, answer }: ChainEntry,
+  { pending, link, answer }: ChainEntry,
   outcomes: readonly AppendOutcome[],
   offset: number,
   failing: number,
-  tools: SettleTools,
+  tools: ApplyTools,
 ): boolean {
   const cause = outcomes[offset + failing] ?? { kind: 'unknown' }
   const own = answer.kind === 'own' ? outcomes[offset + link] : undefined
   // Without a log there is no point in deciding the rest of the chain again: all of it is safe to send again.
   if (cause.kind === 'unavailable' && own?.kind !== 'unknown') {
-    tools.fail(ticket, 'log_unavailable')
+    tools.fail(pending, 'log_unavailable')
     return true
   }
   if (own?.kind === 'unknown') {
-    tools.fail(ticket, 'outcome_unknown')
+    tools.fail(pending, 'outcome_unknown')
     return true
   }
   // Whatever the log said of its key before, another node may have used it since.
-  ticket.recorded = undefined
+  pending.recorded = undefined
   if (link !== failing) return false
   if (own?.kind === 'rejected') {
-    tools.answer(ticket, rejection(ticket, own.reason))
+    tools.answer(pending, rejection(pending, own.reason))
     return true
   }
-  ticket.conflicts += 1
-  if (ticket.conflicts <= tools.conflictsMax) return false
-  tools.fail(ticket, 'contention')
+  pending.conflicts += 1
+  if (pending.conflicts <= tools.conflictsMax) return false
+  tools.fail(pending, 'contention')
   return true
 }
 
-function rejection(ticket: Ticket, reason: 'too_large' | 'invalid'): CommandResult {
+function rejection(pending: PendingCommand, reason: 'too_large' | 'invalid'): CommandResult {
   return reason === 'too_large'
-    ? refused(ticket, 'too_large', 'What this command would append is larger than one append may be')
-    : refused(ticket, 'invalid', 'This command holds a value that the log cannot store')
+    ? refused(pending, 'too_large', 'What this command would append is larger than one append may be')
+    : refused(pending, 'invalid', 'This command holds a value that the log cannot store')
 }
