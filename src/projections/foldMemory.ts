@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { OperationState } from '../operation/state.ts'
@@ -15,7 +16,7 @@ import { tamperedReason } from './readModel.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 
-/** Events folded, or rows made, before others get a turn of the event loop: some 2 ms. */
+/** Events folded, or rows made, before the event loop goes on with others: some 2 ms. */
 const sliceCount = 100
 
 /** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */
@@ -98,7 +99,7 @@ export class FoldMemory {
     }
     if (confirmed !== undefined) folding.recognise(events, confirmed)
     for (const [index, event] of events.entries()) {
-      if (index > 0 && index % sliceCount === 0) await othersTurn()
+      if (index > 0 && index % sliceCount === 0) await yieldToEventLoop()
       try {
         if (event.stream === interventionStream) {
           await revisit(event, folding, { log: this.#log, rows, memory: this })
@@ -118,11 +119,7 @@ export class FoldMemory {
 
   /** Ends a batch. */
   async finish(folding: Folding): Promise<Batch> {
-    while (folding.settle(sliceCount)) await othersTurn()
+    while (folding.settle(sliceCount)) await yieldToEventLoop()
     return folding.finish()
   }
-}
-
-function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
