@@ -3,6 +3,7 @@ import { sqlState } from '../postgres/serviceRole.ts'
 import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
 import { anyTrack, otherStatus } from './countedStatuses.ts'
 import type { DatabaseSession } from './databaseSession.ts'
+import { EmptyShapes } from './emptyShapes.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
 import type { PipelineCatalogue } from './pipelineCatalogue.ts'
@@ -18,10 +19,12 @@ const statementWritesMax = 2_000
 export class PostgresFoldedRows implements FoldedRows {
   readonly #session: DatabaseSession
   readonly #epoch: bigint
+  readonly #emptyShapes: EmptyShapes
 
   constructor(session: DatabaseSession, epoch: bigint) {
     this.#session = session
     this.#epoch = epoch
+    this.#emptyShapes = new EmptyShapes(session, epoch)
   }
 
   async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
@@ -72,6 +75,7 @@ export class PostgresFoldedRows implements FoldedRows {
     } catch (error) {
       throw translated(error, batch)
     }
+    await this.#emptyShapes.left(batch)
   }
 
   #values(batch: Batch): unknown[] {
