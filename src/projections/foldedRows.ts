@@ -72,8 +72,8 @@ export class PostgresFoldedRows implements FoldedRows {
 
   async commit(batch: Batch): Promise<void> {
     try {
-      // What is revisited goes with all of its batch: streams are taken out of `parked` before others are parked anew.
-      if (batch.revisits.length > 0 || batch.writes.length <= statementWritesMax) {
+      // What is folded again goes with all of its batch: streams are taken out of `parked` before others are parked anew.
+      if (batch.refolds.length > 0 || batch.writes.length <= statementWritesMax) {
         await this.#session.query({ ...commitBatchStatement, values: this.#values(batch) })
       } else {
         await this.#session.transaction(async (query) => {

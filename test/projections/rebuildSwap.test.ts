@@ -120,7 +120,7 @@ describe('the swap', () => {
 })
 
 describe('the fence', () => {
-  const batch = { writes: [], revisits: [], from: 0n, to: 1n, events: 1 }
+  const batch = { writes: [], refolds: [], from: 0n, to: 1n, events: 1 }
 
   it('keeps out of the shadow who wrote it before, and from the swap', async () => {
     const { old, next } = await twoWriters()
