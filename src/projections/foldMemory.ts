@@ -11,7 +11,7 @@ import { ParkedStreams } from './parking/parkedStreams.ts'
 import { refoldStream } from './parking/refoldStream.ts'
 import { Skips } from './parking/skips.ts'
 import { StreamChains } from './parking/streamChains.ts'
-import { PipelineCatalogue } from './pipelineCatalogue.ts'
+import { ProjectedPipelines } from './projectedPipelines.ts'
 import type { FoldedRows } from './projectionStore.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
@@ -21,7 +21,7 @@ const sliceCount = 100
 
 /** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */
 export class FoldMemory {
-  readonly pipelines = new PipelineCatalogue()
+  readonly pipelines = new ProjectedPipelines()
   /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
   readonly rejected = new Map<string, string>()
   readonly parked = new ParkedStreams()

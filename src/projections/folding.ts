@@ -12,7 +12,7 @@ import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
 import type { ParkedStreams } from './parking/parkedStreams.ts'
 import type { Skips } from './parking/skips.ts'
-import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
+import { type ProjectedPipelines, UnknownPipelineError } from './projectedPipelines.ts'
 import { tamperedReason } from './readModel.ts'
 import { type Shapes, shapeOfStatus } from './shape.ts'
 import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
@@ -47,7 +47,7 @@ export const unprintable = /[^\x21-\x7e]/
  */
 export class Folding {
   readonly #states: StateCache
-  readonly #pipelines: PipelineCatalogue
+  readonly #pipelines: ProjectedPipelines
   readonly #parked: ParkedStreams
   /** Streams the database refused, with the reason: parked at their next event. */
   readonly #rejected: ReadonlyMap<string, string>
@@ -68,7 +68,7 @@ export class Folding {
     from: bigint,
     parts: {
       readonly states: StateCache
-      readonly pipelines: PipelineCatalogue
+      readonly pipelines: ProjectedPipelines
       readonly parked: ParkedStreams
       readonly rejected: ReadonlyMap<string, string>
       readonly shapes: Shapes
