@@ -2,18 +2,17 @@ import type { RecordedEvent } from '../eventlog/eventLog.ts'
 import { decode } from '../operation/envelope.ts'
 import { MalformedEventError, NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { PipelineDefined } from '../operation/events.ts'
-import { decodeOperationEvent, foldNext, RevisionGapError } from '../operation/fold.ts'
+import { decodeOperationEvent, foldNext } from '../operation/fold.ts'
 import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
-import { TamperedError } from '../operation/verifyStream.ts'
 import type { Batch, ParkWrite, StreamRefold, Write } from './batch.ts'
 import { anyTrack, type CountedStatuses, statusSetBy } from './countedStatuses.ts'
 import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
 import type { ParkedStreams } from './parking/parkedStreams.ts'
+import { parkReason, RefusedByDatabaseError } from './parking/parkReason.ts'
 import type { Skips } from './parking/skips.ts'
-import { type ProjectedPipelines, UnknownPipelineError } from './projectedPipelines.ts'
-import { tamperedReason } from './readModel.ts'
+import type { ProjectedPipelines } from './projectedPipelines.ts'
 import { type Shapes, shapeOfStatus } from './shape.ts'
 import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
 
@@ -37,7 +36,6 @@ interface Touched {
   units: number
 }
 
-const detailLengthMax = 500
 /** All names in streams are printable ASCII; a line break would tear the batch's columns apart. */
 export const unprintable = /[^\x21-\x7e]/
 
@@ -313,29 +311,13 @@ export class Folding {
   }
 
   park({ stream, revision, position }: RecordedEvent, error: unknown): void {
-    const { reason, detail } = reasonOf(error)
+    const { reason, detail } = parkReason(error)
     this.#parked.park({ stream, revision, reason })
     const park: ParkWrite = { kind: 'park', stream, revision, position, reason, detail }
     this.#writes.push(park)
   }
 }
 
-export class RefusedByDatabaseError extends Error {
-  override readonly name = 'RefusedByDatabaseError'
-}
-
 function unitsOf(before: FoldedOperation | null): number {
   return before === null ? 0 : before.dataLength + before.metadataLength
-}
-
-function reasonOf(error: unknown): { readonly reason: string; readonly detail: string } {
-  const message = error instanceof Error ? error.message : String(error)
-  // Texts of PostgreSQL hold no NUL, and a lone surrogate is no UTF-8.
-  const detail = Buffer.from(message.replaceAll('\0', '').slice(0, detailLengthMax)).toString()
-  if (error instanceof TamperedError) return { reason: tamperedReason, detail }
-  if (error instanceof MalformedEventError) return { reason: 'malformed_event', detail }
-  if (error instanceof UnknownPipelineError) return { reason: 'unknown_pipeline', detail }
-  if (error instanceof RevisionGapError) return { reason: 'revision_gap', detail }
-  if (error instanceof RefusedByDatabaseError) return { reason: 'refused_by_database', detail }
-  return { reason: 'fold_failed', detail }
 }
