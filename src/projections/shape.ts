@@ -151,7 +151,8 @@ function shapeOf(
   return { ...found, members: membersOf(found) }
 }
 
-function membersOf({ id, tracks, standings, isOther: _, ...columns }: Omit<Shape, 'members'>): string {
+function membersOf(shape: Omit<Shape, 'members'>): string {
+  const { id, tracks, standings, isOther: _, ...columns } = shape
   // JavaScript's own numbers do not hold a hash.
   const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')
   return `"id":${id},"tracks":${tracks},"standings":{${hashes}},${JSON.stringify(columns).slice(1, -1)}`

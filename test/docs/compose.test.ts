@@ -167,7 +167,8 @@ describe('Dockerfile', () => {
     const health = final.findIndex((line) => line.startsWith('HEALTHCHECK '))
     const command = JSON.parse(final[health + 1]?.trim().replace(/^CMD /, '') ?? '')
     expect(command.slice(0, 2)).toEqual(['node', '-e'])
-    expect(final).toContain('CMD ["node", "dist/main.js"]')
+    const { scripts } = JSON.parse(await text('package.json'))
+    expect(final).toContain(`CMD ${JSON.stringify(scripts.start.split(' ')).replaceAll(',', ', ')}`)
   })
 
   it('copies only what .dockerignore lets in', async () => {
