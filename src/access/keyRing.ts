@@ -55,13 +55,13 @@ export function createKeyRing(configured: { readonly caller: Caller; readonly di
       return caller
     },
     replace(ringKeys) {
-      keys = new Map(ringKeys.map(({ record, digest }) => [record.id, { digest, caller: callerOf(record) }]))
+      keys = new Map(ringKeys.map(({ record, digest }) => [record.id, { digest, caller: callerWith(record) }]))
       found.clear()
     },
   }
 }
 
-function callerOf({ id, name, roles, services, pipelines }: KeyRecord): Caller {
+function callerWith({ id, name, roles, services, pipelines }: KeyRecord): Caller {
   const caller: Caller = { name, keyId: id, roles, origin: 'database' }
   if (services === undefined && pipelines === undefined) return caller
   return {

@@ -74,7 +74,7 @@ export function guardRoutes(
         status: caller === null ? 401 : 403,
         method: raw.method ?? '',
         route: route.url,
-        address: raw.socket?.remoteAddress ?? null,
+        address: addressOf({ raw }),
         key: presented,
         name: caller?.name ?? null,
       })
@@ -84,7 +84,7 @@ export function guardRoutes(
       const needed = route.config?.access
       if (needed === 'open') return done()
       const caller = access.authenticate(request.raw.headers.authorization)
-      const closed = caller?.origin === 'configuration' ? null : access.closed()
+      const closed = closedTo(access, caller)
       if (closed !== null) return done(new ProblemError(closedProblems[closed]))
       if (caller === null) return done(refuse(request, caller, unauthorised))
       if (caller.origin === 'nobody') {
@@ -109,14 +109,23 @@ export function guardRoutes(
 
 /** For what outlives its request: a key may have been revoked since. */
 export function isAllowed(access: GuardedBy, authorization: string | undefined, needed: Role): boolean {
-  const caller = access.authenticate(authorization)
-  return caller !== null && mayCall(caller, needed) && (caller.origin === 'configuration' || access.closed() === null)
+  const caller = knownCaller(access, authorization)
+  return caller !== null && mayCall(caller, needed)
 }
 
 /** For what waits: whether the key that a request came with is still one. Its roles never change. */
 export function isKeyKnown(access: GuardedBy, authorization: string | undefined): boolean {
+  return knownCaller(access, authorization) !== null
+}
+
+function knownCaller(access: GuardedBy, authorization: string | undefined): Caller | null {
   const caller = access.authenticate(authorization)
-  return caller !== null && (caller.origin === 'configuration' || access.closed() === null)
+  return closedTo(access, caller) === null ? caller : null
+}
+
+/** Why nobody is let in by what is known of keys; the configuration's own key does not rest on that. */
+function closedTo(access: GuardedBy, caller: Caller | null): Closed | null {
+  return caller?.origin === 'configuration' ? null : access.closed()
 }
 
 /** Throws ProblemError when it is not. */
@@ -135,9 +144,9 @@ export function isKnownReader(
   return caller.origin !== 'nobody' || strangerFault(headers, loopbackOnly) === null
 }
 
-/** Whether the caller of this route could ask for events as well. */
-export function mayReadEvents(request: Pick<FastifyRequest, 'caller'>): boolean {
-  return request.caller !== null && mayCall(request.caller, 'auditor')
+/** Whether the caller of another route could ask for events as well. */
+export function mayReadEvents(caller: Caller): boolean {
+  return mayCall(caller, 'auditor')
 }
 
 function mayCall(caller: Caller, needed: Exclude<RouteAccess, 'open'>): boolean {
@@ -156,7 +165,12 @@ export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {
 /** Whose share of what is bounded a request uses: the key's, or where there are none the client's address. */
 export function ownerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string {
   const { name, keyId, origin } = callerOf(request)
-  return origin === 'nobody' ? (request.raw.socket?.remoteAddress ?? '') : (keyId ?? name)
+  return origin === 'nobody' ? (addressOf(request) ?? '') : (keyId ?? name)
+}
+
+/** The connection's: what a proxy says of others is not believed. Null: it came by none. */
+export function addressOf({ raw }: Pick<FastifyRequest, 'raw'>): string | null {
+  return raw.socket?.remoteAddress ?? null
 }
 
 /** For the `actor` of events. */

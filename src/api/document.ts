@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, LightMyRequestResponse, RouteOptions } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
 import type { ApiServer } from './apiServer.ts'
+import { isKnownTag } from './entityTags.ts'
 import { noRoute } from './notFound.ts'
 import type { StandingAnswers } from './standingAnswers.ts'
 
@@ -87,7 +88,7 @@ export function serveDocument(
     }
     const { statusCode, headers: own, payload } = await file
     reply.headers(own)
-    if (statusCode === 200 && own.etag !== undefined && isNamed(headers['if-none-match'], String(own.etag))) {
+    if (statusCode === 200 && own.etag !== undefined && isKnownTag(headers, String(own.etag))) {
       return reply.code(304).send()
     }
     // A redirect has nothing to send, and so no type.
@@ -95,13 +96,13 @@ export function serveDocument(
   }
   for (const path of paths) {
     app.get(path, { schema: { hide: true }, config: { access: 'open' } }, (request, reply) =>
-      answer(pathOf(path, request), request.headers, reply),
+      answer(filePathOf(path, request), request.headers, reply),
     )
   }
 }
 
 /** A path may be spelt in any number of ways; a file is kept under one. Throws ProblemError: there is no such file. */
-function pathOf(path: string, { url, params }: Pick<FastifyRequest, 'url' | 'params'>): string {
+function filePathOf(path: string, { url, params }: Pick<FastifyRequest, 'url' | 'params'>): string {
   if (!path.endsWith('*')) return path
   const name = isJsonObject(params) ? params['*'] : undefined
   if (typeof name !== 'string' || !staticName.test(name)) throw noRoute(url.split('?', 1)[0] ?? url)
@@ -118,11 +119,4 @@ interface DocumentFile {
 function ended(headers: LightMyRequestResponse['headers'], payload: Buffer): Buffer {
   const isOpen = String(headers['content-type']).startsWith('application/json') && payload.at(-1) !== newline
   return isOpen ? Buffer.concat([payload, Buffer.of(newline)]) : payload
-}
-
-/** RFC 9110, 13.1.2: `*`, or a list; compared weakly. */
-function isNamed(header: string | undefined, tag: string): boolean {
-  if (header === undefined) return false
-  const opaque = (text: string) => text.trim().replace(/^W\//, '')
-  return header.split(',').some((one) => one.trim() === '*' || opaque(one) === opaque(tag))
 }

@@ -28,23 +28,37 @@ export type KnownRevisions = 'any' | readonly bigint[]
 /** RFC 9110, section 8.8.3. Between the quotes of a tag there may be a comma. */
 const listedTag = /\s*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)|\s*(?:,|$)/y
 
-/**
- * `If-None-Match`, compared weakly (RFC 9110, section 13.1.2). Tags of others match nothing; a header that is none at all
- * is passed over, as if it were not there: the answer is then whole.
- */
-export function knownRevisions({ 'if-none-match': header }: IncomingHttpHeaders): KnownRevisions {
+/** The tags of `If-None-Match`; none of a header that is no list of them: it is passed over, as if it were not there. */
+function knownTags({ 'if-none-match': header }: IncomingHttpHeaders): 'any' | readonly string[] {
   if (header === undefined) return []
   if (header.trim() === '*') return 'any'
-  const revisions: bigint[] = []
+  const tags: string[] = []
   listedTag.lastIndex = 0
   while (listedTag.lastIndex < header.length) {
     const found = listedTag.exec(header)
     if (found === null) return []
-    const [, digits] = revisionTag.exec(found[1] ?? '') ?? []
-    if (digits !== undefined) revisions.push(BigInt(digits))
+    if (found[1] !== undefined) tags.push(found[1])
   }
-  return revisions
+  return tags
 }
+
+/** `If-None-Match`, compared weakly (RFC 9110, section 13.1.2). Tags of others match nothing. */
+export function knownRevisions(headers: IncomingHttpHeaders): KnownRevisions {
+  const tags = knownTags(headers)
+  if (tags === 'any') return tags
+  return tags.flatMap((tag) => {
+    const [, digits] = revisionTag.exec(tag) ?? []
+    return digits === undefined ? [] : [BigInt(digits)]
+  })
+}
+
+/** The same for what is no revision: whether the caller has what `tag` stands for. */
+export function isKnownTag(headers: IncomingHttpHeaders, tag: string): boolean {
+  const tags = knownTags(headers)
+  return tags === 'any' || tags.some((one) => opaque(one) === opaque(tag))
+}
+
+const opaque = (tag: string) => tag.replace(/^W\//, '')
 
 /** `revision` is null where a thing has none. */
 export function isKnown(known: KnownRevisions, revision: bigint | null): boolean {

@@ -76,8 +76,10 @@ export async function logPage(context: ApiContext, after: bigint, pageSize: numb
   return { text: page.text(context.tokens.encode(next)), position: next }
 }
 
-/** Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken.
- * `requireAllowed` throws once the key was revoked: asked before each page. */
+/**
+ * Lines for the events after a position up to `head`, at most `countMax` (null: all), read as fast as they are taken.
+ * `requireAllowed` throws once the key was revoked: asked before each page.
+ */
 export async function* logLines(
   context: ApiContext,
   after: bigint,

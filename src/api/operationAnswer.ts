@@ -175,15 +175,20 @@ function fromRow(context: ReadContext, row: OperationRow, foldedTo: bigint): Ope
   return { text: rowText(context, row), revision, changedRevision, position: foldedTo, isParked: parked !== null }
 }
 
-export function rowText(context: ReadContext, row: OperationRow): string {
+export function rowText(context: Pick<ReadContext, 'tokens'>, row: OperationRow): string {
   return operationText(context, row.body, row.position, row.parked)
 }
 
 /** Puts what the state does not know in the body's last place. */
-function operationText(context: ReadContext, body: string, position: bigint, parked: OperationRow['parked']): string {
+function operationText(
+  { tokens }: Pick<ReadContext, 'tokens'>,
+  body: string,
+  position: bigint,
+  parked: OperationRow['parked'],
+): string {
   const note =
     parked === null ? '' : `,"parked":{"revision":${parked.revision},"reason":${JSON.stringify(parked.reason)}}`
-  return `${body.slice(0, -1)},"position":"${context.tokens.encode(position)}"${note}}`
+  return `${body.slice(0, -1)},"position":"${tokens.encode(position)}"${note}}`
 }
 
 const later = (one: bigint, other: bigint) => (one > other ? one : other)

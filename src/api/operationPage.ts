@@ -8,6 +8,7 @@ import { pageSizeDefault } from './contract/paging.ts'
 import { rowText } from './operationAnswer.ts'
 import { decodePageToken, encodePageToken } from './pageToken.ts'
 import { ProblemError } from './problem.ts'
+import { readPage } from './steppedPage.ts'
 import { normaliseTime } from './time.ts'
 
 type ListQuery = z.output<ReturnType<typeof operationListQuery>>
@@ -15,7 +16,6 @@ type ListQuery = z.output<ReturnType<typeof operationListQuery>>
 /** What lists and live streams alike can ask for, beside `metadata.KEY`. */
 type FilterName = keyof Omit<OperationFilter, 'metadata'>
 
-/** Rows asked of the read model at once: documents can be large, and the page ends at `pageBytesMax`. */
 const stepMax = 100
 
 /** The answer of a list, and the position it is folded up to. Throws ProblemError. */
@@ -26,31 +26,16 @@ export async function listOperations(
   const filter = orderedFilterOf(query)
   const filterText = JSON.stringify(filter)
   const pageSize = query.pageSize ?? Math.min(pageSizeDefault, context.limits.pageSizeMax)
-  const texts: string[] = []
-  let after = query.pageToken === undefined ? undefined : placeOf(query.pageToken, filterText, filter.sort)
-  let position: bigint | null = null
-  let bytes = 0
-  let more = true
-  while (more && texts.length < pageSize && bytes < context.limits.pageBytesMax) {
-    const step = Math.min(stepMax, pageSize - texts.length)
-    const read = await context.readModel.operations({
-      ...filter,
-      // One more than is shown says whether there is more.
-      pageSize: step + 1,
-      ...(after === undefined ? {} : { after }),
-    })
-    // Of several steps the first one's, or a later one's after everything was begun anew.
-    if (position === null || read.position < position) position = read.position
-    more = read.value.length > step
-    for (const row of read.value.slice(0, step)) {
-      const text = rowText(context, row)
-      texts.push(text)
-      bytes += text.length
-      after = { value: placeValue(filter.sort, row), id: row.id }
-    }
-  }
-  const token = more && after !== undefined ? encodePageToken([after.value, after.id], filterText) : ''
-  return { text: `{"operations":[${texts.join(',')}],"nextPageToken":"${token}"}`, position: position ?? 0n }
+  const first = query.pageToken === undefined ? undefined : placeOf(query.pageToken, filterText, filter.sort)
+  const { pageBytesMax } = context.limits
+  const { texts, next, position } = await readPage({ pageSize, pageBytesMax, stepMax }, first, {
+    read: (maxCount, after) =>
+      context.readModel.operations({ ...filter, pageSize: maxCount, ...(after === undefined ? {} : { after }) }),
+    textOf: (row) => rowText(context, row),
+    placeOf: (row) => ({ value: placeValue(filter.sort, row), id: row.id }),
+  })
+  const token = next === null ? '' : encodePageToken([next.value, next.id], filterText)
+  return { text: `{"operations":[${texts.join(',')}],"nextPageToken":"${token}"}`, position }
 }
 
 function orderedFilterOf(query: ListQuery): Omit<OperationQuery, 'pageSize' | 'after'> {

@@ -3,8 +3,9 @@ import type { PipelineRow } from '../projections/readModel.ts'
 import type { ApiContext } from './context.ts'
 import { decodedPlace } from './operationPage.ts'
 import { encodePageToken } from './pageToken.ts'
+import { readPage } from './steppedPage.ts'
 
-/** Definitions asked of the read model at once: each may be a megabyte, and the page ends at `pageBytesMax`. */
+/** Each may be a megabyte. */
 const stepMax = 8
 
 const listFilter = 'pipelines'
@@ -22,27 +23,17 @@ export async function listPipelines(
   pageSize: number,
   pageToken: string | undefined,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
-  const texts: string[] = []
-  let [after = ''] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
-  let position: bigint | null = null
-  let bytes = 0
-  let more = true
-  while (more && texts.length < pageSize && bytes < pageBytesMax) {
-    const step = Math.min(stepMax, pageSize - texts.length)
-    // One more than is shown says whether there is more.
-    const read = await readModel.pipelines(step + 1, after)
-    if (position === null || read.position < position) position = read.position
-    const rows = withBuiltIn(read.value, after, step + 1)
-    more = rows.length > step
-    for (const row of rows.slice(0, step)) {
-      const text = JSON.stringify(row)
-      texts.push(text)
-      bytes += text.length
-      after = row.name
-    }
-  }
-  const token = more ? encodePageToken([after], listFilter) : ''
-  return { text: `{"pipelines":[${texts.join(',')}],"nextPageToken":"${token}"}`, position: position ?? 0n }
+  const [first] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
+  const { texts, next, position } = await readPage({ pageSize, pageBytesMax, stepMax }, first, {
+    async read(maxCount, after = '') {
+      const found = await readModel.pipelines(maxCount, after)
+      return { ...found, value: withBuiltIn(found.value, after, maxCount) }
+    },
+    textOf: (row) => JSON.stringify(row),
+    placeOf: ({ name }) => name,
+  })
+  const token = next === null ? '' : encodePageToken([next], listFilter)
+  return { text: `{"pipelines":[${texts.join(',')}],"nextPageToken":"${token}"}`, position }
 }
 
 /** `rows` are the next after `after`, at most `maxCount`; so is what this gives. */

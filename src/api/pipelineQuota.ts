@@ -8,9 +8,9 @@ const rememberedMax = 10_000
  * How many pipelines there may be. Each costs every node memory and every list of them time, and none is ever removed. Those
  * that are there stay, and get new versions, also where there are more than that by now.
  *
- * They are counted in the read model, and those that this node defined since are added. So two nodes that define the last
- * ones in the same moment may come to a few more than `pipelinesMax`; and while the read model does not answer, nothing is
- * refused: a definition does not wait for it.
+ * They are counted in the read model, and those that this node defined since are added, once they are defined. So those that
+ * are sent at the same moment, to one node or to several, may pass together, as many as are in flight; and while the read
+ * model does not answer, nothing is refused: a definition does not wait for it.
  */
 export class PipelineQuota {
   readonly #context: Pick<ApiContext, 'readModel' | 'commands' | 'limits'>

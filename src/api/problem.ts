@@ -112,10 +112,10 @@ export function problemStatus(problem: Problem): number {
   return kinds[problem.code][0]
 }
 
-/** The body of RFC 9457. `instance`: the path asked for. */
 /** Whoever sends a large document that is wrong all over is helped by the first of them. */
 const errorsMax = 100
 
+/** The body of RFC 9457. `instance`: the path asked for. */
 export function problemText(problem: Problem, instance: string): string {
   const [status, title] = kinds[problem.code]
   // Those four are headers.

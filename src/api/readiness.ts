@@ -46,13 +46,14 @@ export class Readiness {
 
   async check(): Promise<readonly ReadinessCheck[]> {
     const [head, checkpoint] = await Promise.all([this.#log.get(), this.#readModel.get()])
-    const { anotherHistory } = this.#context
-    return checksOf(this.#context, head !== null && anotherHistory?.aborted !== true, checkpoint !== null)
+    return checksOf(this.#context, head !== null, checkpoint !== null)
   }
 }
 
-function checksOf(context: ReadinessContext, logOk: boolean, readModelOk: boolean): readonly ReadinessCheck[] {
+function checksOf(context: ReadinessContext, logAnswers: boolean, readModelOk: boolean): readonly ReadinessCheck[] {
   const { projector, selfAudit, draining, anotherHistory } = context
+  const isAnother = anotherHistory?.aborted === true
+  const logOk = logAnswers && !isAnother
   const { phase, paused } = projector.status()
   const projects = phase === 'live' || phase === 'waiting' || phase === 'paused' || phase === 'rebuilding'
   return [
@@ -64,7 +65,7 @@ function checksOf(context: ReadinessContext, logOk: boolean, readModelOk: boolea
     {
       name: 'log',
       ok: logOk,
-      detail: logOk ? 'It answers.' : anotherHistory?.aborted === true ? replaced : 'It does not answer.',
+      detail: logOk ? 'It answers.' : isAnother ? replaced : 'It does not answer.',
     },
     { name: 'read model', ok: readModelOk, detail: readModelOk ? 'It answers.' : 'It does not answer.' },
     // Ready all the same: an operator wanted it so, and every node would be taken out at once.

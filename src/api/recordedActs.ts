@@ -3,7 +3,7 @@ import type { Act, Action, Actor } from '../audit/act.ts'
 import type { AuditTrail } from '../audit/auditTrail.ts'
 import { isJsonObject } from '../operation/json.ts'
 import { keyPattern } from '../operation/names.ts'
-import { callerOf } from './accessControl.ts'
+import { addressOf, callerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { traceparentOf } from './commandHeaders.ts'
 
@@ -61,11 +61,6 @@ function actOf(action: Action, request: FastifyRequest): Act {
 function actorOfRequest(request: FastifyRequest): Actor {
   const { name, keyId } = callerOf(request)
   return { name, keyId, address: addressOf(request) }
-}
-
-/** The connection's: what a proxy says of others is not believed. */
-export function addressOf({ raw }: Pick<FastifyRequest, 'raw'>): string | null {
-  return raw.socket?.remoteAddress ?? null
 }
 
 /** The request's own names for itself, for the record. */

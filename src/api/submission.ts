@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { Caller } from '../access/access.ts'
 import type { CommandResult } from '../commands/commandService.ts'
 import { createSlots } from '../eventlog/slots.ts'
@@ -56,7 +56,7 @@ export function commandProblem(result: NotAccepted): Problem {
 }
 
 export interface Asker {
-  readonly request: Pick<FastifyRequest, 'caller'>
+  readonly caller: Caller
   readonly reply: FastifyReply
 }
 
@@ -68,9 +68,9 @@ export async function sinceExpected(
   context: ApiContext,
   stream: string,
   expected: { readonly code: string; readonly revision: bigint | undefined },
-  { request, reply }: Asker,
+  { caller, reply }: Asker,
 ): Promise<{ readonly eventsText?: string }> {
-  if (expected.code !== 'revision_mismatch' || expected.revision === undefined || !mayReadEvents(request)) return {}
+  if (expected.code !== 'revision_mismatch' || expected.revision === undefined || !mayReadEvents(caller)) return {}
   await turnToAnswer(reply)
   if (!context.answers.hasRoom(sinceBytesMax)) return {}
   return { eventsText: await eventsSince(context, stream, expected.revision) }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
+import { createSlots } from '../eventlog/slots.ts'
 import { noHash, type SealedEvent, seal } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
 import { parseMetadata } from '../operation/eventSchemas.ts'
@@ -41,14 +42,8 @@ export function createAuditTrail(options: { readonly log: EventLog; readonly now
   const revoked = new Set<string>()
   let everMade = false
   let nextRevision = 0n
-  let last: Promise<unknown> = Promise.resolve()
-
   /** One after the other: the log takes one append of a stream at a time. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = last.then(work)
-    last = result.catch(() => undefined)
-    return result
-  }
+  const oneByOne = createSlots(1)
 
   async function append(act: Act): Promise<void> {
     for (let conflicts = 0; conflicts <= conflictsMax; conflicts += 1) {
@@ -72,9 +67,9 @@ export function createAuditTrail(options: { readonly log: EventLog; readonly now
   }
 
   return {
-    record: (act) => inTurn(() => append(act)),
+    record: (act) => oneByOne.run(() => append(act)),
     keys: () =>
-      inTurn(async () => {
+      oneByOne.run(async () => {
         for (;;) {
           const events = await log.readStream(auditStream, { fromRevision: nextRevision, maxCount: pageSize })
           for (const event of events) {

@@ -328,9 +328,9 @@ const pipelinesStatement = {
     SELECT c.position AS checkpoint, c.log_id, p.*
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
-      ${newestNames('$1', '$2::int')}
+      ${pipelineNames('$1', '$2::int')}
       SELECT p.name, p.version, p.definition, p.defined_at
-      FROM newest n CROSS JOIN LATERAL (
+      FROM names n CROSS JOIN LATERAL (
         SELECT name, version, definition, defined_at FROM ${schemaName}.pipelines
         WHERE name = n.name ORDER BY version DESC LIMIT 1
       ) p
@@ -342,14 +342,14 @@ const pipelinesStatement = {
 const pipelineCountStatement = {
   name: 'pipeline_count',
   text: `
-    ${newestNames("''", '$2::int')}
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM newest) AS count,
+    ${pipelineNames("''", '$2::int')}
+    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count,
            EXISTS (SELECT FROM ${schemaName}.pipelines WHERE name = $1::text) AS is_there
     FROM ${schemaName}.checkpoints c WHERE c.name = '${projectionName}'`,
 }
 
 /** One look into the index for each name: a pipeline may have very many versions. */
-function newestNames(after: string, count: string): string {
+function pipelineNames(after: string, count: string): string {
   return `
     WITH RECURSIVE names AS (
       (SELECT name, 1 AS n FROM ${schemaName}.pipelines WHERE name > ${after} ORDER BY name LIMIT 1)
@@ -357,7 +357,7 @@ function newestNames(after: string, count: string): string {
       SELECT next.name, names.n + 1 FROM names CROSS JOIN LATERAL (
         SELECT name FROM ${schemaName}.pipelines p WHERE p.name > names.name ORDER BY name LIMIT 1
       ) next WHERE names.n < ${count}
-    ), newest AS MATERIALIZED (SELECT name FROM names)`
+    )`
 }
 
 function isPipeline(row: CheckpointRow & Maybe<PipelineColumns>): row is CheckpointRow & PipelineColumns {

@@ -47,24 +47,33 @@ export class Shapes {
 
   of(state: OperationState): Shape {
     const flags = flagsOf(state)
-    const statuses = this.#statusesOf(state)
-    const key = keyOf(state, statuses, flags)
+    const key = this.#keyOf(state, flags)
     const seen = this.#seen.get(key)
     if (seen !== undefined) return seen
     if (this.#seen.size >= rememberedMax) this.#seen.clear()
-    const shape = shapeOf(state, statuses, flags)
+    const shape = shapeOf(state, this.#statusesOf(state), flags)
     this.#seen.set(key, shape)
     return shape
   }
 
-  /** As they are counted. */
-  #statusesOf({ pipeline, tracks }: OperationState): Statuses {
-    const statuses: [string, string | null][] = []
-    for (const name of Object.keys(tracks)) {
-      const status = tracks[name]?.status ?? null
-      statuses.push([name, pipeline.any && status !== null && !this.#isCounted(status) ? otherStatus : status])
+  /** Made at each fold, so without an array of them. Lengths go before texts, so that no two differ only in where one ends. */
+  #keyOf(state: OperationState, flags: Flags): string {
+    let key = `${state.pipeline.name} ${state.state} ${flagsText(flags)}`
+    for (const name of Object.keys(state.tracks)) {
+      const status = this.#statusOf(state, name)
+      key += status === null ? ` ${name}` : ` ${name} ${status.length}:${status}`
     }
-    return statuses
+    return key
+  }
+
+  #statusesOf(state: OperationState): Statuses {
+    return Object.keys(state.tracks).map((name) => [name, this.#statusOf(state, name)])
+  }
+
+  /** As it is counted. */
+  #statusOf({ pipeline, tracks }: OperationState, track: string): string | null {
+    const status = tracks[track]?.status ?? null
+    return pipeline.any && status !== null && !this.#isCounted(status) ? otherStatus : status
   }
 }
 
@@ -112,15 +121,6 @@ function movesFreely({ pipeline, tracks }: OperationState): boolean {
     for (const next of graph.next[from] ?? []) if (!requires.has(graph.statuses[next] ?? '')) return true
   }
   return false
-}
-
-/** Lengths go before texts, so that no two differ only in where one ends. */
-function keyOf({ pipeline, state }: OperationState, statuses: Statuses, flags: Flags): string {
-  let key = `${pipeline.name} ${state} ${flagsText(flags)}`
-  for (const [name, status] of statuses) {
-    key += status === null ? ` ${name}` : ` ${name} ${status.length}:${status}`
-  }
-  return key
 }
 
 /** No name of a track has a comma. */

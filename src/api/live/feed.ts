@@ -4,6 +4,8 @@ import type { LiveStream } from './liveStream.ts'
 export interface LiveMessage {
   readonly position: bigint
   readonly text: string
+  /** Only for streams that were told more than the feed had published: others do not hold what it takes back. */
+  readonly onlyAhead?: boolean
 }
 
 /** The streams that asked for the same. */
@@ -73,11 +75,11 @@ export class Feed<Filter> {
         if (messages.length > 0) {
           if (stream.cursor <= from) {
             // Encoded once for all: 2,000 streams hold 2,000 references to the same bytes.
-            shared ??= Buffer.from(messages.map(({ text }) => text).join(''))
-            stream.write(shared)
+            shared ??= Buffer.from(textOf(messages.filter(({ onlyAhead }) => onlyAhead !== true)))
+            if (shared.length > 0) stream.write(shared)
           } else {
             const own = messages.filter(({ position }) => position > stream.cursor)
-            if (own.length > 0) stream.write(own.map(({ text }) => text).join(''))
+            if (own.length > 0) stream.write(textOf(own))
           }
         }
         if (stream.cursor < to) stream.cursor = to
@@ -85,3 +87,5 @@ export class Feed<Filter> {
     }
   }
 }
+
+const textOf = (messages: readonly LiveMessage[]) => messages.map(({ text }) => text).join('')

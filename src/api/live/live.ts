@@ -6,6 +6,7 @@ import { expectedProblem, ProblemError } from '../problem.ts'
 import { catchUp, type Missed } from './catchUp.ts'
 import { EventFeed, type EventFilter } from './eventFeed.ts'
 import type { Feed } from './feed.ts'
+import type { Holdings } from './holdings.ts'
 import { LiveStream } from './liveStream.ts'
 import { LogFollower } from './logFollower.ts'
 import { OperationFeed } from './operationFeed.ts'
@@ -47,7 +48,7 @@ const looksMax = 6
 const windowMsMax = 100
 const streamsPerMs = 20
 
-/** Everything that lives longer than an answer: streams and waits, fed by one subscription of the log. */
+/** Streams and waits, fed by one subscription of the log. */
 export class Live {
   readonly metrics: LiveMetrics
   readonly #context: ApiContext
@@ -120,9 +121,10 @@ export class Live {
 
   /** Settles once the stream has begun; throws ProblemError before. */
   async streamOperations(answer: StreamAnswer, start: StreamStart, filter: OperationFilter): Promise<void> {
-    // Who begins at the beginning holds nothing that could leave.
-    const held = start !== 0n
-    const missed = (stream: LiveStream, count: number) => this.#operations.missed(filter, stream.cursor, count, held)
+    // Who begins at the beginning holds nothing that could leave; who comes back may hold anything.
+    const holdings: Holdings = { since: start === 0n ? null : 0n }
+    const missed = (stream: LiveStream, count: number) =>
+      this.#operations.missed(filter, stream.cursor, count, holdings)
     await this.#begin(answer, start, { feed: this.#operations.feed, filter, turns: this.#turns.operations, missed })
   }
 
@@ -148,7 +150,8 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws
+   * ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
@@ -174,7 +177,6 @@ export class Live {
     return this.#turns.looks.take(work)
   }
 
-  /** Ends what there is and takes no more. */
   async close(): Promise<void> {
     this.#closed = true
     this.#endAll()

@@ -15,8 +15,11 @@ import { rowText } from '../operationAnswer.ts'
 import type { Missed } from './catchUp.ts'
 import { concernedOperation } from './concernedOperation.ts'
 import { type Channel, Feed, type LiveMessage } from './feed.ts'
+import { type Holdings, mayHold } from './holdings.ts'
 import { OperationWaits } from './operationWaits.ts'
 import { sseMessage } from './sseText.ts'
+
+type FeedContext = Pick<ApiContext, 'log' | 'readModel' | 'tokens'>
 
 /** An operation's event that the read model may not show yet. */
 interface Change {
@@ -45,7 +48,7 @@ const retryMs = 200
 export class OperationFeed {
   readonly feed = new Feed<OperationFilter>(0n)
   readonly waits = new OperationWaits()
-  readonly #context: ApiContext
+  readonly #context: FeedContext
   readonly #changed = new WakeUp()
   readonly #onOverrun: () => void
   /** In order of position, from after the feed's position on. */
@@ -55,7 +58,7 @@ export class OperationFeed {
   /** By channel: operations that none of its streams holds, most recent last. */
   readonly #unmatched = new WeakMap<Channel<OperationFilter>, Set<string>>()
 
-  constructor(context: ApiContext, onOverrun: () => void) {
+  constructor(context: FeedContext, onOverrun: () => void) {
     this.#context = context
     this.#onOverrun = onOverrun
   }
@@ -104,8 +107,8 @@ export class OperationFeed {
     }
   }
 
-  /** What a stream that stands at `after` has missed. `held`: its reader may hold operations from before. */
-  async missed(filter: OperationFilter, after: bigint, count: number, held: boolean): Promise<Missed> {
+  /** What a stream that stands at `after` has missed. Moves `holdings` on. */
+  async missed(filter: OperationFilter, after: bigint, count: number, holdings: Holdings): Promise<Missed> {
     const { log, readModel } = this.#context
     const events = await log.readAll({ after, maxCount: count })
     const to = events.at(-1)?.position
@@ -119,10 +122,12 @@ export class OperationFeed {
     if (readModel.position() < to && !(await readModel.waitFor(to, visibleMsMax))) return nothingYet
     const rows: ChangedOperation[] = []
     let read = 0
+    let shownAt = readModel.position()
     const left = [...ids]
     while (left.length > 0) {
       const { value, position } = await readModel.operationsById(left.splice(0, operationsMax))
       if (position < to) return nothingYet
+      if (position < shownAt) shownAt = position
       // Those changed again since come up again further on.
       for (const changed of value) if (changed.changedAt > after && changed.changedAt <= to) rows.push(changed)
     }
@@ -130,8 +135,9 @@ export class OperationFeed {
     for (const changed of rows.sort(byPosition)) {
       read += changed.row.body.length
       if (matchesFilter(filter, changed.traits)) messages.push(this.#operation(changed))
-      else if (held && mayEverMatch(filter, changed.traits)) messages.push(this.#left(changed))
+      else if (mayHold(holdings, changed) && mayEverMatch(filter, changed.traits)) messages.push(this.#left(changed))
     }
+    if (holdings.since === null || shownAt < holdings.since) holdings.since = shownAt
     return { messages, to, read }
   }
 
@@ -225,8 +231,9 @@ export class OperationFeed {
           }
           messages.push(message)
         } else if (mayEverMatch(channel.filter, traits)) {
-          if (!unmatched.delete(row.id) && !opened.has(row.id)) messages.push(this.#left(changed))
+          const notHeld = unmatched.delete(row.id) || opened.has(row.id)
           unmatched.add(row.id)
+          messages.push(notHeld ? { ...this.#left(changed), onlyAhead: true } : this.#left(changed))
         }
       }
       this.#forget(unmatched)

@@ -1,5 +1,4 @@
 import type { FastifyReply } from 'fastify'
-import type { Caller } from '../../access/access.ts'
 import type { Command } from '../../operation/commands.ts'
 import { operationStream } from '../../operation/streamName.ts'
 import { callerOf } from '../accessControl.ts'
@@ -51,7 +50,7 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
     (request, reply) => {
       const caller = callerOf(request)
       const command = openOperation(request.body, commandHeaders(request.raw.headers), caller)
-      carryOut(context, caller, command, { request, reply })
+      carryOut(context, command, { caller, reply })
     },
   )
 
@@ -80,15 +79,15 @@ export function commandRoutes(app: ApiServer, context: ApiContext): void {
       const { params, body, raw } = request
       const caller = callerOf(request)
       const command = reportStatus(params.id, body, commandHeaders(raw.headers), caller)
-      carryOut(context, caller, command, { request, reply })
+      carryOut(context, command, { caller, reply })
     },
   )
 }
 
 /** Answers by itself, later: a promise for Fastify to wait for would take several more turns of the microtask queue. */
-function carryOut(context: ApiContext, { binding }: Caller, command: Command, asker: Asker): void {
-  const { reply } = asker
-  const fault = bindingFault(binding, command)
+function carryOut(context: ApiContext, command: Command, asker: Asker): void {
+  const { caller, reply } = asker
+  const fault = bindingFault(caller.binding, command)
   if (fault !== null) throw new ProblemError(fault)
   context.commands.submit(command).then(
     (result) => {

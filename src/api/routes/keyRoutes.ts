@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { ChangeOrigin, KeyRefusal } from '../../access/access.ts'
-import { callerOf } from '../accessControl.ts'
+import { addressOf, callerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -12,7 +12,7 @@ import { noKey } from '../notFound.ts'
 import { decodedPlace } from '../operationPage.ts'
 import { encodePageToken } from '../pageToken.ts'
 import { type Problem, ProblemError } from '../problem.ts'
-import { addressOf, originOf } from '../recordedActs.ts'
+import { originOf } from '../recordedActs.ts'
 
 export function keyRoutes(app: ApiServer, context: ApiContext): void {
   const { access } = context

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { PipelineRecord } from '../../commands/commandService.ts'
 import { pipelineStream } from '../../operation/streamName.ts'
-import { actorOf, callerOf } from '../accessControl.ts'
+import { callerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { requirePipeline } from '../binding.ts'
@@ -90,8 +90,8 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
         operationId: 'definePipeline',
         summary: 'Define a pipeline, or a new version of it',
         description:
-          'In force on every node once answered. Operations keep the version they were opened with. There may be 10,000 ' +
-          'pipelines: one more is 413 `too_large`.',
+          'In force on every node once answered. Operations keep the version they were opened with. Once 10,000 ' +
+          'pipelines are known, one more is 413 `too_large`.',
         tags: ['pipelines'],
         headers: commandRequestHeaders,
         params: pipelineParams,
@@ -107,13 +107,14 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
     },
     async (request, reply) => {
       const { name } = request.params
-      requirePipeline(callerOf(request), name)
+      const caller = callerOf(request)
+      requirePipeline(caller, name)
       const headers = commandHeaders(request.headers)
       await quota.expectRoom(name)
       const result = await context.commands.definePipeline({
         name,
         definition: request.body,
-        actor: actorOf(request),
+        actor: caller.name,
         ...headers,
       })
       switch (result.kind) {
@@ -131,7 +132,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
               context,
               pipelineStream(name),
               { code: result.refusal.code, revision: headers.expectedRevision },
-              { request, reply },
+              { caller, reply },
             )),
           })
         case 'failed':
