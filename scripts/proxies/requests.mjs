@@ -35,17 +35,24 @@ function overHttp1(port, authority) {
 }
 
 function overHttp2(port, authority) {
-  const session = http2.connect(`https://127.0.0.1:${port}`, { ca: authority, servername: serverName })
-  session.on('error', () => undefined)
+  let session
+  // As every client does: a proxy ends a session that nobody has used for a while, and the next request begins another.
+  const open = () => {
+    if (session === undefined || session.closed || session.destroyed) {
+      session = http2.connect(`https://127.0.0.1:${port}`, { ca: authority, servername: serverName })
+      session.on('error', () => undefined)
+    }
+    return session
+  }
   return {
     protocol: 'HTTP/2',
     open(method, path, headers = {}) {
       const names = { ':method': method, ':path': path, ':authority': serverName }
-      const request = session.request({ ...names, ...headers }, { endStream: method === 'GET' })
+      const request = open().request({ ...names, ...headers }, { endStream: method === 'GET' })
       const answer = once(request, 'response').then(([response]) => ({ status: response[':status'], stream: request }))
       return opened(request, answer)
     },
-    close: () => session.destroy(),
+    close: () => session?.destroy(),
   }
 }
 
