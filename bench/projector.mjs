@@ -1,7 +1,8 @@
 // Events a second that the projector folds into the read model, alone: reports of 1 kB over operations that take turns.
 // First as fast as it can, then at a steady pace, with the processor time of node and of PostgreSQL an event. Needs a build.
-//   node bench/projector.mjs [--operations 20000] [--events 200000] [--pace 15000] [--tracks 1] [--rows N]
-// DATABASE_URL: use this empty database, not an embedded server. --rows: operations that are there before.
+//   node bench/projector.mjs [--operations 20000] [--events 200000] [--pace 15000] [--rows N] [--any]
+// DATABASE_URL: use this empty database, not an embedded server. --rows: operations that are there before. --any: of pipeline
+// `any`, each report with a status of its own.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { decide } from '../dist/operation/decide.js'
 import { normaliseDefinition } from '../dist/operation/definition.js'
 import { encode, noHash, seal } from '../dist/operation/envelope.js'
 import { defaultLimits } from '../dist/operation/limits.js'
-import { compilePipeline } from '../dist/operation/pipeline.js'
+import { anyPipeline, compilePipeline } from '../dist/operation/pipeline.js'
 import { startEmbeddedPostgres } from '../dist/postgres/embedded.js'
 import { createProjections, migrateReadModel } from '../dist/projections/projections.js'
 import { reportBodies } from './load/payloads.mjs'
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     events: { type: 'string', default: '200000' },
     pace: { type: 'string', default: '15000' },
     rows: { type: 'string', default: '0' },
+    any: { type: 'boolean', default: false },
   },
 })
 const operationCount = Number(options.operations)
@@ -98,7 +100,12 @@ function submit(id, body) {
   const before = states.get(id) ?? null
   const command = { operation: id, key: `k${commands}`, requestHash: 'r'.repeat(43), actor: 'anonymous', body }
   const now = new Date().toISOString()
-  const decision = decide(command, { state: before, pipeline, now, limits: defaultLimits })
+  const decision = decide(command, {
+    state: before,
+    pipeline: options.any ? anyPipeline : pipeline,
+    now,
+    limits: defaultLimits,
+  })
   if (decision.kind !== 'accepted') throw new Error(JSON.stringify(decision))
   const { stream, events, state } = encode(before, decision, command.key)
   let revision = before === null ? 0n : before.revision + 1n
@@ -133,7 +140,8 @@ function feedReports(count) {
     const id = ids[index % ids.length]
     const { data } = bodies[commands % bodies.length]
     const at = statuses.indexOf(states.get(id).tracks.main.status)
-    submit(id, { type: 'ReportStatus', service: 'intake', status: statuses[(at + 1) % 40], data })
+    const status = options.any ? `status of ${commands}` : statuses[(at + 1) % 40]
+    submit(id, { type: 'ReportStatus', service: 'intake', status, data })
   }
 }
 
@@ -148,7 +156,8 @@ try {
   const logger = { info: () => undefined, warn: console.warn, error: console.error }
   const { readModel, projector, close } = createProjections({ connectionString, log: feed, logger })
   define()
-  for (const id of ids) submit(id, { type: 'OpenOperation', pipeline: 'invoice', theme: null, metadata: {} })
+  const opened = options.any ? 'any' : 'invoice'
+  for (const id of ids) submit(id, { type: 'OpenOperation', pipeline: opened, theme: null, metadata: {} })
   projector.start()
   await measure('open, as fast as it can', [() => undefined], readModel, projector)
   const rounds = Array.from({ length: Math.ceil(eventCount / chunk) }, () => () => feedReports(chunk))

@@ -3,7 +3,7 @@
 // on in turn, and left. Eight of ten are in pipeline `any` and go on taking reports, whatever they say; one is a `letter`,
 // which ends, and one a `parcel`, which has two tracks, is reported on in the second, and holds what comes too early. Their
 // ids are in no order.
-import { createCommandService } from '../../dist/commands/groupCommit.js'
+import { createCommandService } from '../../dist/commands/createCommandService.js'
 import { migrateEventLog } from '../../dist/eventlog/postgres/migrateEventLog.js'
 import { openPostgresEventLog } from '../../dist/eventlog/postgres/postgresEventLog.js'
 import { requestHash } from '../../dist/operation/requestHash.js'

@@ -9,6 +9,7 @@ import {
   type ChangeOrigin,
   type Closed,
   configuredOperatorName,
+  KeysUnavailableError,
   type KeyTrail,
   keysAgeMsMaxDefault,
 } from './access.ts'
@@ -23,6 +24,9 @@ export interface AccessLogger {
 
 /** A change is in force on every node after a pause and a look, each of them as long as this at most. */
 export const refreshMsDefault = 1_000
+
+/** At the start the database is asked again for so long. */
+const firstLookMsMax = 30_000
 
 export interface AccessSettings {
   readonly connectionString: string
@@ -125,9 +129,23 @@ export async function openAccess(settings: AccessSettings): Promise<Access> {
     }
   }
 
+  /** A server that is busy, or coming up, may not answer within one look's bound. Nobody is served meanwhile. */
+  async function lookFirst(): Promise<void> {
+    const sinceMs = monotonicMs()
+    for (let failures = 0; ; failures += 1) {
+      try {
+        return await refresh()
+      } catch (error) {
+        if (!(error instanceof KeysUnavailableError) || monotonicMs() - sinceMs > firstLookMsMax) throw error
+        if (failures === 0) logger?.warn({ err: error }, 'keys cannot be read; the start waits for them')
+        await delay(refreshMs)
+      }
+    }
+  }
+
   try {
     await known.begin()
-    await refresh()
+    await lookFirst()
   } catch (error) {
     await pool.end()
     throw error

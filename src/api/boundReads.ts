@@ -1,4 +1,4 @@
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import type { ReadModel } from '../projections/readModel.ts'
 import { ProblemError } from './problem.ts'
 
@@ -7,7 +7,7 @@ const atOnceMax = 4
 
 /** Lists and counts wait in line: who would stand too far behind is told so at once. */
 export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
-  const slots = createSlots(atOnceMax)
+  const slots = createSemaphore(atOnceMax)
   let inHand = 0
   async function bounded<T>(read: () => Promise<T>): Promise<T> {
     if (inHand >= readsMax) {
@@ -28,7 +28,7 @@ export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
     operation: (id) => readModel.operation(id),
     operationsById: (ids) => readModel.operationsById(ids),
     pipelines: (maxCount, after) => bounded(() => readModel.pipelines(maxCount, after)),
-    pipelineCount: (name, countMax) => readModel.pipelineCount(name, countMax),
+    pipelineCount: (countMax) => readModel.pipelineCount(countMax),
     parkedStreams: (maxCount, after) => readModel.parkedStreams(maxCount, after),
     parkedStream: (stream) => readModel.parkedStream(stream),
     checkpoint: () => readModel.checkpoint(),

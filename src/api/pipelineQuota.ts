@@ -1,42 +1,44 @@
+import type { DefinePipeline } from '../commands/commandService.ts'
+import { createPipelineRegistry, type PipelineRegistry, type Registered } from '../commands/pipelineRegistry.ts'
+import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import type { ApiContext } from './context.ts'
-import { ProblemError } from './problem.ts'
-
-/** Of those that this node defined last, as many are remembered as may wait for the projector. */
-const rememberedMax = 10_000
+import { failureProblem, ProblemError } from './problem.ts'
 
 /**
  * How many pipelines there may be. Each costs every node memory and every list of them time, and none is ever removed. Those
- * that are there stay, and get new versions, also where there are more than that by now.
- *
- * They are counted in the read model, and those that this node defined since are added, once they are defined. So those that
- * are sent at the same moment, to one node or to several, may pass together, as many as are in flight; and while the read
- * model does not answer, nothing is refused: a definition does not wait for it.
+ * that are there stay, and get new versions, also where there are more than that by now. The log decides
+ * (commands/pipelineRegistry.ts), so that the limit holds on all nodes together, and while the read model does not answer.
  */
 export class PipelineQuota {
-  readonly #context: Pick<ApiContext, 'readModel' | 'commands' | 'limits'>
-  /** Defined here, with the position; the read model may not hold them yet. */
-  readonly #defined = new Map<string, bigint>()
+  readonly #pipelinesMax: number
+  readonly #registry: PipelineRegistry
 
-  constructor(context: Pick<ApiContext, 'readModel' | 'commands' | 'limits'>) {
-    this.#context = context
-  }
-
-  /** Before `name` is defined. Throws ProblemError, `too_large`. */
-  async expectRoom(name: string): Promise<void> {
-    const { readModel, commands, limits } = this.#context
+  constructor({ log, readModel, limits }: Pick<ApiContext, 'log' | 'readModel' | 'limits'>) {
     const { pipelinesMax } = limits
-    if (this.#defined.has(name)) return
-    const read = await readModel.pipelineCount(name, pipelinesMax).catch(() => null)
-    if (read === null || read.value.isThere) return
-    for (const [defined, position] of this.#defined) if (position <= read.position) this.#defined.delete(defined)
-    if (read.value.count + this.#defined.size < pipelinesMax) return
-    // Another node may have defined it just now.
-    if ((await commands.pipeline(name)) !== null) return
-    const detail = `There are ${pipelinesMax} pipelines already, and no more are taken. New versions of those that are there are.`
-    throw new ProblemError({ code: 'too_large', detail })
+    this.#pipelinesMax = pipelinesMax
+    this.#registry = createPipelineRegistry({
+      log,
+      now: () => new Date().toISOString(),
+      pipelinesMax,
+      counted: async () => (await readModel.pipelineCount(pipelinesMax)).value,
+    })
   }
 
-  defined(name: string, position: bigint): void {
-    if (this.#defined.size < rememberedMax) this.#defined.set(name, position)
+  /** Before a new pipeline is defined. Throws ProblemError, `too_large`, and what else keeps it from being counted. */
+  async admit(definition: Pick<DefinePipeline, 'name' | 'key' | 'actor' | 'traceparent'>): Promise<void> {
+    const { key: command } = definition
+    let registered: Registered
+    try {
+      registered = await this.#registry.register(definition)
+    } catch (error) {
+      if (!(error instanceof LogUnavailableError)) throw error
+      const failure = { code: 'log_unavailable', retryAfterS: 1 } as const
+      throw new ProblemError(failureProblem(failure, undefined, command, 'pipeline'))
+    }
+    if (registered === 'registered') return
+    const detail =
+      `There are ${this.#pipelinesMax} pipelines already, and no more are taken. New versions of those that are there are: ` +
+      'define one of them anew instead.'
+    throw new ProblemError({ code: 'too_large', detail, command })
   }
 }

@@ -1,3 +1,4 @@
+import { eventAt } from '../eventlog/readStream.ts'
 import { roughEventCount } from '../eventlog/roughEventCount.ts'
 import type { ProjectionState, RebuildRecord } from '../projections/control/control.ts'
 import type { ParkedStream } from '../projections/readModel.ts'
@@ -46,7 +47,7 @@ const recordedAtPattern = /"recordedAt":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z
 /** With the time at which its event was recorded, from the log: whatever else is wrong with that event. */
 export async function parkedBody({ log, tokens }: ApiContext, parked: ParkedStream): Promise<object> {
   const { stream, revision, position, reason, detail } = parked
-  const [event] = await log.readStream(stream, { fromRevision: revision, maxCount: 1 })
+  const event = await eventAt(log, stream, revision)
   const [, since = null] = recordedAtPattern.exec(event?.metadata ?? '') ?? []
   return { stream, revision: Number(revision), position: tokens.encode(position), reason, detail, since }
 }

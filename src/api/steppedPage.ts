@@ -10,9 +10,9 @@ export interface PageBounds {
 
 export interface SteppedRead<Row, Place> {
   /** The next rows after a place (undefined: the first ones), at most `maxCount`. */
-  read(maxCount: number, after: Place | undefined): Promise<ReadAt<readonly Row[]>>
-  textOf(row: Row): string
-  placeOf(row: Row): Place
+  readonly read: (maxCount: number, after: Place | undefined) => Promise<ReadAt<readonly Row[]>>
+  readonly textOf: (row: Row) => string
+  readonly placeOf: (row: Row) => Place
 }
 
 export interface SteppedPage<Place> {

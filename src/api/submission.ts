@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { Caller } from '../access/access.ts'
 import type { CommandResult } from '../commands/commandService.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../operation/commands.ts'
 import { generatedOperationId } from '../operation/eventId.ts'
 import { requestHash } from '../operation/requestHash.ts'
@@ -45,7 +45,7 @@ function commandOf(operation: string, headers: CommandHeaders, sender: CommandSe
 const sinceEventsMax = 100
 const sinceBytesMax = 256 * 1024
 /** So many requests read at once: what they read is counted only when it is answered. */
-const reading = createSlots(2)
+const reading = createSemaphore(2)
 
 export type NotAccepted = Exclude<CommandResult, { kind: 'accepted' }>
 

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
+import type { AppendOutcome, AppendRequest, EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
-import { createSlots } from '../eventlog/slots.ts'
-import { noHash, type SealedEvent, seal } from '../operation/envelope.ts'
+import { lastEvent, streamEvents } from '../eventlog/readStream.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
+import { transact } from '../eventlog/transact.ts'
+import { type SealedEvent, sealNext } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
-import { parseMetadata } from '../operation/eventSchemas.ts'
 import { isJsonObject } from '../operation/json.ts'
 import { auditRequestHash } from '../operation/requestHash.ts'
 import { auditStream } from '../operation/streamName.ts'
@@ -43,18 +44,24 @@ export function createAuditTrail(options: { readonly log: EventLog; readonly now
   let everMade = false
   let nextRevision = 0n
   /** One after the other: the log takes one append of a stream at a time. */
-  const oneByOne = createSlots(1)
+  const oneByOne = createSemaphore(1)
 
   async function append(act: Act): Promise<void> {
-    for (let conflicts = 0; conflicts <= conflictsMax; conflicts += 1) {
-      const [before] = await log.readStream(auditStream, { direction: 'backwards', maxCount: 1 })
-      const [outcome] = await log.append([
-        { stream: auditStream, expectedRevision: before?.revision ?? 'noStream', events: [sealed(act, before, now())] },
-      ])
-      if (outcome?.kind === 'appended') return
-      if (outcome?.kind !== 'conflict') break
-    }
-    throw new LogUnavailableError('The act could not be put on record')
+    const { kind } = await transact(appendOne, conflictsMax, async () => {
+      const last = await lastEvent(log, auditStream)
+      const request = { stream: auditStream, expectedRevision: last?.revision ?? ('noStream' as const) }
+      return {
+        kind: 'append',
+        request: { ...request, events: [sealAct(act, last, now())] },
+        appended: () => undefined,
+      }
+    })
+    if (kind !== 'done') throw new LogUnavailableError('The act could not be put on record')
+  }
+
+  async function appendOne(request: AppendRequest): Promise<AppendOutcome> {
+    const [outcome] = await log.append([request])
+    return outcome ?? { kind: 'unknown' }
   }
 
   function learn({ type, data }: RecordedEvent): void {
@@ -70,43 +77,31 @@ export function createAuditTrail(options: { readonly log: EventLog; readonly now
     record: (act) => oneByOne.run(() => append(act)),
     keys: () =>
       oneByOne.run(async () => {
-        for (;;) {
-          const events = await log.readStream(auditStream, { fromRevision: nextRevision, maxCount: pageSize })
-          for (const event of events) {
-            learn(event)
-            nextRevision = event.revision + 1n
-          }
-          if (events.length < pageSize) return { everMade, revoked }
+        for await (const event of streamEvents(log, auditStream, { fromRevision: nextRevision, pageSize })) {
+          learn(event)
+          nextRevision = event.revision + 1n
         }
+        return { everMade, revoked }
       }),
   }
 }
 
-function sealed(act: Act, before: RecordedEvent | undefined, now: string): SealedEvent {
+function sealAct(act: Act, last: RecordedEvent | null, now: string): SealedEvent {
   const { by, request = randomUUID(), traceparent, ...data } = act
-  const metadata = before === undefined ? null : parseMetadata(before)
-  const text = JSON.stringify({ ...data, by: { key: by.keyId, address: by.address } })
-  const revision = (before?.revision ?? -1n) + 1n
-  // Each act is one: what is asked for twice was done twice.
-  const key = `${request}.${revision}`
-  const { event } = seal({
-    stream: auditStream,
-    revision,
-    previousHash: metadata?.hash ?? noHash,
+  const event = sealNext(auditStream, last, {
     type: operatorActed,
-    data: text,
-    dataBytes: Buffer.byteLength(text),
+    data: { ...data, by: { key: by.keyId, address: by.address } },
     recorder: {
       key: request,
       requestHash: auditRequestHash(act.action, act.target),
       actor: by.name,
       ...(traceparent === undefined ? null : { traceparent }),
     },
-    keyIndex: 0,
     correlation: auditStream,
-    causation: request,
-    recordedAt: metadata !== null && metadata.recordedAt > now ? metadata.recordedAt : now,
+    now,
     schemaVersion: auditEventsVersion,
   })
-  return { ...event, id: eventId(auditStream, key, 0) }
+  // Each act is one: what is asked for twice was done twice.
+  const revision = last === null ? 0n : last.revision + 1n
+  return { ...event, id: eventId(auditStream, `${request}.${revision}`, 0) }
 }

@@ -1,9 +1,9 @@
 import type { Outcome, RefusalCode } from '../operation/decision.ts'
-import type { Accepted } from './chain.ts'
+import type { Accepted } from './commandChain.ts'
 import type { CommandResult } from './commandService.ts'
 import type { KeyReuse } from './keyReuse.ts'
-import type { Ticket } from './lane.ts'
 import type { Receipt } from './receipts.ts'
+import type { PendingCommand } from './streamQueue.ts'
 
 /** Where the log stands for an answer: of the last event appended, or the operation's current ones when nothing was. */
 export interface Place {
@@ -11,36 +11,36 @@ export interface Place {
   readonly position: bigint
 }
 
-export function accepted(ticket: Ticket, decision: Accepted, place: Place): CommandResult {
-  return acceptedAs(ticket, decision.outcome, decision.reason, decision.opened, place)
+export function accepted(pending: PendingCommand, decision: Accepted, place: Place): CommandResult {
+  return acceptedAs(pending, decision.outcome, decision.reason, decision.opened, place)
 }
 
 /** The first receipt again; `key_reused` when the key came with another request. */
-export function receiptAgain(ticket: Ticket, receipt: Receipt, keyReuse: KeyReuse): CommandResult {
-  const { operation, key, actor, requestHash } = ticket.command
+export function receiptAgain(pending: PendingCommand, receipt: Receipt, keyReuse: KeyReuse): CommandResult {
+  const { operation, key, actor, requestHash } = pending.command
   if (receipt.requestHash !== requestHash) {
     return { kind: 'refused', operation, key, refusal: keyReuse.refusal('operation', actor, receipt.actor) }
   }
-  return acceptedAs(ticket, receipt.outcome, receipt.reason, receipt.opened, receipt)
+  return acceptedAs(pending, receipt.outcome, receipt.reason, receipt.opened, receipt)
 }
 
 function acceptedAs(
-  ticket: Ticket,
+  pending: PendingCommand,
   outcome: Outcome,
   reason: Receipt['reason'],
   opened: boolean,
   { revision, position }: Place,
 ): CommandResult {
-  const { operation, key } = ticket.command
+  const { operation, key } = pending.command
   return reason === undefined
     ? { kind: 'accepted', operation, key, outcome, opened, revision, position }
     : { kind: 'accepted', operation, key, outcome, reason, opened, revision, position }
 }
 
-export function receiptOf(ticket: Ticket, decision: Accepted, place: Place): Receipt {
+export function receiptOf(pending: PendingCommand, decision: Accepted, place: Place): Receipt {
   return {
-    actor: ticket.command.actor,
-    requestHash: ticket.command.requestHash,
+    actor: pending.command.actor,
+    requestHash: pending.command.requestHash,
     outcome: decision.outcome,
     reason: decision.reason,
     opened: decision.opened,
@@ -49,7 +49,7 @@ export function receiptOf(ticket: Ticket, decision: Accepted, place: Place): Rec
   }
 }
 
-export function refused(ticket: Ticket, code: RefusalCode, detail: string): CommandResult {
-  const { operation, key } = ticket.command
+export function refused(pending: PendingCommand, code: RefusalCode, detail: string): CommandResult {
+  const { operation, key } = pending.command
   return { kind: 'refused', operation, key, refusal: { code, detail } }
 }

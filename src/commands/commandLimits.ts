@@ -1,4 +1,4 @@
-/** Every bound of the command room. All are counts, bytes or milliseconds; none may be zero. */
+/** Every bound of the command service. All are counts, bytes or milliseconds; none may be zero. */
 export interface CommandLimits {
   /** Commands taken and not yet answered; one more is answered `overloaded` at once. */
   readonly queuedCommandsMax: number
@@ -14,7 +14,7 @@ export interface CommandLimits {
   readonly batchCommandsMax: number
   /** UTF-16 units of the batch's event texts, a batch always taking at least one command. */
   readonly batchBytesMax: number
-  /** Batches sent to the log and not yet confirmed. They never share a stream. */
+  /** AppendBatcher sent to the log and not yet confirmed. They never share a stream. */
   readonly batchesInFlightMax: number
   /** How often one command may lose its expected revision to another node before it is answered `contention`. */
   readonly conflictsMax: number

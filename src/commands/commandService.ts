@@ -3,13 +3,13 @@ import type { Outcome, Refusal } from '../operation/decision.ts'
 import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/events.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
-import type { BatchListener } from './batches.ts'
+import type { BatchListener } from './appendBatcher.ts'
 import type { KeyReuseCounts } from './keyReuse.ts'
 import type { Receipt } from './receipts.ts'
 import type { ReportCount } from './reportCounts.ts'
 
 /**
- * From a command to confirmed events. Built by `createCommandService({ log, clock, limits?, logger? })` (groupCommit.ts).
+ * From a command to confirmed events. Built by `createCommandService({ log, clock, limits?, logger? })` (createCommandService.ts).
  *
  * Naming a pipeline (or a version of one) that is not defined is refused with `not_found`, its detail naming the pipeline.
  */
@@ -119,6 +119,11 @@ export interface DefinePipeline {
   readonly actor: string
   readonly traceparent?: string
   readonly expectedRevision?: bigint
+  /**
+   * Asked before the first version of a pipeline is appended. Rejects when there must not be one more, and then nothing is:
+   * `definePipeline` rejects with the same.
+   */
+  readonly admit?: () => Promise<void>
 }
 
 export interface Intervene {

@@ -1,24 +1,27 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
-import { decode, noHash, type SealedEvent, seal } from '../operation/envelope.ts'
+import { lastEvent } from '../eventlog/readStream.ts'
+import { type Decided, transact } from '../eventlog/transact.ts'
+import { decode, sealNext } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
 import { projectionEventsVersion } from '../operation/eventVersion.ts'
 import { projectionRequestHash } from '../operation/requestHash.ts'
 import { projectionStream } from '../operation/streamName.ts'
-import type { Batches } from './batches.ts'
+import type { Admission } from './admission.ts'
+import type { AppendBatcher } from './appendBatcher.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, Intervene, InterveneResult } from './commandService.ts'
+import { createKeyedMutex } from './keyedMutex.ts'
 import type { KeyReuse } from './keyReuse.ts'
-import type { TicketDesk } from './ticketDesk.ts'
-import { createTurns } from './turns.ts'
+import { passCheck, RefusedByCheck } from './refusedByCheck.ts'
 import { failureOf, unreadable } from './unreadable.ts'
 
 export interface IntervenerOptions {
   readonly log: EventLog
   /** RFC 3339 UTC. */
   readonly now: () => string
-  readonly batches: Batches
-  readonly desk: TicketDesk
+  readonly batcher: AppendBatcher
+  readonly admission: Admission
   readonly limits: CommandLimits
   readonly keyReuse: KeyReuse
   readonly reportUnreadable: (stream: string, error: unknown) => void
@@ -28,22 +31,13 @@ export interface Intervener {
   intervene(command: Intervene): Promise<InterveneResult>
 }
 
-/** What `check` throws is the caller's own, and passed on to it. */
-class RefusedByCheck {
-  readonly reason: unknown
-
-  constructor(reason: unknown) {
-    this.reason = reason
-  }
-}
-
 /**
  * What operators do to a projection is in the log as well, in a stream of its own: the projection finds it there in order, and
- * a rebuild finds it again. Rare, so as with definitions (definePipeline.ts) each asks the log anew, in turn.
+ * a rebuild finds it again. Rare, so as with definitions (definePipeline.ts) each asks the log anew, one after the other.
  */
 export function createIntervener(options: IntervenerOptions): Intervener {
-  const { log, batches, desk, limits } = options
-  const turns = createTurns()
+  const { log, batcher, admission, limits } = options
+  const projections = createKeyedMutex()
 
   const failed = ({ key }: Intervene, code: CommandFailure['code']): InterveneResult => ({
     kind: 'failed',
@@ -51,51 +45,48 @@ export function createIntervener(options: IntervenerOptions): Intervener {
     key,
   })
 
-  async function inTurn(command: Intervene): Promise<InterveneResult> {
-    for (let conflicts = 0; conflicts <= limits.conflictsMax; conflicts += 1) {
-      const result = await attempt(command)
-      if (result !== 'again') return result
-    }
-    return failed(command, 'contention')
-  }
-
-  async function attempt(command: Intervene): Promise<InterveneResult | 'again'> {
-    const { projection, event, key, check } = command
+  async function decide(command: Intervene): Promise<Decided<InterveneResult>> {
+    const { projection, event, key, actor, traceparent, check } = command
     const stream = projectionStream(projection)
     const requestHash = projectionRequestHash(event.type, projection, { ...event.data })
     // In this order: what comes after it changes the revision, and EventStoreDB would append an id once more.
-    const [last] = await log.readStream(stream, { direction: 'backwards', maxCount: 1 })
+    const last = await lastEvent(log, stream)
     const first = await log.readEvent(stream, eventId(stream, key, 0))
-    if (first !== null) return receipt(command, first, requestHash)
+    if (first !== null) return { kind: 'nothing', result: receipt(command, first, requestHash) }
     // Whatever comes between this and the append changes the stream's revision: then it is asked again.
-    await check(last?.position ?? 0n).catch((reason: unknown) => {
-      throw new RefusedByCheck(reason)
-    })
-    const sealedEvent = sealed(command, requestHash, last, options.now())
-    const outcome = await batches.append({
-      stream,
-      expectedRevision: last?.revision ?? 'noStream',
-      events: [sealedEvent],
-    })
-    switch (outcome.kind) {
-      case 'appended':
-        return { kind: 'recorded', revision: outcome.revision, position: outcome.position, key }
-      case 'conflict':
-      case 'duplicate':
-      case 'untried':
-        return 'again'
+    await passCheck(check(last?.position ?? 0n))
+    const sealed = unreadable(() =>
+      sealNext(stream, last, {
+        type: event.type,
+        data: event.data,
+        recorder: { key, requestHash, actor, ...(traceparent === undefined ? null : { traceparent }) },
+        correlation: projection,
+        now: options.now(),
+        schemaVersion: projectionEventsVersion,
+      }),
+    )
+    return {
+      kind: 'append',
+      request: { stream, expectedRevision: last?.revision ?? 'noStream', events: [sealed] },
+      appended: ({ revision, position }) => ({ kind: 'recorded', revision, position, key }),
+    }
+  }
+
+  async function carryOut(command: Intervene): Promise<InterveneResult> {
+    const append = await transact(batcher.append, limits.conflictsMax, () => decide(command))
+    switch (append.kind) {
+      case 'done':
+        return append.result
       case 'rejected':
         return {
           kind: 'refused',
           refusal: { code: 'invalid', detail: 'It holds a value that the log cannot store' },
-          key,
+          key: command.key,
         }
-      case 'unavailable':
-        return failed(command, 'log_unavailable')
-      case 'unknown':
-        return failed(command, 'outcome_unknown')
+      case 'failed':
+        return failed(command, append.code)
       default:
-        return outcome satisfies never
+        return append satisfies never
     }
   }
 
@@ -110,9 +101,9 @@ export function createIntervener(options: IntervenerOptions): Intervener {
 
   return {
     async intervene(command) {
-      if (!desk.enter()) return failed(command, 'overloaded')
+      if (!admission.enter()) return failed(command, 'overloaded')
       try {
-        return await turns.take(command.projection, () => inTurn(command))
+        return await projections.run(command.projection, () => carryOut(command))
       } catch (error) {
         if (error instanceof RefusedByCheck) throw error.reason
         if (!(error instanceof LogUnavailableError)) {
@@ -120,29 +111,8 @@ export function createIntervener(options: IntervenerOptions): Intervener {
         }
         return failed(command, failureOf(error))
       } finally {
-        desk.leave()
+        admission.leave()
       }
     },
   }
-}
-
-function sealed(command: Intervene, requestHash: string, last: RecordedEvent | undefined, now: string): SealedEvent {
-  const { projection, key, actor, traceparent } = command
-  const before = last === undefined ? null : unreadable(() => decode(last)).metadata
-  const data = JSON.stringify(command.event.data)
-  const { event } = seal({
-    stream: projectionStream(projection),
-    revision: (last?.revision ?? -1n) + 1n,
-    previousHash: before?.hash ?? noHash,
-    type: command.event.type,
-    data,
-    dataBytes: Buffer.byteLength(data),
-    recorder: { key, requestHash, actor, ...(traceparent === undefined ? null : { traceparent }) },
-    keyIndex: 0,
-    correlation: projection,
-    causation: key,
-    recordedAt: before !== null && before.recordedAt > now ? before.recordedAt : now,
-    schemaVersion: projectionEventsVersion,
-  })
-  return event
 }

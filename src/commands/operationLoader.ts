@@ -1,12 +1,11 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
-import { type DecodedEvent, decode } from '../operation/envelope.ts'
+import { streamEvents, streamPages } from '../eventlog/readStream.ts'
 import { eventId } from '../operation/eventId.ts'
-import { isOperationEvent } from '../operation/eventSchemas.ts'
-import type { OperationEvent } from '../operation/events.ts'
-import { evolve } from '../operation/evolve.ts'
+import { chainEnd, type DecodedOperationEvent, decodeOperationEvent, foldNext } from '../operation/fold.ts'
+import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
-import { chainedOn, expectSealed } from '../operation/verifyStream.ts'
+import { chainedOn } from '../operation/verifyStream.ts'
 import { UnreadableStreamError } from './commandService.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import {
@@ -20,7 +19,7 @@ import {
 } from './receipts.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Confirmed } from './snapshotText.ts'
-import { unreadable } from './unreadable.ts'
+import { decodeAlone, unreadable } from './unreadable.ts'
 
 /** An operation as far as it was folded. */
 export interface FoldedOperation {
@@ -62,23 +61,6 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
   const { log, catalog, receiptsMax, snapshots, snapshotEvery } = options
   /** A stream that it does not hold whole may be long enough to have a snapshot. */
   const firstPageSize = Math.min(snapshotEvery, firstPageSizeMax)
-
-  /** A stream's pages from a revision on; a short one is the last. */
-  async function* pages(
-    stream: string,
-    fromRevision: bigint,
-    maxCount: number,
-  ): AsyncGenerator<readonly RecordedEvent[]> {
-    let from = fromRevision
-    for (;;) {
-      const page = await log.readStream(stream, { fromRevision: from, maxCount })
-      const last = page.at(-1)
-      if (last === undefined) return
-      yield page
-      if (page.length < maxCount) return
-      from = last.revision + 1n
-    }
-  }
 
   async function load(operation: string, base: FoldedOperation | null): Promise<FoldedOperation> {
     if (base !== null && base.state !== null) return foldOn(operation, base, base.state.revision + 1n)
@@ -122,7 +104,7 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
   }
 
   async function addFrom(fold: ReturnType<typeof beginFold>, stream: string, fromRevision: bigint): Promise<void> {
-    for await (const page of pages(stream, fromRevision, pageSize)) await fold.add(page)
+    for await (const page of streamPages(log, stream, { fromRevision, pageSize })) await fold.add(page)
   }
 
   function beginFold(base: FoldedOperation | null) {
@@ -136,11 +118,12 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     return {
       async add(page: readonly RecordedEvent[]): Promise<void> {
         for (const recorded of page) {
-          const end = state === null ? null : { revision: state.revision, hash: state.lastHash }
-          unreadable(() => chainedOn(recorded, end))
-          const event = decodeOperationEvent(recorded)
+          const before = state
+          unreadable(() => chainedOn(recorded, chainEnd(before)))
+          const event = unreadable(() => decodeOperationEvent(recorded))
           // Only the first event may have to wait, for its pipeline.
-          state = state === null ? await foldFirst(event) : foldNext(state, event)
+          const pipeline = before === null ? await pipelineOf(event) : before.pipeline
+          state = unreadable(() => foldNext(before, event, () => pipeline ?? noPipeline()))
           position = recorded.position
           if (open !== null && open.key !== event.metadata.$causationId) close()
           open = foldReceipt(open, event, event.metadata, recorded)
@@ -153,17 +136,13 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     }
   }
 
-  function foldNext(state: OperationState, event: OperationDecoded): OperationState {
-    const { pipeline } = state
-    return unreadable(() => evolve(state, event, event.meta, () => pipeline))
-  }
-
-  async function foldFirst(event: OperationDecoded): Promise<OperationState> {
-    if (event.type !== 'OperationOpened') return unreadable(() => evolve(null, event, event.meta, noPipeline))
+  /** Null for an event that opens nothing: no state can be folded from it. */
+  async function pipelineOf(event: DecodedOperationEvent): Promise<CompiledPipeline | null> {
+    if (event.type !== 'OperationOpened') return null
     const { name, version } = event.data.pipeline
     const record = await catalog.version(name, version)
     if (record === null) throw new UnreadableStreamError(`pipeline ${name} has no version ${version}`)
-    return unreadable(() => evolve(null, event, event.meta, () => record.pipeline))
+    return record.pipeline
   }
 
   async function receipt(operation: string, key: string): Promise<Receipt | null> {
@@ -171,12 +150,11 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     const first = await log.readEvent(stream, eventId(stream, key, 0))
     if (first === null) return null
     let open: OpenReceipt | null = null
-    for await (const page of pages(stream, first.revision, appendPageSize)) {
-      for (const recorded of page) {
-        const event = decodeAlone(recorded)
-        if (event.metadata.$causationId !== key) return open === null ? null : closeReceipt(open)
-        open = foldReceipt(open, event, event.metadata, recorded)
-      }
+    const own = { fromRevision: first.revision, pageSize: appendPageSize }
+    for await (const recorded of streamEvents(log, stream, own)) {
+      const event = decodeAlone(recorded)
+      if (event.metadata.$causationId !== key) break
+      open = foldReceipt(open, event, event.metadata, recorded)
     }
     return open === null ? null : closeReceipt(open)
   }
@@ -200,20 +178,6 @@ export async function loadOn(
     if (!(error instanceof UnreadableStreamError)) throw error
     return { folded: await loader.load(operation, null), refuted: true }
   }
-}
-
-type OperationDecoded = DecodedEvent & OperationEvent
-
-/** Without the events before it: it is held against its own hash alone. */
-function decodeAlone(recorded: RecordedEvent): OperationDecoded {
-  unreadable(() => expectSealed(recorded))
-  return decodeOperationEvent(recorded)
-}
-
-function decodeOperationEvent(recorded: RecordedEvent): OperationDecoded {
-  const event = unreadable(() => decode(recorded))
-  if (isOperationEvent(event)) return event
-  throw new UnreadableStreamError(`${recorded.stream}@${recorded.revision} is no event of an operation`)
 }
 
 function noPipeline(): never {

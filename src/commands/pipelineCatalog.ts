@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
+import { lastEvent, streamEvents } from '../eventlog/readStream.ts'
 import { decode } from '../operation/envelope.ts'
 import { anyPipeline, compilePipeline } from '../operation/pipeline.ts'
 import { pipelineStream } from '../operation/streamName.ts'
@@ -67,11 +68,11 @@ export function createPipelineCatalog({ log, pipelinesMax }: PipelineCatalogOpti
   }
 
   async function readTail(name: string): Promise<PipelineRecord | null> {
-    const [last] = await log.readStream(pipelineStream(name), { direction: 'backwards', maxCount: 1 })
-    if (last === undefined) return null
+    const last = await lastEvent(log, pipelineStream(name))
+    if (last === null) return null
     if (last.revision > 0n) return verified(name, last)
     // The only one, as of most pipelines.
-    if (remembered(name, 1) === undefined) unreadable(() => chainedOn(last, null))
+    if (remembered(name, 1) === undefined) chainedOnReadable(last, null)
     return record(last)
   }
 
@@ -85,15 +86,10 @@ export function createPipelineCatalog({ log, pipelinesMax }: PipelineCatalogOpti
 
   async function expectChain({ stream, revision }: RecordedEvent): Promise<void> {
     let end: ChainEnd | null = null
-    for (;;) {
-      const fromRevision: bigint = end === null ? 0n : end.revision + 1n
-      const page = await log.readStream(stream, { fromRevision, maxCount: pageSize })
-      for (const event of page) {
-        // The next one only tells whether this one's hash was made anew.
-        if (event.revision > revision) return expectNamed(event, end)
-        end = unreadable(() => chainedOn(event, end))
-      }
-      if (page.length < pageSize) return
+    for await (const event of streamEvents(log, stream, { pageSize })) {
+      // The next one only tells whether this one's hash was made anew.
+      if (event.revision > revision) return expectNamed(event, end)
+      end = chainedOnReadable(event, end)
     }
   }
 
@@ -131,9 +127,13 @@ export function createPipelineCatalog({ log, pipelinesMax }: PipelineCatalogOpti
   }
 }
 
+function chainedOnReadable(event: RecordedEvent, end: ChainEnd | null): ChainEnd {
+  return unreadable(() => chainedOn(event, end))
+}
+
 function expectNamed(event: RecordedEvent, end: ChainEnd | null): void {
   if (previousHashOf(event.metadata) === (end?.hash ?? null)) return
-  unreadable(() => chainedOn(event, end))
+  chainedOnReadable(event, end)
 }
 
 function parse(stored: RecordedEvent, name: string, version: number): PipelineRecord {

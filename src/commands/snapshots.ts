@@ -1,7 +1,7 @@
 import type { SnapshotStore } from '../snapshots/snapshotStore.ts'
-import type { Lane } from './lane.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import { type Confirmed, restoreSnapshot, serialiseSnapshot } from './snapshotText.ts'
+import type { StreamQueue } from './streamQueue.ts'
 
 /**
  * Snapshots of long operations: read when one is loaded, written when it has grown. The log alone is what counts: a
@@ -10,8 +10,8 @@ import { type Confirmed, restoreSnapshot, serialiseSnapshot } from './snapshotTe
 export interface Snapshots {
   /** Null: read the stream from its beginning. Never rejects. */
   find(operation: string): Promise<Confirmed | null>
-  /** Writes one soon, if the lane holds as many events more than the last one as a snapshot is worth. */
-  consider(lane: Lane): void
+  /** Writes one soon, if the queue holds as many events more than the last one as a snapshot is worth. */
+  consider(queue: StreamQueue): void
   /** What `find` gave does not fit the stream. */
   distrust(operation: string, reason: unknown): void
 }
@@ -30,13 +30,13 @@ export interface SnapshotLogger {
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
-/** Lanes waiting for their snapshot to be written; there is always a next time. */
+/** Queues waiting for their snapshot to be written; there is always a next time. */
 const waitingMax = 64
 /** After a failure nothing is written for so long. */
 const pauseMs = 10_000
 
 export function createSnapshots({ store, catalog, every, monotonicMs, logger }: SnapshotsOptions): Snapshots {
-  const waiting = new Set<Lane>()
+  const waiting = new Set<StreamQueue>()
   let writing = false
   let pausedUntilMs = Number.NEGATIVE_INFINITY
 
@@ -45,23 +45,23 @@ export function createSnapshots({ store, catalog, every, monotonicMs, logger }: 
     pausedUntilMs = monotonicMs() + pauseMs
   }
 
-  const isDue = ({ state, knowledge, snapshotRevision }: Lane): boolean =>
+  const isDue = ({ state, knowledge, snapshotRevision }: StreamQueue): boolean =>
     knowledge === 'confirmed' && state !== null && Number(state.revision - snapshotRevision) >= every
 
-  async function write(lane: Lane): Promise<void> {
-    const { operation, state, position, receipts } = lane
-    if (state === null || !isDue(lane)) return
-    lane.snapshotRevision = state.revision
+  async function write(queue: StreamQueue): Promise<void> {
+    const { operation, state, position, receipts } = queue
+    if (state === null || !isDue(queue)) return
+    queue.snapshotRevision = state.revision
     const text = serialiseSnapshot({ state, position, receipts })
     await store.write({ operation, revision: state.revision, text })
   }
 
   /** One after the other: a snapshot is never urgent. */
   async function writeAll(): Promise<void> {
-    for (const lane of waiting) {
-      waiting.delete(lane)
+    for (const queue of waiting) {
+      waiting.delete(queue)
       try {
-        await write(lane)
+        await write(queue)
       } catch (error) {
         pause(error, 'snapshots cannot be written')
         waiting.clear()
@@ -80,9 +80,9 @@ export function createSnapshots({ store, catalog, every, monotonicMs, logger }: 
         return null
       }
     },
-    consider(lane) {
-      if (!isDue(lane) || waiting.size >= waitingMax || monotonicMs() < pausedUntilMs) return
-      waiting.add(lane)
+    consider(queue) {
+      if (!isDue(queue) || waiting.size >= waitingMax || monotonicMs() < pausedUntilMs) return
+      waiting.add(queue)
       if (writing) return
       writing = true
       void writeAll()

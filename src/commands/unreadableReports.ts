@@ -1,5 +1,5 @@
 import { TamperedError } from '../operation/verifyStream.ts'
-import type { CommandLogger } from './groupCommit.ts'
+import type { CommandLogger } from './createCommandService.ts'
 
 /** Tells of streams that cannot be read: what may come with every command must not fill the log. */
 export interface UnreadableReports {

@@ -1,7 +1,7 @@
 import { type Command, isOutsidePipelines, type OpenOperation, type ReportStatus } from './commands.ts'
 import { type DecideContext, type Decision, type Refusal, receiptOutcome } from './decision.ts'
 import { type Draft, openedDraft, type PreparedEvent, prepared, record, tooLarge } from './draft.ts'
-import type { IgnoredReason, ReportedFacts } from './events.ts'
+import type { IgnoredReason, OperationEvent, ReportedFacts } from './events.ts'
 import { emptyObject, jsonBytes } from './json.ts'
 import { judge } from './judge.ts'
 import { equalHeld, isMarkMemoryFull, lateness, markOf, observedMs } from './lateness.ts'
@@ -201,8 +201,12 @@ function recorded(command: Command, draft: Draft, event: PreparedEvent): Decisio
 }
 
 function accepted(command: Command, draft: Draft): Decision {
-  const own = draft.events.filter((decided) => decided.key === command.key).map((decided) => decided.event)
-  return { kind: 'accepted', ...receiptOutcome(own), events: draft.events, state: draft.state }
+  const { events, state } = draft
+  const own: OperationEvent[] = []
+  for (const { key, event } of events) if (key === command.key) own.push(event)
+  const { outcome, reason, opened } = receiptOutcome(own)
+  if (reason === undefined) return { kind: 'accepted', outcome, opened, events, state }
+  return { kind: 'accepted', outcome, reason, opened, events, state }
 }
 
 function refused(refusal: Refusal): Extract<Decision, { kind: 'refused' }> {

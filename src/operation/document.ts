@@ -38,7 +38,7 @@ export class Document {
     return typeof this.kept === 'string' ? (JSON.parse(this.kept) as JsonObject) : this.kept
   }
 
-  /** UTF-8 bytes of its JSON text; measured once while it rests, as lanes ask with every batch. */
+  /** UTF-8 bytes of its JSON text; measured once while it rests, as the cache of operations asks after every batch. */
   get bytes(): number {
     if (typeof this.kept !== 'string') return jsonBytes(this.kept)
     this.textBytes ??= Buffer.byteLength(this.kept)

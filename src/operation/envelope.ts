@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto'
 import type { DecidedEvent } from './decision.ts'
 import { eventId } from './eventId.ts'
 import { type CatalogueEvent, parseEventData, parseMetadata } from './eventSchemas.ts'
 import type { EventMetadata } from './events.ts'
 import { schemaVersion } from './eventVersion.ts'
 import type { FoldMeta } from './evolve.ts'
+import { HashInput } from './hashInput.ts'
 import type { OperationState } from './state.ts'
 import { operationStream, streamSubject } from './streamName.ts'
 
@@ -103,6 +103,42 @@ export function seal(unsealed: Unsealed): { readonly event: SealedEvent; readonl
   return { event: { id, type, data, metadata: withHash(metadata, digest) }, hash: digest }
 }
 
+export interface NextEvent {
+  readonly type: string
+  /** JSON. */
+  readonly data: object
+  readonly recorder: Unsealed['recorder']
+  readonly correlation: string
+  /** RFC 3339 UTC; the time of the event before it where that is later. */
+  readonly now: string
+  readonly schemaVersion?: number
+}
+
+/**
+ * The next event of a stream that is no operation's: an append of its own, under a key of its own. `last` is the stream's
+ * last event, null when there is none. Throws as `parseMetadata` for one that no node wrote.
+ */
+export function sealNext(stream: string, last: StoredEvent | null, next: NextEvent): SealedEvent {
+  const before = last === null ? null : parseMetadata(last)
+  const data = JSON.stringify(next.data)
+  const { recorder, now } = next
+  const { event } = seal({
+    stream,
+    revision: last === null ? 0n : last.revision + 1n,
+    previousHash: before === null ? noHash : before.hash,
+    type: next.type,
+    data,
+    dataBytes: Buffer.byteLength(data),
+    recorder,
+    keyIndex: 0,
+    correlation: next.correlation,
+    causation: recorder.key,
+    recordedAt: before !== null && before.recordedAt > now ? before.recordedAt : now,
+    ...(next.schemaVersion === undefined ? null : { schemaVersion: next.schemaVersion }),
+  })
+  return event
+}
+
 interface Hashed {
   readonly stream: string
   readonly revision: bigint
@@ -120,14 +156,22 @@ interface Hashed {
  */
 export function eventHash(hashed: Hashed): string {
   const revision = hashed.revision.toString()
-  const input =
-    `${netstring(hashed.stream)}${revision.length}:${revision},64:${hashed.previousHash},${netstring(hashed.type)}` +
-    `${hashed.dataBytes}:${hashed.data},${netstring(hashed.metadata)}`
-  return hash('sha256', input, 'hex')
+  input.begin()
+  addNetstring(hashed.stream)
+  input.addShort(`${revision.length}:`).addShort(revision).addShort(',64:').addShort(hashed.previousHash).addShort(',')
+  addNetstring(hashed.type)
+  input.addShort(`${hashed.dataBytes}:`).add(hashed.data).addShort(',')
+  addNetstring(hashed.metadata)
+  return input.digest('hex')
 }
 
-function netstring(text: string): string {
-  return `${Buffer.byteLength(text)}:${text},`
+const input = new HashInput()
+
+function addNetstring(text: string): void {
+  input
+    .addShort(`${Buffer.byteLength(text)}:`)
+    .addShort(text)
+    .addShort(',')
 }
 
 const hashSuffix = /^,"hash":"([0-9a-f]{64})"\}$/

@@ -1,26 +1,24 @@
 import { emptyObject, isJsonObject, type Json, type JsonObject, sameJson } from './json.ts'
+import { membersOf } from './memberOrder.ts'
 
 /**
  * Merge patch (RFC 7396) of an object onto an object. Never changes its arguments; what is not touched is shared with
  * them, and the target itself is returned when the patch changes nothing. Members named `__proto__` are plain members.
  */
 export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
-  const members = Object.keys(patch)
-  return replaced(target, patch, members) ?? merged(target, patch, members)
+  return replaced(target, patch) ?? merged(target, patch)
 }
 
 /**
  * The first report finds nothing, and a service that reports sends the same members in the same order each time: then
  * nothing of the target is left, and the patch is the result as it stands. Null when it is not so.
  */
-function replaced(target: JsonObject, patch: JsonObject, members: readonly string[]): JsonObject | null {
-  const before = Object.keys(target)
-  if (before.length === 0 && members.length > 0) return hasNulls(patch) ? null : patch
-  if (before.length !== members.length) return null
+function replaced(target: JsonObject, patch: JsonObject): JsonObject | null {
+  if (isEmpty(target)) return isEmpty(patch) || hasNulls(patch) ? null : patch
+  // Of the same names in the same order, unless they are too many to be remembered.
+  if (membersOf(target) !== membersOf(patch)) return null
   let changed = false
-  for (let index = 0; index < members.length; index += 1) {
-    const member = members[index] ?? ''
-    if (before[index] !== member) return null
+  for (const member in patch) {
     const value = patch[member] ?? null
     const current = target[member] ?? null
     if (typeof value !== 'object') {
@@ -36,9 +34,9 @@ function replaced(target: JsonObject, patch: JsonObject, members: readonly strin
   return changed ? patch : target
 }
 
-function merged(target: JsonObject, patch: JsonObject, members: readonly string[]): JsonObject {
+function merged(target: JsonObject, patch: JsonObject): JsonObject {
   let result: Record<string, Json> | null = null
-  for (const member of members) {
+  for (const member in patch) {
     const value = patch[member] ?? null
     const current = ownMember(target, member)
     if (value === null) {
@@ -66,7 +64,7 @@ function mergedMember(current: Json | undefined, value: Json): Json {
  */
 export function fillAbsent(target: JsonObject, patch: JsonObject, deleted: JsonObject = emptyObject): JsonObject {
   let result: Record<string, Json> | null = null
-  for (const member of Object.keys(patch)) {
+  for (const member in patch) {
     const value = patch[member] ?? null
     if (value === null) continue
     const gone = deleted === emptyObject ? undefined : ownMember(deleted, member)
@@ -91,11 +89,16 @@ function withoutNulls(patch: JsonObject): JsonObject {
 }
 
 export function hasNulls(patch: JsonObject): boolean {
-  for (const member of Object.keys(patch)) {
+  for (const member in patch) {
     const value = patch[member]
     if (value === null || (isJsonObject(value) && hasNulls(value))) return true
   }
   return false
+}
+
+function isEmpty(object: JsonObject): boolean {
+  for (const _ in object) return false
+  return true
 }
 
 export function ownMember(object: JsonObject, member: string): Json | undefined {

@@ -14,6 +14,9 @@ export function projectionStream(name: string): string {
 /** What operators did (docs/adr/0015-audit-trail.md). No operation's either. */
 export const auditStream = 'audit'
 
+/** The names that pipelines were given, in their order (docs/adr/0016-registered-pipelines.md). No pipeline's either. */
+export const pipelinesStream = 'pipelines'
+
 /** Whose stream it is, or null for a stream of another kind. */
 export function streamSubject(
   stream: string,

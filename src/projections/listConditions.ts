@@ -1,6 +1,7 @@
 import { anyPipeline } from '../operation/pipeline.ts'
 import { anyTrack, otherStatus } from './countedStatuses.ts'
-import { metadataFacet, themeFacet } from './facets.ts'
+import { metadataFacet, statusFacet, themeFacet } from './facets.ts'
+import { foldVersion } from './projectionStore.ts'
 import type { OneOrMore, OperationQuery } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
 import { noStatusMs } from './times.ts'
@@ -11,9 +12,18 @@ import { noStatusMs } from './times.ts'
 const least = '(-9223372036854775808)'
 const most = '9223372036854775807'
 
-/** What was asked, and whether a status is asked for that is not counted by name: rows tell it then, and not shapes. */
+/**
+ * What was asked, of the operations whose status shapes name; or, with `others`, of those of pipeline `any` whose status is
+ * not counted by name. Of these rows tell the status, and so do facets, unless an older fold made the rows.
+ */
 export interface ListedQuery extends OperationQuery {
-  readonly lookAtStatus?: boolean
+  readonly others?: 'byFacet' | 'byLook'
+}
+
+/** Whether some of the operations asked for may be such others. */
+export function mayAskOthers({ pipeline, track, status }: OperationQuery): boolean {
+  if (status === undefined || (track !== undefined && track !== anyTrack)) return false
+  return pipeline === undefined || [pipeline].flat().includes(anyPipeline.name)
 }
 
 export class Parameters {
@@ -30,17 +40,17 @@ export function shapeConditions(query: ListedQuery, parameters: Parameters): str
   const { pipeline, track, status, state, held, blocked, anyTrack } = query
   const anyOf = (values: OneOrMore<string>) => `= ANY (${parameters.add([values].flat())}::text[])`
   const conditions = ['s.operations > 0']
-  if (pipeline !== undefined) conditions.push(`s.pipeline ${anyOf(pipeline)}`)
+  if (query.others !== undefined) conditions.push(isOther(parameters))
+  else if (pipeline !== undefined) conditions.push(`s.pipeline ${anyOf(pipeline)}`)
   if (state !== undefined) conditions.push(`s.state ${anyOf(state)}`)
   if (held !== undefined) conditions.push(`s.held = ${parameters.add(held)}`)
   if (blocked !== undefined) conditions.push(`s.blocked = ${parameters.add(blocked)}`)
   if (anyTrack === 'failed') conditions.push('s.failed')
-  const others = query.lookAtStatus === true ? ` OR ${isOther(parameters)}` : ''
-  const named = track === undefined ? null : `${parameters.add(track)}::text`
-  if (named !== null) {
-    conditions.push(status === undefined ? `s.tracks ? ${named}` : `(s.tracks ->> ${named} ${anyOf(status)}${others})`)
-  } else if (status !== undefined) {
-    conditions.push(`(EXISTS (SELECT FROM jsonb_each_text(s.tracks) t WHERE t.value ${anyOf(status)})${others})`)
+  if (query.others === undefined && track !== undefined) {
+    const named = `${parameters.add(track)}::text`
+    conditions.push(status === undefined ? `s.tracks ? ${named}` : `s.tracks ->> ${named} ${anyOf(status)}`)
+  } else if (query.others === undefined && status !== undefined) {
+    conditions.push(`EXISTS (SELECT FROM jsonb_each_text(s.tracks) t WHERE t.value ${anyOf(status)})`)
   }
   if (asksSince(query)) {
     conditions.push(
@@ -50,17 +60,37 @@ export function shapeConditions(query: ListedQuery, parameters: Parameters): str
   return conditions
 }
 
-/** On `s`: the status is not counted by name, so that only the row tells it. */
+/** On `s`: the status is not counted by name. */
 function isOther(parameters: Parameters): string {
-  const [pipeline, track, other] = [anyPipeline.name, anyTrack, otherStatus]
-  return `(s.pipeline = ${parameters.add(pipeline)} AND s.tracks ->> ${parameters.add(track)}::text = ${parameters.add(other)})`
+  return `s.pipeline = ${parameters.add(anyPipeline.name)} AND s.tracks ->> ${parameters.add(anyTrack)}::text = ${parameters.add(otherStatus)}`
+}
+
+/**
+ * On `c`, the checkpoint: null when no operation asked for can be one of the others; otherwise whether facets tell their
+ * status. Which statuses are named changes with a rebuild alone.
+ */
+export function othersAsked(query: OperationQuery, parameters: Parameters): string {
+  if (!mayAskOthers(query)) return 'NULL::boolean'
+  const asked = `${parameters.add([query.status].flat())}::text[]`
+  return `
+    CASE WHEN EXISTS (SELECT FROM ${schemaName}.shapes s WHERE s.operations > 0 AND ${isOther(parameters)})
+      AND EXISTS (SELECT FROM unnest(${asked}) a (status) WHERE NOT EXISTS (
+        SELECT FROM ${schemaName}.shapes s
+        WHERE s.pipeline = ${parameters.add(anyPipeline.name)} AND s.tracks ->> ${parameters.add(anyTrack)}::text = a.status
+      ))
+    THEN c.fold_version >= ${foldVersion} END`
 }
 
 /** By the index: all that match, and perhaps a few more, as two pairs may share a number. */
-export function facetConditions(query: OperationQuery, parameters: Parameters): string[] {
+export function facetConditions(query: ListedQuery, parameters: Parameters): string[] {
   const facets = Object.entries(query.metadata ?? {}).map(([member, value]) => metadataFacet(member, value))
   if (query.theme !== undefined) facets.push(themeFacet(query.theme))
-  return facets.length === 0 ? [] : [`o.facets @> ${parameters.add(facets)}::int[]`]
+  const conditions = facets.length === 0 ? [] : [`o.facets @> ${parameters.add(facets)}::int[]`]
+  if (query.others === 'byFacet') {
+    const statuses = [query.status ?? []].flat().map(statusFacet)
+    conditions.push(`o.facets && ${parameters.add(statuses)}::int[]`)
+  }
+  return conditions
 }
 
 /** The look at the row itself; costly, so it comes after all others. */
@@ -69,12 +99,10 @@ export function exactConditions(query: ListedQuery, parameters: Parameters): str
     ([member, value]) => `(o.metadata::json ->> ${parameters.add(member)}::text) = ${parameters.add(value)}`,
   )
   if (query.theme !== undefined) conditions.push(`(o.state::json ->> 'theme') = ${parameters.add(query.theme)}`)
-  if (query.lookAtStatus === true && query.status !== undefined) {
-    const isAsked = `= ANY (${parameters.add([query.status].flat())}::text[])`
+  if (query.others !== undefined) {
+    const asked = parameters.add([query.status ?? []].flat())
     conditions.push(
-      query.track === undefined
-        ? `EXISTS (SELECT FROM json_each(o.state::json -> 'tracks') t WHERE t.value ->> 'status' ${isAsked})`
-        : `(o.state::json -> 'tracks' -> ${parameters.add(query.track)}::text ->> 'status') ${isAsked}`,
+      `(o.state::json -> 'tracks' -> ${parameters.add(anyTrack)}::text ->> 'status') = ANY (${asked}::text[])`,
     )
   }
   return conditions

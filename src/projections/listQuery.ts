@@ -4,7 +4,9 @@ import {
   facetConditions,
   heardConditions,
   isOtherTrack,
+  type ListedQuery,
   openedBounds,
+  othersAsked,
   Parameters,
   prefixConditions,
   shapeConditions,
@@ -24,7 +26,7 @@ import { schemaName } from './schemaName.ts'
 // Why these indexes (migrations/0001_read_model.sql, 0005_standings.sql). Status and last event change with nearly every
 // report, and a list by them needs an index on them: those updates cannot be HOT. So few indexes, and each answers many
 // questions: (shape, updated_at), (shape, opened_at) and (shape, since_at) any filter by pipeline, track, status and state,
-// and by what is held, blocked or failed, in order of time; the GIN index theme and metadata; the key, which holds shape and
+// and by what is held, blocked or failed, in order of time; the GIN index theme, metadata, and a status that shapes do not name; the key, which holds shape and
 // times beside the id, the rest. Without the id in the first three: times hardly tie, and entries are half as long.
 //
 // What the indexes cost, and what lists of 50 out of a million operations take: docs/performance.md.
@@ -51,14 +53,23 @@ export type Way = 'walk' | 'narrow' | 'collect' | 'collectShapes' | 'collectSinc
 
 const rowColumns = `o.id, o.state, o.data, o.metadata, o.revision, o.position AS at, o.updated_at, o.opened_at`
 
-/** One page, the checkpoint beside it, in one statement and so in one snapshot. */
-export function pageStatement(query: OperationQuery, way: Way): Statement {
+/**
+ * One page, the checkpoint beside it, in one statement and so in one snapshot. Without `others`, those are left out, and
+ * `others_by_facet` says whether there are any to look for (othersAsked).
+ */
+export function pageStatement(
+  query: OperationQuery,
+  way: Way,
+  others?: { readonly query: ListedQuery; readonly way: Way },
+): Statement {
   const parameters = new Parameters()
   const order = orderOf(query)
-  const keys = keysOf(query, way, parameters)
+  const flag = others === undefined ? othersAsked(query, parameters) : 'NULL::boolean'
+  let keys = keysOf(query, way, parameters)
+  if (others !== undefined) keys = merged(query, [keys, keysOf(others.query, others.way, parameters)], parameters)
   const place = query.sort === 'since' ? ', k.since_at AS since_ms' : ''
   const text = `
-    SELECT c.position AS checkpoint, c.log_id, page.*
+    SELECT c.position AS checkpoint, c.log_id, ${flag} AS others_by_facet, page.*
     FROM ${schemaName}.checkpoints c
     LEFT JOIN LATERAL (
       WITH keys AS MATERIALIZED (${keys})
@@ -72,7 +83,15 @@ export function pageStatement(query: OperationQuery, way: Way): Statement {
   return { text, values: parameters.values }
 }
 
-function keysOf(query: OperationQuery, way: Way, parameters: Parameters): string {
+/** Of pages that have no operation in common. */
+function merged(query: OperationQuery, pages: readonly string[], parameters: Parameters): string {
+  const { column } = orders[query.sort]
+  const columns = column === 'id' ? 'p.id' : `p.id, p.${column}`
+  const union = pages.map((page) => `(SELECT ${columns} FROM (${page}) p)`).join(' UNION ALL ')
+  return `SELECT k.* FROM (${union}) k ORDER BY ${orderOf(query)('k')} LIMIT ${parameters.add(query.pageSize)}::int`
+}
+
+function keysOf(query: ListedQuery, way: Way, parameters: Parameters): string {
   const { column, comparison } = orders[query.sort]
   const shapes = shapeConditions(query, parameters)
   const facets = facetConditions(query, parameters)
@@ -157,7 +176,7 @@ function sorted({ column, order, found, keyset, limit }: SortedParts): string {
 }
 
 /** How many shapes are asked for, how many operations have them, and how many there are in all: exact, from the counts. */
-export function matchingShapesStatement(query: OperationQuery): Statement {
+export function matchingShapesStatement(query: ListedQuery): Statement {
   const parameters = new Parameters()
   const where = shapeConditions(query, parameters).join(' AND ')
   return {
@@ -174,7 +193,7 @@ export function matchingShapesStatement(query: OperationQuery): Statement {
  * How many operations of the matching shapes the ways `collectShapes` and `collectSince` would find, counted in the indexes up
  * to `countMax` each; `since` is null where nothing is asked of that.
  */
-export function countTimesStatement(query: OperationQuery, countMax: number): Statement {
+export function countTimesStatement(query: ListedQuery, countMax: number): Statement {
   const parameters = new Parameters()
   const shapes = shapeConditions(query, parameters)
   const limit = parameters.add(countMax)
@@ -204,7 +223,7 @@ export function looksAtTimes(query: OperationQuery): boolean {
  * Asks the planner how many rows pass the filters that the way `walk` has to look at row by row. Null when there are
  * none: then every row it meets is one of the page.
  */
-export function estimateStatement(query: OperationQuery): Statement | null {
+export function estimateStatement(query: ListedQuery): Statement | null {
   const parameters = new Parameters()
   // Without the look at the row itself: the planner knows nothing about that and would take it for a rare thing.
   const rows = [...facetConditions(query, parameters), ...prefixConditions(query, parameters)]

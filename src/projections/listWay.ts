@@ -1,7 +1,5 @@
 import type pg from 'pg'
-import { anyPipeline } from '../operation/pipeline.ts'
-import { anyTrack, otherStatus } from './countedStatuses.ts'
-import { isOtherTrack } from './listConditions.ts'
+import { isOtherTrack, type ListedQuery } from './listConditions.ts'
 import {
   countTimesStatement,
   estimateStatement,
@@ -11,7 +9,6 @@ import {
   type Way,
 } from './listQuery.ts'
 import type { OperationQuery } from './readModel.ts'
-import { schemaName } from './schemaName.ts'
 
 /** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
 const collectedMax = 20_000
@@ -20,29 +17,13 @@ const narrowedShapesMax = 100
 
 export type Ask = <Row extends pg.QueryResultRow>(statement: Statement) => Promise<readonly Row[]>
 
-/**
- * Whether operations are asked for whose status no shape names: then those of the shape of all others are looked at. Which
- * statuses are named never changes until a rebuild.
- */
-export async function looksAtStatus({ pipeline, track, status }: OperationQuery, ask: Ask): Promise<boolean> {
-  if (status === undefined || (track !== undefined && track !== anyTrack)) return false
-  if (pipeline !== undefined && ![pipeline].flat().includes(anyPipeline.name)) return false
-  const statuses = [...new Set([status].flat())]
-  const [found] = await ask<{ named: bigint; others: boolean }>({
-    text: `
-      SELECT count(DISTINCT s.tracks ->> $2) FILTER (WHERE s.tracks ->> $2 = ANY ($3::text[])) AS named,
-             coalesce(bool_or(s.tracks ->> $2 = $4 AND s.operations > 0), false) AS others
-      FROM ${schemaName}.shapes s WHERE s.pipeline = $1`,
-    values: [anyPipeline.name, anyTrack, statuses, otherStatus],
-  })
-  return found?.others === true && Number(found.named) < statuses.length
-}
-
 /** The way to a page that has to look at the fewest rows, as far as counts and the planner tell. */
-export async function wayTo(asked: OperationQuery, ask: Ask): Promise<Way> {
+export async function wayTo(asked: ListedQuery, ask: Ask): Promise<Way> {
   const { sort } = asked
   const ofOtherTrack = sort === 'since' && isOtherTrack(asked.track)
-  if ((sort === 'id' || ofOtherTrack) && areRare(await shapesOf(asked, ask), asked)) return 'collectShapes'
+  // Facets find those that are rarer than the shape of all others.
+  if (asked.others !== 'byFacet' && (sort === 'id' || ofOtherTrack) && areRare(await shapesOf(asked, ask), asked))
+    return 'collectShapes'
   const estimate = estimateStatement(asked)
   if (estimate !== null && plannedRows(await ask(estimate)) <= collectedMax) return 'collect'
   const looks = looksAtTimes(asked)
@@ -56,7 +37,7 @@ export async function wayTo(asked: OperationQuery, ask: Ask): Promise<Way> {
 }
 
 /** Null when many match: a page of them is soon met in any order. */
-async function wayByTimes(asked: OperationQuery, ask: Ask): Promise<Way | null> {
+async function wayByTimes(asked: ListedQuery, ask: Ask): Promise<Way | null> {
   const { of } = await shapesOf(asked, ask)
   const countMax = Math.min(collectedMax, Math.ceil(Math.sqrt(asked.pageSize * Number(of))))
   const [counted] = await ask<CountedTimes>(countTimesStatement(asked, countMax))
@@ -79,7 +60,7 @@ interface MatchingShapes {
   readonly of: bigint
 }
 
-async function shapesOf(asked: OperationQuery, ask: Ask): Promise<MatchingShapes> {
+async function shapesOf(asked: ListedQuery, ask: Ask): Promise<MatchingShapes> {
   const [counted] = await ask<MatchingShapes>(matchingShapesStatement(asked))
   return counted ?? { shapes: 0n, operations: 0n, of: 0n }
 }

@@ -1,5 +1,6 @@
 import type { OperationState } from '../operation/state.ts'
 import type { OperationWrite, StandingWrite } from './batch.ts'
+import { anyTrack } from './countedStatuses.ts'
 import { facetsOf } from './facets.ts'
 import { stateColumn } from './operationState.ts'
 import type { Shape } from './shape.ts'
@@ -20,7 +21,7 @@ export interface FoldedChange {
 export function operationWrite(change: FoldedChange): OperationWrite {
   const { stream, before, state, position, shape } = change
   const sameMetadata = before !== null && before.state.metadata === state.metadata
-  const sameFacets = sameMetadata && before.state.theme === state.theme
+  const sameFacets = sameMetadata && before.state.theme === state.theme && hasSameOther(before, change)
   const sameData = before !== null && before.state.data === state.data
   return {
     kind: 'operation',
@@ -35,8 +36,16 @@ export function operationWrite(change: FoldedChange): OperationWrite {
     state: stateColumn(state),
     data: sameData ? null : state.data.text,
     metadata: sameMetadata ? null : state.metadata.text,
-    facets: sameFacets ? null : facetsOf(state.theme, state.metadata.value),
+    facets: sameFacets ? null : facetsOf(state, shape),
   }
+}
+
+/** Whether the status is no facet, or the same one. */
+function hasSameOther(before: Pick<FoldedOperation, 'state' | 'shape'>, { state, shape }: FoldedChange): boolean {
+  if (!before.shape.isOther && !shape.isOther) return true
+  return (
+    before.shape.isOther === shape.isOther && before.state.tracks[anyTrack]?.status === state.tracks[anyTrack]?.status
+  )
 }
 
 const noStandings: readonly StandingWrite[] = []

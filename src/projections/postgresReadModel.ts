@@ -6,10 +6,9 @@ import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { otherName, otherStatus } from './countedStatuses.ts'
 import { DefinitionCache } from './definitionCache.ts'
-import { pageStatement, type Statement } from './listQuery.ts'
-import { looksAtStatus, wayTo } from './listWay.ts'
+import { listedPage } from './listedPage.ts'
+import type { Statement } from './listQuery.ts'
 import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
 import { type StateColumns, shownOf, shownState } from './operationState.ts'
 import { projectionName } from './projectionStore.ts'
@@ -20,9 +19,9 @@ import {
   type ReadAt,
   type ReadModel,
   ReadModelUnavailableError,
-  type Stats,
 } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
+import { type CountedColumns, statistics, statsStatement } from './statistics.ts'
 
 export interface ReadModelSettings {
   readonly connectionString: string
@@ -127,17 +126,14 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async operations(asked) {
-      const exactly = { ...asked, lookAtStatus: await looksAtStatus(asked, query) }
-      const rows = await query<CheckpointRow & Maybe<OperationColumns>>(
-        pageStatement(exactly, await wayTo(exactly, query)),
-      )
+      const rows = await listedPage<CheckpointRow & Maybe<OperationColumns>>(asked, query)
       const position = seen(rows)
       const value = await shown((of) => rows.filter(isOperation).map((row) => operationRow(row, of)))
       return { position, value }
     },
 
     async stats() {
-      const rows = await query<CheckpointRow & Maybe<ShapeColumns> & { parked: bigint }>({
+      const rows = await query<CheckpointRow & CountedColumns & { parked: bigint }>({
         ...statsStatement,
         values: [],
       })
@@ -157,13 +153,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
       return { position: seen(rows), value: rows.filter(isPipeline).map(pipelineRow) }
     },
 
-    async pipelineCount(name, countMax) {
-      const rows = await query<CheckpointRow & { readonly count: number; readonly is_there: boolean }>({
-        ...pipelineCountStatement,
-        values: [name, countMax],
-      })
-      const [row] = rows
-      return { position: seen(rows), value: { count: row?.count ?? 0, isThere: row?.is_there === true } }
+    async pipelineCount(countMax) {
+      const statement = { ...pipelineCountStatement, values: [countMax] }
+      const rows = await query<CheckpointRow & { readonly count: number }>(statement)
+      return { position: seen(rows), value: rows[0]?.count ?? 0 }
     },
 
     async parkedStreams(maxCount, after = ''): Promise<ReadAt<readonly ParkedStream[]>> {
@@ -263,54 +256,6 @@ const definitionStatement = {
   text: `SELECT definition FROM ${schemaName}.pipelines WHERE name = $1 AND version = $2::integer`,
 }
 
-interface ShapeColumns {
-  readonly pipeline: string
-  readonly state: string
-  readonly tracks: Readonly<Record<string, string | null>>
-  readonly operations: bigint
-}
-
-const statsStatement = {
-  name: 'stats',
-  text: `
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*) FROM ${schemaName}.parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
-    FROM ${schemaName}.checkpoints c
-    LEFT JOIN ${schemaName}.shapes s ON s.operations > 0
-    WHERE c.name = '${projectionName}'`,
-}
-
-interface PipelineStats {
-  operations: number
-  readonly states: Record<string, number>
-  readonly tracks: Record<string, Record<string, number>>
-}
-
-function statistics(rows: readonly Maybe<ShapeColumns>[]): Stats['pipelines'] {
-  const pipelines = record<PipelineStats>()
-  for (const { pipeline, state, tracks, operations } of rows) {
-    if (pipeline === null || state === null || tracks === null) continue
-    const count = Number(operations)
-    pipelines[pipeline] ??= { operations: 0, states: record(), tracks: record() }
-    const stats = pipelines[pipeline]
-    stats.operations += count
-    stats.states[state] = (stats.states[state] ?? 0) + count
-    for (const [track, status] of Object.entries(tracks)) {
-      stats.tracks[track] ??= record()
-      const statuses = stats.tracks[track]
-      // A track that has not started has no status to count.
-      if (status === null) continue
-      const name = status === otherStatus ? otherName : status
-      statuses[name] = (statuses[name] ?? 0) + count
-    }
-  }
-  return pipelines
-}
-
-/** Statuses may be called `__proto__` or `constructor`. */
-function record<T>(): Record<string, T> {
-  return Object.create(null)
-}
-
 function isOldest(row: CheckpointRow & Maybe<OldestColumns>): row is CheckpointRow & OldestColumns {
   return row.since_at !== null
 }
@@ -342,9 +287,8 @@ const pipelinesStatement = {
 const pipelineCountStatement = {
   name: 'pipeline_count',
   text: `
-    ${pipelineNames("''", '$2::int')}
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count,
-           EXISTS (SELECT FROM ${schemaName}.pipelines WHERE name = $1::text) AS is_there
+    ${pipelineNames("''", '$1::int')}
+    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count
     FROM ${schemaName}.checkpoints c WHERE c.name = '${projectionName}'`,
 }
 

@@ -30,7 +30,7 @@ export interface ProjectorSettings {
   readonly log: EventLog
   readonly signal: CheckpointSignal
   readonly logger?: ProjectionLogger
-  /** Spares the projector to fold again what this node's command room has folded (Folding.recognise). */
+  /** Spares the projector to fold again what this node's command service has folded (Folding.recognise). */
   readonly confirmed?: ConfirmedState
   /**
    * Least time between the starts of two batches while events keep coming; default 12. An operation that gets several
@@ -88,7 +88,7 @@ class StoreProjector implements Projector {
   #parkedCount = 0
   #tamperedCount = 0
   #wakeSleeper: (() => void) | null = null
-  /** Whether the projection is paused: as the checkpoint said at the take-over, and the order desk since. */
+  /** Whether the projection is paused: as the checkpoint said at the take-over, and the control worker since. */
   #held = false
 
   constructor(settings: ProjectorSettings) {
@@ -279,7 +279,7 @@ class StoreProjector implements Projector {
     }
     const older = rowsVersion < foldVersion
     // Definitions of an older fold may be ones that this node cannot read.
-    if (older) this.#memory.parked = await session.rows.loadParked()
+    if (older) await session.rows.loadParked(this.#memory.parked)
     else await this.#memory.learn(session.rows)
     this.#countParked()
     if (this.#tamperedCount > 0) {
@@ -313,21 +313,20 @@ class StoreProjector implements Projector {
     this.#batches += 1
     for (const write of batch.writes) {
       if (write.kind !== 'park') continue
-      this.#memory.condemned.delete(write.stream)
+      this.#memory.rejected.delete(write.stream)
       tellParked(this.#settings.logger, write)
     }
-    for (const { stream, position, unparked } of batch.revisits) {
-      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
+    for (const { stream, position, unparked } of batch.refolds) {
+      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was folded again')
     }
-    // Counting goes over all of them, and most batches set none aside.
-    if (batch.revisits.length > 0 || batch.writes.some(({ kind }) => kind === 'park')) this.#countParked()
+    this.#countParked()
     this.#lag.committed()
     this.#settings.signal.observe(batch.to)
   }
 
   #countParked(): void {
     this.#parkedCount = this.#memory.parked.size
-    this.#tamperedCount = this.#memory.tampered()
+    this.#tamperedCount = this.#memory.parked.tampered
   }
 
   /** Nothing is folded into the rows of an older fold: they stay as they are until others take their place. */

@@ -27,8 +27,8 @@ export interface ReadModel {
    */
   pipelines(maxCount: number, after?: string): Promise<ReadAt<readonly PipelineRow[]>>
 
-  /** How many pipelines there are (of very many: how many of the first `countMax`), and whether one of that name is. */
-  pipelineCount(name: string, countMax: number): Promise<ReadAt<{ readonly count: number; readonly isThere: boolean }>>
+  /** How many pipelines there are; of very many: `countMax`. */
+  pipelineCount(countMax: number): Promise<ReadAt<number>>
 
   /** The streams that are set aside, by name, at most `maxCount` (1 to 1,000), after the stream `after`. */
   parkedStreams(maxCount: number, after?: string): Promise<ReadAt<readonly ParkedStream[]>>
@@ -182,7 +182,7 @@ export interface Projector {
    * then goes on with the rebuild), when the rebuild failed, or when `signal` aborted.
    */
   rebuild(options?: RebuildOptions): Promise<void>
-  /** Told by the node's order desk what an operator wants; the checkpoint itself is what decides (session.ts). */
+  /** Told by the node's control worker what an operator wants; the checkpoint itself is what decides (session.ts). */
   hold(paused: boolean): void
   /**
    * The revision of an operation's row, without asking the database: known on the node that projects, of operations that it

@@ -37,7 +37,7 @@ export function rowDifferences(row: StoredRow, state: OperationState, position: 
     difference('shapes.state', row.shapeRow?.state ?? null, shape.state),
     difference('shapes.tracks', canonical(row.shapeRow?.tracks), canonical(JSON.parse(shape.tracks))),
     difference('shapes.flags', canonical(row.shapeRow?.flags), canonicalJson(shapeFlags(shape))),
-    difference('facets', facetsText(row.facets ?? []), facetsText(facetsOf(state.theme, state.metadata.value))),
+    difference('facets', facetsText(row.facets ?? []), facetsText(facetsOf(state, shape))),
     difference('data', canonicalText(row.data), canonicalJson(state.data.value)),
     difference('metadata', canonicalText(row.metadata), canonicalJson(state.metadata.value)),
     ...stateDifferences(row.state, stateColumn(state)),

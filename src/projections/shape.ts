@@ -12,6 +12,8 @@ export interface Shape {
   readonly state: string
   /** JSON text: status (or null) by track, in order of the tracks' names; `otherStatus` where it is not counted by name. */
   readonly tracks: string
+  /** Whether it stands for the statuses of pipeline `any` that are not counted by name. */
+  readonly isOther: boolean
   readonly blocked: boolean
   /** Whether reports are held. */
   readonly held: boolean
@@ -25,6 +27,8 @@ export interface Shape {
   readonly changedTracks: readonly string[]
   /** By track: a hash of pipeline, state, track and status, of the tracks beside the default one that have a status. */
   readonly standings: ReadonlyMap<string, bigint>
+  /** Its row without the count, as members of a JSON object: the same for each batch, so it is printed once. */
+  readonly members: string
 }
 
 /** The operation's last event, one before, or none. */
@@ -142,7 +146,15 @@ function shapeOf(
     standings.set(name, hashed(`${pipeline.name}\n${state}\n${name}\n${status}`))
   }
   const id = hashed(`${pipeline.name}\n${state}\n${text}\n${flagsText(flags)}`)
-  return { id, pipeline: pipeline.name, state, tracks: text, ...flags, standings }
+  const isOther = statuses.some(([, status]) => status === otherStatus)
+  const found = { id, pipeline: pipeline.name, state, tracks: text, isOther, ...flags, standings }
+  return { ...found, members: membersOf(found) }
+}
+
+function membersOf({ id, tracks, standings, isOther: _, ...columns }: Omit<Shape, 'members'>): string {
+  // JavaScript's own numbers do not hold a hash.
+  const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')
+  return `"id":${id},"tracks":${tracks},"standings":{${hashes}},${JSON.stringify(columns).slice(1, -1)}`
 }
 
 /**

@@ -49,6 +49,7 @@ async function query(sql: string): Promise<Record<string, unknown>[]> {
 }
 
 const configured = 'c'.repeat(40)
+const configuredCaller: Caller = { name: 'configuration', keyId: null, roles: ['operator'], origin: 'configuration' }
 
 describe('without any key', () => {
   test('everybody is anonymous and may do everything, where that is allowed', async () => {
@@ -206,6 +207,39 @@ describe('when the database is away', () => {
     )
     expect(await here.revoke('ocr', by)).toEqual({ kind: 'revoked' })
     expect(here.authenticate(`Bearer ${key}`)).toBeNull()
+  })
+})
+
+describe('when the database does not answer at the start', () => {
+  const away = async () => {
+    throw new Error('away')
+  }
+
+  test('it is asked again, and what it holds is in force once it answers', async () => {
+    const key = keyOf(await create(await open({ operatorKey: configured }), 'ocr', ['service'], configuredCaller))
+    const warnings: string[] = []
+    let looks = 0
+    const here = await open({
+      refreshMs: 5,
+      admit: async () => {
+        looks += 1
+        if (looks <= 3) await away()
+      },
+      logger: { warn: (_fields, message) => warnings.push(message) },
+    })
+    expect(caller(here, key).name).toBe('ocr')
+    expect(here.authenticate(undefined)).toBeNull()
+    expect(warnings).toEqual(['keys cannot be read; the start waits for them'])
+  })
+
+  test('for half a minute; then the start fails', async () => {
+    let nowMs = 0
+    const monotonicMs = () => {
+      nowMs += 10_000
+      return nowMs
+    }
+    await expect(open({ refreshMs: 5, admit: away, monotonicMs })).rejects.toThrow(KeysUnavailableError)
+    expect(nowMs).toBeGreaterThan(30_000)
   })
 })
 

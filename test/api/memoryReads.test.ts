@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../src/commands/createCommandService.ts'
 import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 

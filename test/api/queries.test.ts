@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../src/commands/createCommandService.ts'
 import { nextInChain } from '../operation/support/nextInChain.ts'
 import { patienceMs } from '../support/patience.ts'
 import { type ApiHarness, eventually, linear, startApi } from './apiHarness.ts'

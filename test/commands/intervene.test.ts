@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../src/commands/createCommandService.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { verifyStream } from '../../src/operation/verifyStream.ts'
 import { after, answering, createGate, unavailable, unknownLanded, unknownLost } from './faultyEventLog.ts'

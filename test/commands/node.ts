@@ -1,6 +1,6 @@
 import type { CommandLimits } from '../../src/commands/commandLimits.ts'
 import type { CommandResult, CommandService } from '../../src/commands/commandService.ts'
-import { type CommandServiceOptions, createCommandService } from '../../src/commands/groupCommit.ts'
+import { type CommandServiceOptions, createCommandService } from '../../src/commands/createCommandService.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../../src/operation/commands.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../src/commands/createCommandService.ts'
 import { Journal } from '../projections/support/journal.ts'
 import { linear } from '../projections/support/pipelines.ts'
 import { tamperingBench } from '../projections/support/tamperingBench.ts'

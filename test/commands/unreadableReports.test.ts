@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createCommandService } from '../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../src/commands/createCommandService.ts'
 import { createUnreadableReports } from '../../src/commands/unreadableReports.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { open, report } from './node.ts'

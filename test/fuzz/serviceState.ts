@@ -1,5 +1,6 @@
 import { operatorActed } from '../../src/audit/act.ts'
-import { auditStream } from '../../src/operation/streamName.ts'
+import { pipelineRegistered } from '../../src/commands/pipelineRegistry.ts'
+import { auditStream, pipelinesStream } from '../../src/operation/streamName.ts'
 import type { Answer } from './answers.ts'
 import { countOf } from './judge.ts'
 import type { FuzzRequest, Values } from './wire.ts'
@@ -183,6 +184,8 @@ export class ServiceState {
       if (this.#accepted.has(`${event.stream} ${event.metadata.command}`)) continue
       // What the operator among the senders did: an act is on record also where it came to nothing.
       if (event.stream === auditStream && event.type === operatorActed) continue
+      // A name keeps its place also where its definition failed afterwards.
+      if (event.stream === pipelinesStream && event.type === pipelineRegistered) continue
       if (this.#mayBeOf(event.stream)) continue
       wrong.push(`nobody was told of this event: ${line.slice(0, 600)}`)
     }

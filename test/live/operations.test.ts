@@ -141,7 +141,7 @@ describe('GET /v1/operations/stream', () => {
     await reader.until(() => ends.every((end) => told(reader).includes(end)))
     expect(new Set(told(reader)).size).toBe(reader.messages.length)
     const positions = reader.messages.map(({ id }) => id)
-    expect(positions).toEqual([...positions].sort())
+    expect(positions).toEqual([...positions].sort(byPlace))
     const other = await open('/v1/operations/stream?idPrefix=rebuilt')
     await other.until((messages) => messages.length === 4)
     expect(told(other).sort()).toEqual(ends)

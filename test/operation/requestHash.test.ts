@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonicalJson } from '../../src/operation/canonicalJson.ts'
+import { addCanonicalJson, canonicalJson } from '../../src/operation/canonicalJson.ts'
 import type { ReportStatus } from '../../src/operation/commands.ts'
+import { HashInput } from '../../src/operation/hashInput.ts'
 import { definitionRequestHash, requestHash } from '../../src/operation/requestHash.ts'
 
 describe('canonical JSON', () => {
@@ -78,5 +80,31 @@ describe('the hash of a request', () => {
 
   test('stays as it was recorded: a change would refuse old retries as `key_reused`', () => {
     expect(hash).toBe('0N74UjmBKqHtKftJH43ZM24IngJ0zrbOYl9lX6GnVWg')
+  })
+})
+
+describe('canonical JSON that is hashed', () => {
+  test('is the bytes of the canonical text, whatever is in it and however long it is', () => {
+    const input = new HashInput()
+    const longText = fc.tuple(fc.string({ unit: 'grapheme' }), fc.integer({ min: 0, max: 3_000 }))
+    const values = fc.oneof(
+      fc.jsonValue({ maxDepth: 4, stringUnit: 'grapheme' }),
+      longText.map(([text, times]) => ({ [text]: [text.repeat(times), '"\\\n\u007f', 1e21, true, null] })),
+    )
+    fc.assert(
+      fc.property(values, (value) => {
+        addCanonicalJson(input.begin(), value)
+        expect(input.digest('hex')).toBe(createHash('sha256').update(canonicalJson(value)).digest('hex'))
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('keeps no memory for what was very long', () => {
+    const input = new HashInput()
+    const text = 'x'.repeat(3_000_000)
+    const digest = createHash('sha256').update(text).digest('hex')
+    expect(input.begin().add(text).digest('hex')).toBe(digest)
+    expect(input.begin().add('a').add('bc').digest('hex')).toBe(createHash('sha256').update('abc').digest('hex'))
   })
 })

@@ -2,9 +2,12 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { audit } from '../../src/processes/auditChecks.ts'
 import { createAuditRows } from '../../src/projections/auditRows.ts'
+import { foldVersion } from '../../src/projections/projectionStore.ts'
 import { createProjections } from '../../src/projections/projections.ts'
+import type { OperationQuery } from '../../src/projections/readModel.ts'
 import { patienceMs } from '../support/patience.ts'
 import { Journal } from './support/journal.ts'
+import { expectedIds, placeOf } from './support/listModel.ts'
 import { allRows, createReadModelDatabase } from './support/readModelDatabase.ts'
 
 const namedMax = 1_000
@@ -80,7 +83,8 @@ test('another projector knows which statuses are counted by name; lists find the
   await journal.submit('op-through', { type: 'ReportStatus', service: 's', status: 'late', pipeline: 'any' })
   await journal.submit('op-0', { type: 'ReportStatus', service: 's', status: 'other', pipeline: 'any' })
   await journal.submit('op-1', { type: 'ReportStatus', service: 's', status: 'through 5', pipeline: 'any' })
-  const { readModel } = node()
+  const projections = node()
+  const { readModel } = projections
   expect(await readModel.waitFor(journal.position, patienceMs)).toBe(true)
   const main = (await readModel.stats()).value.pipelines.any?.tracks.main ?? {}
   expect(main).toMatchObject({ 'through 5': 1, other: 302 })
@@ -96,6 +100,36 @@ test('another projector knows which statuses are counted by name; lists find the
     const { value } = await readModel.operations({ status: 'free 900', sort, pageSize: 10 })
     expect(value.map(({ id }) => id)).toEqual(['op-900'])
   }
+
+  // Pages of named statuses and others together, with and without a filter beside.
+  const statuses = ['free 1', 'free 2', 'late', 'free 800', 'free 801', 'through 5', 'free 810', 'never']
+  for (const sort of ['-updatedAt', 'updatedAt', '-openedAt', 'since', 'id'] as const) {
+    for (const filter of [
+      {},
+      { pipeline: 'any', track: 'main' },
+      { idPrefix: 'op-8', state: 'active' },
+      { metadata: { a: 'b' } },
+    ]) {
+      const asked: OperationQuery = { status: statuses, sort, pageSize: 2, ...filter }
+      const paged: string[] = []
+      for (let query = asked; ; ) {
+        const { value } = await readModel.operations(query)
+        if (value.length === 0) break
+        paged.push(...value.map(({ id }) => id))
+        query = { ...asked, after: placeOf(query, journal.states.get(paged.at(-1) ?? '') ?? expect.unreachable()) }
+      }
+      const expected = expectedIds([...journal.states.values()], { ...asked, pageSize: 100 })
+      expect(paged, JSON.stringify({ sort, filter })).toEqual(expected)
+    }
+  }
+  // Rows of an older fold, of which no facet tells the status, until a rebuild has taken their place.
+  const asBefore = 'UPDATE operations SET facets = NULL WHERE facets IS NOT NULL'
+  await database.admin.query(`${asBefore}; UPDATE checkpoints SET fold_version = ${foldVersion - 1}`)
+  expect(await listed({ status: ['late', 'through 5'] })).toEqual(['op-1', 'op-through'])
+  await database.admin.query(`UPDATE checkpoints SET fold_version = ${foldVersion}`)
+  expect(await listed({ status: ['late', 'through 5'] })).toEqual(['op-1'])
+  await projections.projector.rebuild()
+  expect(await listed({ status: ['late', 'through 5'] })).toEqual(['op-1', 'op-through'])
 
   const { connectionString, role } = database
   const rows = createAuditRows({ connectionString, role, logId: journal.log.logId })

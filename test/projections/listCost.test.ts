@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { metadataFacet } from '../../src/projections/facets.ts'
-import { pageStatement, type Way } from '../../src/projections/listQuery.ts'
+import { metadataFacet, statusFacet } from '../../src/projections/facets.ts'
+import { listedPage } from '../../src/projections/listedPage.ts'
+import { pageStatement, type Statement, type Way } from '../../src/projections/listQuery.ts'
 import { type Ask, wayTo } from '../../src/projections/listWay.ts'
+import { foldVersion } from '../../src/projections/projectionStore.ts'
 import type { OperationQuery } from '../../src/projections/readModel.ts'
 import { createReadModelDatabase, type ReadModelDatabase } from './support/readModelDatabase.ts'
 
@@ -28,6 +30,18 @@ beforeAll(async () => {
      FROM generate_series(1, 12030) n`,
     [metadataFacet('tenant', 'a'), metadataFacet('tenant', 'b')],
   )
+  await admin.query(`
+    INSERT INTO shapes (id, pipeline, state, tracks, operations) VALUES
+      (4, 'any', 'active', '{"main": ""}', ${ofOne}), (5, 'any', 'active', '{"main": "named"}', 0);
+    UPDATE checkpoints SET fold_version = ${foldVersion}`)
+  const status = (n: number) => (n % 3 === 0 ? 'other many' : `other ${n}`)
+  const others = Array.from({ length: ofOne }, (_, n) => ({ n, status: status(n), facet: statusFacet(status(n)) }))
+  await admin.query(
+    `INSERT INTO operations (id, shape, updated_at, opened_at, revision, position, facets, state, data, metadata)
+     SELECT 'other-' || n, 4, n, n, 0, n, ARRAY[facet], json_build_object('tracks', json_build_object('main', json_build_object('status', status))), '{}', '{}'
+     FROM json_to_recordset($1) AS v (n bigint, status text, facet integer)`,
+    [JSON.stringify(others)],
+  )
   await admin.query('VACUUM (ANALYZE) operations, shapes')
 })
 afterAll(() => database.drop())
@@ -46,8 +60,11 @@ function flat(plan: Plan): Plan[] {
   return [plan, ...(plan.Plans ?? []).flatMap(flat)]
 }
 
-async function planOf(query: OperationQuery, way: Way): Promise<Plan[]> {
-  const { text, values } = pageStatement(query, way)
+function planOf(query: OperationQuery, way: Way): Promise<Plan[]> {
+  return planned(pageStatement(query, way))
+}
+
+async function planned({ text, values }: Statement): Promise<Plan[]> {
   const { rows } = await database.admin.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
     `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,
     [...values],
@@ -63,6 +80,18 @@ function scanned(plans: readonly Plan[]): number {
       (sum, plan) => sum + plan['Actual Loops'] * (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)),
       0,
     )
+}
+
+/** The whole of a list: ids found, rows that scans of indexes came by, statements. */
+async function costOf(query: OperationQuery) {
+  let [rows, statements] = [0, 0]
+  const ask: Ask = async (statement) => {
+    statements += 1
+    if (!statement.text.trimStart().startsWith('EXPLAIN')) rows += scanned(await planned(statement))
+    return (await database.admin.query(statement.text, [...statement.values])).rows
+  }
+  const found = await listedPage<{ id: string }>(query, ask)
+  return { found: found.map(({ id }) => id), rows, statements }
 }
 
 describe('what a page costs', () => {
@@ -84,6 +113,31 @@ describe('what a page costs', () => {
 
   it('by id, few of many: the few are found by their shape', async () => {
     expect(scanned(await planOf({ sort: 'id', pageSize, pipeline: 'three' }, 'collectShapes'))).toBeLessThan(200)
+  })
+
+  it('by a status that is not counted by name: the few that match are looked at, not all others', async () => {
+    const { found, rows, statements } = await costOf({ status: 'other 17', sort: '-updatedAt', pageSize })
+    expect(found).toEqual(['other-17'])
+    expect(rows).toBeLessThan(50)
+    expect(statements).toBe(3)
+    // Together with one that is counted by name.
+    const both = await costOf({ status: ['other 17', 'odd'], sort: 'id', pageSize: 3 })
+    expect(both.found).toHaveLength(3)
+    expect(both.rows).toBeLessThan(1_000)
+    // A third of the others are in one status: enough to find a page in order.
+    const many = await costOf({ status: 'other many', sort: '-updatedAt', pageSize })
+    expect(many.found).toHaveLength(pageSize)
+    expect(many.rows).toBeLessThan(ofOne)
+  })
+
+  it('by a status that is counted by name: one statement, as before there were others', async () => {
+    for (const asked of [
+      { status: 'named' },
+      { status: 'done', pipeline: 'one' },
+      { status: 'other 17', pipeline: 'one' },
+    ]) {
+      expect(await costOf({ ...asked, sort: '-updatedAt', pageSize })).toMatchObject({ statements: 1 })
+    }
   })
 
   it('takes the way that looks at the fewest', async () => {

@@ -1,6 +1,6 @@
 // The whole command room in place of the port alone: reports are decided on their operation's state, chained by hash,
 // and get receipts.
-import { createCommandService } from '../../../dist/commands/groupCommit.js'
+import { createCommandService } from '../../../dist/commands/createCommandService.js'
 import { migrateEventLog } from '../../../dist/eventlog/postgres/migrateEventLog.js'
 import { openPostgresEventLog } from '../../../dist/eventlog/postgres/postgresEventLog.js'
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
+import { createSemaphore, type Semaphore } from '../../eventlog/semaphore.ts'
 import type { OperationFilter } from '../../projections/changedOperations.ts'
 import type { ApiContext } from '../context.ts'
 import { expectedProblem, ProblemError } from '../problem.ts'
@@ -14,12 +15,11 @@ import type { OperationWait } from './operationWaits.ts'
 import { spreadRetryMs, sseBeginning, sseFarewell } from './sseText.ts'
 import type { StreamAnswer, StreamStart } from './streamAnswer.ts'
 import { TurnedAway } from './turnedAway.ts'
-import { Turns } from './turns.ts'
 
 interface Source<Filter> {
   readonly feed: Feed<Filter>
   readonly filter: Filter
-  readonly turns: Turns
+  readonly reads: Semaphore
   readonly missed: (stream: LiveStream, count: number) => Promise<Missed>
 }
 
@@ -60,7 +60,11 @@ export class Live {
     LiveStream,
     { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
   >()
-  readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax), looks: new Turns(looksMax) }
+  readonly #reads = {
+    events: createSemaphore(catchUpsMax),
+    operations: createSemaphore(catchUpsMax),
+    looks: createSemaphore(looksMax),
+  }
   readonly #turnedAway = new TurnedAway()
   readonly #clock: NodeJS.Timeout
   #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
@@ -116,7 +120,7 @@ export class Live {
   async streamEvents(answer: StreamAnswer, start: StreamStart, filter: EventFilter): Promise<void> {
     const from = { revision: 0n }
     const missed = (stream: LiveStream, count: number) => this.#events.missed(filter, stream.cursor, count, from)
-    await this.#begin(answer, start, { feed: this.#events.feed, filter, turns: this.#turns.events, missed })
+    await this.#begin(answer, start, { feed: this.#events.feed, filter, reads: this.#reads.events, missed })
   }
 
   /** Settles once the stream has begun; throws ProblemError before. */
@@ -125,7 +129,7 @@ export class Live {
     const holdings: Holdings = { since: start === 0n ? null : 0n }
     const missed = (stream: LiveStream, count: number) =>
       this.#operations.missed(filter, stream.cursor, count, holdings)
-    await this.#begin(answer, start, { feed: this.#operations.feed, filter, turns: this.#turns.operations, missed })
+    await this.#begin(answer, start, { feed: this.#operations.feed, filter, reads: this.#reads.operations, missed })
   }
 
   /** Where a stream that asks for the head begins; null while the log cannot be asked. */
@@ -172,9 +176,9 @@ export class Live {
     }
   }
 
-  /** Does the look at an operation that a wait begins with, in turn with others. */
+  /** Does the look at an operation that a wait begins with: a few at once. */
   look<T>(work: () => Promise<T>): Promise<T> {
-    return this.#turns.looks.take(work)
+    return this.#reads.looks.run(work)
   }
 
   async close(): Promise<void> {
@@ -189,7 +193,7 @@ export class Live {
   async #begin<Filter>(
     answer: StreamAnswer,
     start: StreamStart,
-    { feed, filter, turns, missed }: Source<Filter>,
+    { feed, filter, reads, missed }: Source<Filter>,
   ): Promise<void> {
     const { limits, tokens } = this.#context
     if (this.#open >= limits.streamsMax) throw overloaded(`There are ${limits.streamsMax} live streams already.`)
@@ -227,7 +231,7 @@ export class Live {
     })
     answer.response.once('close', leave)
     stream.write(sseBeginning(tokens.encode(stream.cursor), this.#retryMs()))
-    catchUp({ stream, filter, feed, turns, tokens, missed: (count) => missed(stream, count) }).catch(
+    catchUp({ stream, filter, feed, reads, tokens, missed: (count) => missed(stream, count) }).catch(
       (error: unknown) => {
         this.#logger?.error({ err: error }, 'a live stream failed')
         this.#sayFarewell(stream)

@@ -90,8 +90,8 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
         operationId: 'definePipeline',
         summary: 'Define a pipeline, or a new version of it',
         description:
-          'In force on every node once answered. Operations keep the version they were opened with. Once 10,000 ' +
-          'pipelines are known, one more is 413 `too_large`.',
+          'In force on every node once answered. Operations keep the version they were opened with. Once there are ' +
+          '10,000 pipelines, one more is 413 `too_large`.',
         tags: ['pipelines'],
         headers: commandRequestHeaders,
         params: pipelineParams,
@@ -110,13 +110,8 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
       const caller = callerOf(request)
       requirePipeline(caller, name)
       const headers = commandHeaders(request.headers)
-      await quota.expectRoom(name)
-      const result = await context.commands.definePipeline({
-        name,
-        definition: request.body,
-        actor: caller.name,
-        ...headers,
-      })
+      const sent = { name, definition: request.body, actor: caller.name, ...headers }
+      const result = await context.commands.definePipeline({ ...sent, admit: () => quota.admit(sent) })
       switch (result.kind) {
         case 'invalid':
           throw new ProblemError({
@@ -141,7 +136,6 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
           const { record } = result
           const { version } = record.pipeline
           const first = result.kind === 'defined' && version === 1
-          if (first) quota.defined(name, record.position)
           if (record.revision !== null) reply.header('etag', entityTag(record.revision))
           if (first) reply.header('location', `/v1/pipelines/${name}`)
           const text = definedText(context, record, result.kind, result.key)

@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../eventLog.ts'
+import { eventAt } from '../readStream.ts'
 
 /** A log that is to be copied. Each adapter brings one. */
 export interface CopySource {
@@ -96,7 +97,7 @@ export async function copyLog(
 }
 
 async function positionInSource(source: EventLog, { stream, revision, id }: RecordedEvent): Promise<bigint> {
-  const [event] = await source.readStream(stream, { fromRevision: revision, maxCount: 1 })
+  const event = await eventAt(source, stream, revision)
   if (event?.id !== id)
     throw new CopyError(`The target ends with ${stream} @ ${revision}, which the source does not have`)
   return event.position

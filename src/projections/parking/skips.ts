@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
+import { streamEvents } from '../../eventlog/readStream.ts'
 import { NewerSchemaError } from '../../operation/eventSchemas.ts'
 import { type ChainEnd, chainedOn, TamperedError } from '../../operation/verifyStream.ts'
 import { type Intervention, interventionOf, interventionStream } from './interventions.ts'
@@ -44,16 +45,10 @@ export class Skips {
 
   /** All that the log holds by now, up to where its chain is broken or a newer node goes on. */
   async learn(log: Pick<EventLog, 'readStream'>): Promise<void> {
-    for (let fromRevision = 0n; ; ) {
-      const events = await log.readStream(interventionStream, { fromRevision, maxCount: pageSize })
-      for (const event of events) {
-        if (!this.#counts(event)) return
-        const intervention = readable(event)
-        if (intervention?.type === 'EventSkipped') this.add(intervention)
-      }
-      const last = events.at(-1)
-      if (last === undefined || events.length < pageSize) return
-      fromRevision = last.revision + 1n
+    for await (const event of streamEvents(log, interventionStream, { pageSize })) {
+      if (!this.#counts(event)) return
+      const intervention = readable(event)
+      if (intervention?.type === 'EventSkipped') this.add(intervention)
     }
   }
 

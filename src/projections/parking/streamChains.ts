@@ -1,4 +1,5 @@
 import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
+import { eventAt } from '../../eventlog/readStream.ts'
 import { withoutHash } from '../../operation/envelope.ts'
 import { streamSubject } from '../../operation/streamName.ts'
 import { type ChainEnd, chainedOn, TamperedError } from '../../operation/verifyStream.ts'
@@ -65,9 +66,9 @@ export class StreamChains {
   /** After a take-over: what is folded already is not verified again, only whether the event follows on it. */
   async #ofPipelineAnew(event: RecordedEvent): Promise<TamperedError | null> {
     const { stream, revision } = event
-    const [before] = await this.#log.readStream(stream, { fromRevision: revision - 1n, maxCount: 1 })
-    const hash = before === undefined || before.revision !== revision - 1n ? null : withoutHash(before.metadata)?.hash
-    if (hash === null || hash === undefined) return missingBefore(event, revision - 1n)
+    const before = await eventAt(this.#log, stream, revision - 1n)
+    const hash = before === null ? undefined : withoutHash(before.metadata)?.hash
+    if (hash === undefined) return missingBefore(event, revision - 1n)
     return this.#goOn(event, { revision: revision - 1n, hash })
   }
 
@@ -85,8 +86,8 @@ export class StreamChains {
    * only the log says whether it lacks one.
    */
   async #gapBefore(event: RecordedEvent, expected: bigint): Promise<TamperedError | null> {
-    const [found] = await this.#log.readStream(event.stream, { fromRevision: expected, maxCount: 1 })
-    const isThere = found !== undefined && found.revision === expected && found.position < event.position
+    const found = await eventAt(this.#log, event.stream, expected)
+    const isThere = found !== null && found.position < event.position
     return isThere ? null : missingBefore(event, expected)
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createCommandService } from '../../../src/commands/groupCommit.ts'
+import { createCommandService } from '../../../src/commands/createCommandService.ts'
 import { ConfigError, readConfig } from '../../../src/config.ts'
 import type { EventLog } from '../../../src/eventlog/eventLog.ts'
 import { openEventStoreLog } from '../../../src/eventlog/eventstoredb/eventStoreLog.ts'

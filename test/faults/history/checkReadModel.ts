@@ -1,4 +1,6 @@
 import { canonicalJson } from '../../../src/operation/canonicalJson.ts'
+import { operationStream } from '../../../src/operation/streamName.ts'
+import { CountedStatuses, statusSetBy } from '../../../src/projections/countedStatuses.ts'
 import { facetsOf } from '../../../src/projections/facets.ts'
 import { stateColumn } from '../../../src/projections/operationState.ts'
 import { shapeFlags, standingRows } from '../../../src/projections/rowDifferences.ts'
@@ -22,8 +24,9 @@ export function checkReadModel(
     faults.add('read_model_checkpoint', null, `the rows go up to ${rows.checkpoint}, the log to ${log.head}`)
   }
   for (const row of rows.parked) faults.add('read_model_parked', row.stream ?? null, JSON.stringify(row))
-  const shapes = new Shapes(() => true)
-  const counted = new Map<string, Row & { operations: string }>()
+  const counted = countedStatuses(log, operations)
+  const shapes = new Shapes((status) => counted.has(status))
+  const counts = new Map<string, Row & { operations: string }>()
   const expected = new Map<string, Row>()
   for (const { state, position } of operations.values()) {
     const shape = shapes.of(state)
@@ -37,15 +40,15 @@ export function checkReadModel(
       standings: JSON.stringify(standingRows(state, shape)),
       revision: String(state.revision),
       position: String(position),
-      facets: facetsText(facetsOf(state.theme, state.metadata.value)),
+      facets: facetsText(facetsOf(state, shape)),
       state: stateColumn(state),
       data: state.data.text,
       metadata: state.metadata.text,
     })
-    const count = counted.get(String(shape.id))
+    const count = counts.get(String(shape.id))
     if (count !== undefined) count.operations = String(Number(count.operations) + 1)
     else
-      counted.set(String(shape.id), {
+      counts.set(String(shape.id), {
         pipeline: shape.pipeline,
         state: shape.state,
         tracks: shape.tracks,
@@ -54,7 +57,7 @@ export function checkReadModel(
       })
   }
   compare('operations', rows.operations.map(keyed(['id'])), expected, faults)
-  compare('shapes', rows.shapes.map(keyed(['id'])), counted, faults)
+  compare('shapes', rows.shapes.map(keyed(['id'])), counts, faults)
   const defined = new Map(
     [...pipelines].flatMap(([name, versions]) =>
       versions.map(({ compiled, definition, definedAt }): [string, Row] => [
@@ -64,6 +67,18 @@ export function checkReadModel(
     ),
   )
   compare('pipelines', rows.pipelines.map(keyed(['name', 'version'])), defined, faults)
+}
+
+/** The statuses of pipeline `any` that are counted by name: the first ones that events set, in the order of the log. */
+function countedStatuses(log: LogIndex, operations: ReadonlyMap<string, FoldedOperation>): CountedStatuses {
+  const ofAny = new Set<string>()
+  for (const { state } of operations.values()) if (state.pipeline.any) ofAny.add(operationStream(state.id))
+  const counted = new CountedStatuses()
+  for (const { stream, type, data } of log.events) {
+    const status = type === 'StatusChanged' && ofAny.has(stream) ? statusSetBy(data) : null
+    if (status !== null) counted.see(status)
+  }
+  return counted
 }
 
 /** The same rows as before a rebuild from the log. */

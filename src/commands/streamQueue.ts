@@ -7,7 +7,7 @@ import { emptyReceipts, type Receipt, type Receipts, receiptsBytes } from './rec
 import { roughJsonBytes } from './roughJsonBytes.ts'
 
 /** A command on its way, until it is answered. */
-export interface Ticket {
+export interface PendingCommand {
   readonly command: Command
   readonly group: CommandGroup | undefined
   /** Approximate bytes of what the command carries. */
@@ -28,13 +28,13 @@ export interface Ticket {
 }
 
 /**
- * One operation's commands in order of arrival, and its state as the log confirmed it. A lane is both the queue and
+ * One operation's commands in order of arrival, and its state as the log confirmed it. It is both the queue and
  * the cache entry, so that a hot command costs one look-up.
  */
-export interface Lane {
+export interface StreamQueue {
   readonly operation: string
   readonly stream: string
-  waiting: Ticket[]
+  waiting: PendingCommand[]
   /**
    * - `unknown`: not read yet, or no longer to be trusted; `state` may be a true but older prefix.
    * - `assumedAbsent`: an open came first; that there is no such operation is for the expected revision to find out.
@@ -47,14 +47,14 @@ export interface Lane {
   receipts: Receipts
   /** Up to where the operation's last snapshot goes, as far as this node knows; -1n: it knows of none. */
   snapshotRevision: bigint
-  /** Commands that arrived up to this number came before the log was last asked for this lane's state. */
+  /** Commands that arrived up to this number came before the log was last asked for this queue's state. */
   confirmedAfter: number
-  /** True while a batch that holds a link of it is being confirmed. */
+  /** True while a batch that holds a append of it is being confirmed. */
   inFlight: boolean
   /** Questions to the log under way: loading, a pipeline, an old receipt. */
   asking: number
-  /** True while it stands in line for the next batch. */
-  inLine: boolean
+  /** True while it waits for the next batch. */
+  isReady: boolean
   bytes: number
   /** What the documents took when they were last walked, and the state's bounds then. */
   readonly documents: { bytes: number; bound: number }
@@ -62,7 +62,7 @@ export interface Lane {
   movedAt: number
 }
 
-export function newLane(operation: string, stream: string): Lane {
+export function newStreamQueue(operation: string, stream: string): StreamQueue {
   return {
     operation,
     stream,
@@ -75,7 +75,7 @@ export function newLane(operation: string, stream: string): Lane {
     confirmedAfter: 0,
     inFlight: false,
     asking: 0,
-    inLine: false,
+    isReady: false,
     bytes: 0,
     documents: { bytes: 0, bound: 0 },
     movedAt: 0,
@@ -83,34 +83,34 @@ export function newLane(operation: string, stream: string): Lane {
 }
 
 /** True when nothing is going on in it: it is a cache entry only and may be dropped. */
-export function isIdle(lane: Lane): boolean {
-  return lane.waiting.length === 0 && !lane.inFlight && lane.asking === 0
+export function isIdle(queue: StreamQueue): boolean {
+  return queue.waiting.length === 0 && !queue.inFlight && queue.asking === 0
 }
 
 /** Forgets the operation: the next command reads its stream from the beginning. */
-export function forgetState(lane: Lane): void {
-  lane.knowledge = 'unknown'
-  lane.state = null
-  lane.position = 0n
-  lane.receipts = emptyReceipts()
-  lane.snapshotRevision = -1n
+export function forgetState(queue: StreamQueue): void {
+  queue.knowledge = 'unknown'
+  queue.state = null
+  queue.position = 0n
+  queue.receipts = emptyReceipts()
+  queue.snapshotRevision = -1n
 }
 
-/** A lane with an operation of one track, without documents and receipts; and each further track. */
-const laneBytes = 1_200
+/** A queue with an operation of one track, without documents and receipts; and each further track. */
+const queueBytes = 1_200
 const trackBytes = 400
 
 /** Events of fewer bytes than this between two looks at the documents are not worth a look. */
 const growthBytesMin = 4_096
 
 /**
- * Approximate bytes a lane takes in memory; cheap enough to be asked after every batch. The state's own bounds are far
+ * Approximate bytes a queue takes in memory; cheap enough to be asked after every batch. The state's own bounds are far
  * too high for an operation that is patched often. Documents that rest say how long they are; others are walked, but only
  * after events of about their own size have come since the last walk.
  */
-export function measureLane(lane: Lane): number {
-  const { state, documents } = lane
-  if (state === null) return laneBytes
+export function measureQueue(queue: StreamQueue): number {
+  const { state, documents } = queue
+  if (state === null) return queueBytes
   const bound = state.dataBytesMax + state.metadataBytesMax
   const growth = bound - documents.bound
   const isResting = state.data.isResting && state.metadata.isResting
@@ -121,7 +121,7 @@ export function measureLane(lane: Lane): number {
   let held = 0
   for (const report of state.held) held += report.bytes
   const tracks = state.pipeline.tracks.size * trackBytes
-  return laneBytes + tracks + documents.bytes + (bound - documents.bound) + 2 * held + receiptsBytes(lane.receipts)
+  return queueBytes + tracks + documents.bytes + (bound - documents.bound) + 2 * held + receiptsBytes(queue.receipts)
 }
 
 function documentBytes(document: Document): number {

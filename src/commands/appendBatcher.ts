@@ -1,19 +1,19 @@
 import type { AppendOutcome, AppendRequest, EventLog } from '../eventlog/eventLog.ts'
-import type { BatchRoom, Chain } from './chain.ts'
+import type { BatchRoom, CommandChain } from './commandChain.ts'
 import type { CommandLimits } from './commandLimits.ts'
-import type { Lane } from './lane.ts'
+import type { StreamQueue } from './streamQueue.ts'
 
 /**
  * Group commit: as soon as the log can take a batch, everything that is ready becomes one. While up to two batches are
- * being confirmed the next one gathers by itself, in line; nothing ever waits for company (waiting was measured, and lost).
+ * being confirmed the next one gathers by itself; nothing ever waits for company (waiting was measured, and lost).
  */
-export interface Batches {
-  /** Puts a lane in line for the next batch. */
-  enlist(lane: Lane): void
-  /** Appends one request of a stream that has no lane. The caller has one at a time under way per stream. */
-  append(request: AppendRequest): Promise<AppendOutcome>
+export interface AppendBatcher {
+  /** The queue has commands for the next batch. */
+  ready(queue: StreamQueue): void
+  /** Appends one request of a stream that has no queue. The caller has one at a time under way per stream. */
+  readonly append: (request: AppendRequest) => Promise<AppendOutcome>
   /** Calls `overdue` with every chain that was sent before `sentMs` and is still unconfirmed. */
-  eachOverdue(sentMs: number, overdue: (chain: Chain) => void): void
+  eachOverdue(sentMs: number, overdue: (chain: CommandChain) => void): void
   readonly sent: () => number
   onBatch(listener: BatchListener): void
 }
@@ -21,24 +21,24 @@ export interface Batches {
 /** Called once a batch, with its number of commands, its seconds in the log, and what the log said of each request. */
 export type BatchListener = (commands: number, logSeconds: number, outcomes: readonly AppendOutcome[]) => void
 
-export interface BatchesOptions {
+export interface AppendBatcherOptions {
   readonly log: EventLog
   readonly limits: CommandLimits
   readonly monotonicMs: () => number
-  /** Decides what a lane puts into the batch; null when it puts nothing. */
-  readonly build: (lane: Lane, room: BatchRoom) => Chain | null
+  /** Decides what a queue puts into the batch; null when it puts nothing. */
+  readonly build: (queue: StreamQueue, room: BatchRoom) => CommandChain | null
   /**
    * `outcomes` are those of the whole batch, the chain's begin at `offset`. `arrival`: commands up to this number had
    * arrived when the batch was sent.
    */
-  readonly settle: (chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
+  readonly settle: (chain: CommandChain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
   readonly arrivals: () => number
   readonly reportBug: (bug: unknown) => void
 }
 
 interface Batch {
   readonly requests: AppendRequest[]
-  readonly chains: Chain[]
+  readonly chains: CommandChain[]
   readonly singles: Single[]
   readonly arrival: number
   sentMs: number
@@ -49,11 +49,11 @@ interface Single {
   readonly resolve: (outcome: AppendOutcome) => void
 }
 
-export function createBatches(options: BatchesOptions): Batches {
+export function createAppendBatcher(options: AppendBatcherOptions): AppendBatcher {
   const { log, limits, monotonicMs } = options
   const inFlight = new Set<Batch>()
   const listeners: BatchListener[] = []
-  let line: Lane[] = []
+  let readyQueues: StreamQueue[] = []
   let singles: Single[] = []
   let scheduled = false
   let sent = 0
@@ -64,7 +64,7 @@ export function createBatches(options: BatchesOptions): Batches {
     scheduled = true
     setImmediate(() => {
       scheduled = false
-      while (inFlight.size < limits.batchesInFlightMax && (line.length > 0 || singles.length > 0)) {
+      while (inFlight.size < limits.batchesInFlightMax && (readyQueues.length > 0 || singles.length > 0)) {
         const batch = gather()
         if (batch.requests.length > 0) send(batch)
       }
@@ -76,21 +76,21 @@ export function createBatches(options: BatchesOptions): Batches {
     for (const { request } of singles) batch.requests.push(request)
     singles = []
     const room = { commands: limits.batchCommandsMax, bytes: limits.batchBytesMax }
-    const candidates = line
-    line = []
+    const candidates = readyQueues
+    readyQueues = []
     let taken = 0
     while (taken < candidates.length && room.commands > 0 && room.bytes > 0) {
-      const lane = candidates[taken]
+      const queue = candidates[taken]
       taken += 1
-      if (lane === undefined) continue
-      lane.inLine = false
-      const chain = options.build(lane, room)
+      if (queue === undefined) continue
+      queue.isReady = false
+      const chain = options.build(queue, room)
       if (chain === null) continue
-      lane.inFlight = true
+      queue.inFlight = true
       batch.chains.push(chain)
-      for (const link of chain.links) batch.requests.push(link.request)
+      for (const append of chain.appends) batch.requests.push(append.request)
     }
-    if (taken < candidates.length) line = candidates.slice(taken).concat(line)
+    if (taken < candidates.length) readyQueues = candidates.slice(taken).concat(readyQueues)
     return batch
   }
 
@@ -121,24 +121,24 @@ export function createBatches(options: BatchesOptions): Batches {
     for (const single of batch.singles) single.resolve(outcomes[offset++] ?? { kind: 'unknown' })
     let commands = batch.singles.length
     for (const chain of batch.chains) {
-      commands += chain.entries.length
-      chain.lane.inFlight = false
+      commands += chain.commands.length
+      chain.queue.inFlight = false
       try {
         options.settle(chain, outcomes, offset, batch.arrival)
       } catch (bug) {
         options.reportBug(bug)
       }
-      offset += chain.links.length
+      offset += chain.appends.length
     }
     for (const listener of listeners) listener(commands, logSeconds, outcomes)
-    if (line.length > 0 || singles.length > 0) schedule()
+    if (readyQueues.length > 0 || singles.length > 0) schedule()
   }
 
   return {
-    enlist(lane) {
-      if (lane.inLine) return
-      lane.inLine = true
-      line.push(lane)
+    ready(queue) {
+      if (queue.isReady) return
+      queue.isReady = true
+      readyQueues.push(queue)
       schedule()
     },
     append: (request) =>

@@ -1,22 +1,22 @@
 import type { Command } from '../operation/commands.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, CommandGroup, CommandResult } from './commandService.ts'
-import type { Ticket } from './lane.ts'
 import { roughJsonBytes } from './roughJsonBytes.ts'
+import type { PendingCommand } from './streamQueue.ts'
 
-/** Takes commands in as tickets, while there is room for them, and hands out their answers, once each. */
-export interface TicketDesk {
-  /** A ticket, or what the command is answered at once. */
+/** Admits commands while there is room for them, and gives each its answer, once. */
+export interface Admission {
+  /** Null: there is no room, and the command has been answered. */
   take(
     command: Command,
     group: CommandGroup | undefined,
     resolve: (result: CommandResult) => void,
     reject: (bug: unknown) => void,
-  ): Ticket | null
-  answer(ticket: Ticket, result: CommandResult): void
-  fail(ticket: Ticket, code: CommandFailure['code']): void
+  ): PendingCommand | null
+  answer(pending: PendingCommand, result: CommandResult): void
+  fail(pending: PendingCommand, code: CommandFailure['code']): void
   /** A bug of ours: the caller's promise rejects. */
-  failWithBug(ticket: Ticket, bug: unknown): void
+  failWithBug(pending: PendingCommand, bug: unknown): void
   /** Work that is no operation's command, but counts as one. False: no room. */
   enter(): boolean
   leave(): void
@@ -34,11 +34,11 @@ export interface TicketDesk {
  */
 export type Answered = (command: Command, pipeline: string | null, result: CommandResult | null) => void
 
-export function createTicketDesk(
+export function createAdmission(
   limits: CommandLimits,
   monotonicMs: () => number,
   answered: Answered = () => undefined,
-): TicketDesk {
+): Admission {
   let arrivals = 0
   let open = 0
   let openBytes = 0
@@ -72,13 +72,13 @@ export function createTicketDesk(
     resolve(result)
   }
 
-  const answer = (ticket: Ticket, result: CommandResult): void => {
-    if (ticket.answered) return
-    ticket.answered = true
-    answered(ticket.command, ticket.pipeline?.name ?? null, result)
-    if (result.kind === 'failed') noteFailure(ticket.group, ticket.command.operation, ticket.arrival)
-    release(ticket.bytes)
-    ticket.resolve(result)
+  const answer = (pending: PendingCommand, result: CommandResult): void => {
+    if (pending.answered) return
+    pending.answered = true
+    answered(pending.command, pending.pipeline?.name ?? null, result)
+    if (result.kind === 'failed') noteFailure(pending.group, pending.command.operation, pending.arrival)
+    release(pending.bytes)
+    pending.resolve(result)
   }
 
   return {
@@ -111,17 +111,17 @@ export function createTicketDesk(
       }
     },
     answer,
-    fail(ticket, code) {
-      if (code === 'outcome_unknown' && !ticket.answered) unknownOutcomes += 1
-      answer(ticket, failure(ticket.command, code))
+    fail(pending, code) {
+      if (code === 'outcome_unknown' && !pending.answered) unknownOutcomes += 1
+      answer(pending, failure(pending.command, code))
     },
-    failWithBug(ticket, bug) {
-      if (ticket.answered) return
-      ticket.answered = true
-      answered(ticket.command, ticket.pipeline?.name ?? null, null)
-      noteFailure(ticket.group, ticket.command.operation, ticket.arrival)
-      release(ticket.bytes)
-      ticket.reject(bug)
+    failWithBug(pending, bug) {
+      if (pending.answered) return
+      pending.answered = true
+      answered(pending.command, pending.pipeline?.name ?? null, null)
+      noteFailure(pending.group, pending.command.operation, pending.arrival)
+      release(pending.bytes)
+      pending.reject(bug)
     },
     enter() {
       if (closed || open >= limits.queuedCommandsMax) return false
@@ -145,7 +145,7 @@ function noteFailure(group: CommandGroup | undefined, operation: string, arrival
   if (first === undefined || arrival < first) group.failed.set(operation, arrival)
 }
 
-/** What a command without documents takes: ticket, promise, closures, short texts. */
+/** What a command without documents takes in memory: its entry, promise, closures, short texts. */
 const commandBytes = 500
 
 /** Walks the documents instead of printing them: a bound on memory needs no exact number. */

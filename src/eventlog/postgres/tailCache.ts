@@ -13,7 +13,7 @@ const charactersMax = 16_000_000
  *
  * Nothing is guessed: an append says at which position it found the head, and its events follow without a gap.
  */
-export class OwnAppends {
+export class TailCache {
   #events: RecordedEvent[] = []
   /** Place in `#events` of the first that still counts. */
   #first = 0
@@ -48,6 +48,11 @@ export class OwnAppends {
     if (position < this.#start || position >= this.#end) return null
     const from = this.#first + Number(position - this.#start)
     return this.#events.slice(from, from + countMax)
+  }
+
+  /** Whether the log, as far as this process wrote it, ends at `position`. */
+  endsAt(position: bigint): boolean {
+    return position === this.#end
   }
 
   #startAt(position: bigint): void {

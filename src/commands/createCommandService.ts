@@ -1,33 +1,33 @@
 import { performance } from 'node:perf_hooks'
 import type { AppendOutcome, EventLog } from '../eventlog/eventLog.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import { decide } from '../operation/decide.ts'
 import type { Decision } from '../operation/decision.ts'
 import { defaultLimits, type OperationLimits } from '../operation/limits.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { SnapshotStore } from '../snapshots/snapshotStore.ts'
+import { createAdmission } from './admission.ts'
 import { accepted, receiptAgain } from './answers.ts'
-import { createBatches } from './batches.ts'
-import { type BatchRoom, buildChain, type Chain, type ChainTools, mustAskForPipeline } from './chain.ts'
+import { createAppendBatcher } from './appendBatcher.ts'
+import { type ApplyTools, applyOutcomes } from './applyOutcomes.ts'
+import { type BatchRoom, buildChain, type ChainTools, type CommandChain, mustAskForPipeline } from './commandChain.ts'
 import { type CommandLimits, defaultCommandLimits } from './commandLimits.ts'
 import { createCommandOutcomes } from './commandOutcome.ts'
 import type { CommandService, LoadedOperation } from './commandService.ts'
 import { createPipelineDefiner } from './definePipeline.ts'
 import { encodeRequest } from './encodeRequest.ts'
-import { adopt, createInquiries } from './inquiries.ts'
 import { createIntervener } from './intervene.ts'
 import { isoClock } from './isoClock.ts'
 import { createKeyReuse } from './keyReuse.ts'
-import { forgetState, type Lane, type Ticket } from './lane.ts'
-import { createLaneCache } from './laneCache.ts'
 import { createOperationLoader, loadOn } from './operationLoader.ts'
 import { createPipelineCatalog } from './pipelineCatalog.ts'
 import { plus } from './plus.ts'
+import { adopt, createQueueLoader } from './queueLoader.ts'
 import { ReportCounts } from './reportCounts.ts'
-import { type SettleTools, settleChain } from './settleChain.ts'
 import { createSnapshots, noSnapshots, type SnapshotLogger } from './snapshots.ts'
-import { createTicketDesk } from './ticketDesk.ts'
+import { forgetState, type PendingCommand, type StreamQueue } from './streamQueue.ts'
+import { createStreamQueueCache } from './streamQueueCache.ts'
 import { failureOf } from './unreadable.ts'
 import { createUnreadableReports } from './unreadableReports.ts'
 
@@ -46,7 +46,7 @@ export interface CommandServiceOptions {
   readonly logger?: CommandLogger
 }
 
-/** The part of a pino logger that this room uses. */
+/** The part of a pino logger that this module uses. */
 export interface CommandLogger extends SnapshotLogger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
@@ -58,13 +58,13 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const { log, clock, logger, monotonicMs = () => performance.now(), operationLimits = defaultLimits } = options
   const limits: CommandLimits = { ...defaultCommandLimits, ...options.limits }
   const reports = new ReportCounts()
-  const desk = createTicketDesk(limits, monotonicMs, ({ operation, body }, opensWith, result) => {
+  const admission = createAdmission(limits, monotonicMs, ({ operation, body }, opensWith, result) => {
     if (!('service' in body)) return
-    const pipeline = lanes.get(operation)?.state?.pipeline.name ?? opensWith ?? 'unknown'
+    const pipeline = queues.get(operation)?.state?.pipeline.name ?? opensWith ?? 'unknown'
     if (result === null) reports.add(pipeline, body.service, 'failed', 'internal')
     else reports.note(pipeline, body.service, result)
   })
-  const slots = createSlots(limits.loadsMax)
+  const slots = createSemaphore(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
   const keyReuse = createKeyReuse()
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
@@ -74,61 +74,61 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       ? noSnapshots
       : createSnapshots({ store: options.snapshots, catalog, every: snapshotEvery, monotonicMs, logger })
   const loader = createOperationLoader({ log, catalog, receiptsMax, snapshots, snapshotEvery })
-  const lanes = createLaneCache({
+  const queues = createStreamQueueCache({
     streamOf: operationStream,
-    lanesMax: limits.cachedOperationsMax,
+    queuesMax: limits.cachedOperationsMax,
     bytesMax: limits.cachedBytesMax,
   })
-  const inquiries = createInquiries({
+  const queueLoader = createQueueLoader({
     loader,
     catalog,
     slots,
-    desk,
-    goOn: (lane) => advance(lane),
-    reportUnreadable: (lane, error) => unreadable.report(operationStream(lane.operation), error),
+    admission,
+    resume: (queue) => advance(queue),
+    reportUnreadable: (queue, error) => unreadable.report(operationStream(queue.operation), error),
   })
-  const batches = createBatches({
+  const batcher = createAppendBatcher({
     log,
     limits,
     monotonicMs,
     build,
     settle,
-    arrivals: desk.arrivals,
+    arrivals: admission.arrivals,
     reportBug: (bug) => logger?.error({ err: bug }, 'the log rejected a batch instead of answering it'),
   })
   const now = isoClock(clock)
   const reportUnreadable = (stream: string, error: unknown): void => unreadable.report(stream, error)
-  const definer = createPipelineDefiner({ log, now, catalog, batches, desk, limits, keyReuse, reportUnreadable })
+  const definer = createPipelineDefiner({ log, now, catalog, batcher, admission, limits, keyReuse, reportUnreadable })
   const outcomeOf = createCommandOutcomes({ log, loader, load: loadFresh })
-  const intervener = createIntervener({ log, now, batches, desk, limits, keyReuse, reportUnreadable })
-  /** Lanes that had commands waiting when last looked at. */
-  const busy = new Set<Lane>()
+  const intervener = createIntervener({ log, now, batcher, admission, limits, keyReuse, reportUnreadable })
+  /** Queues that had commands waiting when last looked at. */
+  const busy = new Set<StreamQueue>()
   let sweeper: NodeJS.Timeout | null = null
 
-  /** Sees to it that a lane's waiting commands get on: the one place that decides what a lane does next. */
-  function advance(lane: Lane): void {
-    if (lane.inFlight || lane.asking > 0 || lane.inLine) return
-    const first = lane.waiting[0]
+  /** Sees to it that a queue's waiting commands get on: the one place that decides what a queue does next. */
+  function advance(queue: StreamQueue): void {
+    if (queue.inFlight || queue.asking > 0 || queue.isReady) return
+    const first = queue.waiting[0]
     if (first === undefined) {
-      lanes.settle(lane)
+      queues.settle(queue)
       return
     }
-    if (lane.knowledge === 'unknown') {
+    if (queue.knowledge === 'unknown') {
       // Most opens are of ids that are not there yet. Taking that for granted spares a read; if it is wrong, the
       // expected revision says so, and then the stream is read.
-      const opens = first.command.body.type === 'OpenOperation' && lane.state === null && first.conflicts === 0
+      const opens = first.command.body.type === 'OpenOperation' && queue.state === null && first.conflicts === 0
       if (!opens) {
-        inquiries.load(lane)
+        queueLoader.load(queue)
         return
       }
-      lane.knowledge = 'assumedAbsent'
+      queue.knowledge = 'assumedAbsent'
     }
-    batches.enlist(lane)
+    batcher.ready(queue)
   }
 
   const tools: ChainTools = {
-    decide(ticket: Ticket, state: OperationState | null): Decision {
-      const { command, pipeline } = ticket
+    decide(pending: PendingCommand, state: OperationState | null): Decision {
+      const { command, pipeline } = pending
       const { body } = command
       if (state === null && body.pipeline !== undefined && (pipeline ?? null) === null) {
         const version = body.pipelineVersion === undefined ? '' : ` in version ${body.pipelineVersion}`
@@ -138,50 +138,50 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       return decide(command, { state, pipeline: pipeline ?? null, now: now(), limits: operationLimits })
     },
     encode: encodeRequest,
-    answerReceipt: (ticket, receipt) => desk.answer(ticket, receiptAgain(ticket, receipt, keyReuse)),
-    answerNow(ticket, decision, lane) {
-      const { operation, key } = ticket.command
-      const place = { revision: lane.state?.revision ?? -1n, position: lane.position }
-      desk.answer(
-        ticket,
+    answerReceipt: (pending, receipt) => admission.answer(pending, receiptAgain(pending, receipt, keyReuse)),
+    answerNow(pending, decision, queue) {
+      const { operation, key } = pending.command
+      const place = { revision: queue.state?.revision ?? -1n, position: queue.position }
+      admission.answer(
+        pending,
         decision.kind === 'refused'
           ? { kind: 'refused', operation, key, refusal: decision.refusal }
-          : accepted(ticket, decision, place),
+          : accepted(pending, decision, place),
       )
     },
-    answerNotTried: (ticket) => desk.fail(ticket, 'not_tried'),
-    answerBug(ticket, bug) {
-      logger?.error({ err: bug, operation: ticket.command.operation }, 'a command could not be decided')
-      desk.failWithBug(ticket, bug)
+    answerNotTried: (pending) => admission.fail(pending, 'not_tried'),
+    answerBug(pending, bug) {
+      logger?.error({ err: bug, operation: pending.command.operation }, 'a command could not be decided')
+      admission.failWithBug(pending, bug)
     },
   }
 
-  function build(lane: Lane, room: BatchRoom): Chain | null {
-    const { chain, question } = buildChain(lane, room, tools)
-    if (question !== null) inquiries.ask(lane, question)
-    if (chain === null) advance(lane)
+  function build(queue: StreamQueue, room: BatchRoom): CommandChain | null {
+    const { chain, question } = buildChain(queue, room, tools)
+    if (question !== null) queueLoader.ask(queue, question)
+    if (chain === null) advance(queue)
     return chain
   }
 
-  function settle(chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
-    const { lane } = chain
+  function settle(chain: CommandChain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
+    const { queue } = chain
     try {
-      settleChain(chain, outcomes, offset, arrival, settleTools)
+      applyOutcomes(chain, outcomes, offset, arrival, applyTools)
     } catch (bug) {
-      // What the lane knows may be half-updated: let the log say what is true.
-      forgetState(lane)
-      for (const { ticket } of chain.entries) desk.failWithBug(ticket, bug)
+      // What the queue knows may be half-updated: let the log say what is true.
+      forgetState(queue)
+      for (const { pending } of chain.commands) admission.failWithBug(pending, bug)
       throw bug
     } finally {
-      lanes.settle(lane)
-      snapshots.consider(lane)
-      advance(lane)
+      queues.settle(queue)
+      snapshots.consider(queue)
+      advance(queue)
     }
   }
 
-  const settleTools: SettleTools = {
-    answer: (ticket, result) => desk.answer(ticket, result),
-    fail: (ticket, code) => desk.fail(ticket, code),
+  const applyTools: ApplyTools = {
+    answer: (pending, result) => admission.answer(pending, result),
+    fail: (pending, code) => admission.fail(pending, code),
     keyReuse,
     conflictsMax: limits.conflictsMax,
     receiptsMax,
@@ -189,40 +189,40 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
 
   function sweep(): void {
     const nowMs = monotonicMs()
-    for (const lane of busy) {
-      if (lane.waiting.length === 0) busy.delete(lane)
-      else expireWaiting(lane, nowMs - limits.waitMsMax)
+    for (const queue of busy) {
+      if (queue.waiting.length === 0) busy.delete(queue)
+      else expireWaiting(queue, nowMs - limits.waitMsMax)
     }
-    batches.eachOverdue(nowMs - limits.confirmMsMax, (chain) => {
-      for (const { ticket } of chain.entries) desk.fail(ticket, 'outcome_unknown')
+    batcher.eachOverdue(nowMs - limits.confirmMsMax, (chain) => {
+      for (const { pending } of chain.commands) admission.fail(pending, 'outcome_unknown')
     })
-    if (desk.open() > 0 || busy.size > 0) return
+    if (admission.open() > 0 || busy.size > 0) return
     clearInterval(sweeper ?? undefined)
     sweeper = null
   }
 
-  function expireWaiting(lane: Lane, arrivedBeforeMs: number): void {
+  function expireWaiting(queue: StreamQueue, arrivedBeforeMs: number): void {
     // In order of arrival: when the first has time left, so have all.
-    const first = lane.waiting[0]
+    const first = queue.waiting[0]
     if (first === undefined || first.arrivedMs > arrivedBeforeMs) return
-    const late = lane.waiting.filter((ticket) => ticket.arrivedMs <= arrivedBeforeMs)
-    lane.waiting = lane.waiting.filter((ticket) => ticket.arrivedMs > arrivedBeforeMs)
-    for (const ticket of late) desk.fail(ticket, 'overloaded')
-    advance(lane)
+    const late = queue.waiting.filter((pending) => pending.arrivedMs <= arrivedBeforeMs)
+    queue.waiting = queue.waiting.filter((pending) => pending.arrivedMs > arrivedBeforeMs)
+    for (const pending of late) admission.fail(pending, 'overloaded')
+    advance(queue)
   }
 
   return {
     submit: (command, group) =>
       new Promise((resolve, reject) => {
-        const ticket = desk.take(command, group, resolve, reject)
-        if (ticket === null) return
+        const pending = admission.take(command, group, resolve, reject)
+        if (pending === null) return
         sweeper ??= setInterval(sweep, sweepMs).unref()
-        const lane = lanes.take(command.operation)
-        lane.waiting = plus(lane.waiting, ticket)
-        busy.add(lane)
-        if (command.body.type === 'OpenOperation' && lane.state === null && mustAskForPipeline(ticket)) {
-          inquiries.findPipeline(lane, ticket)
-        } else advance(lane)
+        const queue = queues.take(command.operation)
+        queue.waiting = plus(queue.waiting, pending)
+        busy.add(queue)
+        if (command.body.type === 'OpenOperation' && queue.state === null && mustAskForPipeline(pending)) {
+          queueLoader.findPipeline(queue, pending)
+        } else advance(queue)
       }),
 
     definePipeline: (command) => definer.define(command),
@@ -232,9 +232,9 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     pipeline: (name, version) => (version === undefined ? catalog.newest(name) : catalog.version(name, version)),
 
     cached(operation) {
-      const lane = lanes.get(operation)
-      if (lane === undefined || lane.state === null) return null
-      return { state: lane.state, position: lane.position }
+      const queue = queues.get(operation)
+      if (queue === undefined || queue.state === null) return null
+      return { state: queue.state, position: queue.position }
     },
 
     load: (operation) => slots.run(() => loadFresh(operation)),
@@ -242,33 +242,33 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     outcome: (operation, key) => slots.run(() => outcomeOf(operation, key)),
 
     metrics: {
-      inFlight: desk.open,
+      inFlight: admission.open,
       inFlightMax: limits.queuedCommandsMax,
       reports: () => reports.all(),
-      batches: batches.sent,
-      unknownOutcomes: desk.unknownOutcomes,
+      batches: batcher.sent,
+      unknownOutcomes: admission.unknownOutcomes,
       unreadable: unreadable.count,
       keyReuse: keyReuse.counts,
-      onBatch: (listener) => batches.onBatch(listener),
+      onBatch: (listener) => batcher.onBatch(listener),
     },
 
-    drain: () => desk.close(),
+    drain: () => admission.close(),
   }
 
   async function loadFresh(operation: string): Promise<LoadedOperation | null> {
-    const loaded = await loadOn(loader, operation, lanes.get(operation) ?? null).catch((error: unknown) => {
+    const loaded = await loadOn(loader, operation, queues.get(operation) ?? null).catch((error: unknown) => {
       // Others who read it learn that it is unreadable; that it was tampered with must be heard by operators too.
       if (failureOf(error) === 'tampered') reportUnreadable(operationStream(operation), error)
       throw error
     })
     const { folded } = loaded
     if (folded.state === null) return null
-    const lane = lanes.take(operation)
-    if (!lane.inFlight && lane.asking === 0) {
-      adopt(lane, loaded)
-      lane.knowledge = 'confirmed'
-      lanes.settle(lane)
-      snapshots.consider(lane)
+    const queue = queues.take(operation)
+    if (!queue.inFlight && queue.asking === 0) {
+      adopt(queue, loaded)
+      queue.knowledge = 'confirmed'
+      queues.settle(queue)
+      snapshots.consider(queue)
     }
     return { state: folded.state, position: folded.position }
   }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type Lane, measureLane, newLane } from '../../src/commands/lane.ts'
-import { createLaneCache } from '../../src/commands/laneCache.ts'
 import { rememberReceipt } from '../../src/commands/receipts.ts'
 import { roughJsonBytes } from '../../src/commands/roughJsonBytes.ts'
+import { measureQueue, newStreamQueue, type StreamQueue } from '../../src/commands/streamQueue.ts'
+import { createStreamQueueCache } from '../../src/commands/streamQueueCache.ts'
 import { Document } from '../../src/operation/document.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 
@@ -25,44 +25,44 @@ function stateOf({ tracks = 0, data = {}, metadata = {}, bound = 0, held = [] }:
   })
 }
 
-describe('what a lane takes in memory', () => {
+describe('what a queue takes in memory', () => {
   const empty = 1_200
 
-  function measured(parts: Parts, lane = newLane('op-1', 'operation-op-1')): number {
-    lane.state = stateOf(parts)
-    return measureLane(lane)
+  function measured(parts: Parts, queue = newStreamQueue('op-1', 'operation-op-1')): number {
+    queue.state = stateOf(parts)
+    return measureQueue(queue)
   }
 
   it('is little without an operation', () => {
-    expect(measureLane(newLane('op-1', 'operation-op-1'))).toBe(empty)
+    expect(measureQueue(newStreamQueue('op-1', 'operation-op-1'))).toBe(empty)
   })
 
   it('grows with tracks, held reports and receipts', () => {
     expect(measured({})).toBe(empty)
     expect(measured({ tracks: 3 })).toBe(empty + 3 * 400)
     expect(measured({ held: [100, 20] })).toBe(empty + 240)
-    const lane = newLane('op-1', 'operation-op-1')
+    const queue = newStreamQueue('op-1', 'operation-op-1')
     const receipt = { actor: 'a', requestHash: '', outcome: 'opened', reason: undefined, opened: true } as const
-    rememberReceipt(lane.receipts, 'key-1', { ...receipt, revision: 0n, position: 1n }, 10)
-    expect(measured({}, lane)).toBe(empty + 320)
+    rememberReceipt(queue.receipts, 'key-1', { ...receipt, revision: 0n, position: 1n }, 10)
+    expect(measured({}, queue)).toBe(empty + 320)
   })
 
   it('is bounded by what came, until that is worth a look at the documents', () => {
-    const lane = newLane('op-1', 'operation-op-1')
+    const queue = newStreamQueue('op-1', 'operation-op-1')
     const documents = { data: { text: 'x'.repeat(1_000) }, metadata: { note: 'y'.repeat(100) } }
-    expect(measured({ ...documents, bound: 4_096 }, lane)).toBe(empty + 4_096)
+    expect(measured({ ...documents, bound: 4_096 }, queue)).toBe(empty + 4_096)
     const walked = 32 + 16 + 4 + 16 + 1_000 + 32 + 16 + 4 + 16 + 100
-    expect(measured({ ...documents, bound: 4_097 }, lane)).toBe(empty + walked)
-    expect(measured({ ...documents, bound: 4_097 + 500 }, lane)).toBe(empty + walked + 500)
+    expect(measured({ ...documents, bound: 4_097 }, queue)).toBe(empty + walked)
+    expect(measured({ ...documents, bound: 4_097 + 500 }, queue)).toBe(empty + walked + 500)
   })
 
   it('is told by documents that rest, whatever came', () => {
-    const lane = newLane('op-1', 'operation-op-1')
+    const queue = newStreamQueue('op-1', 'operation-op-1')
     const resting = (text: string) => {
       const state = stateOf({ data: { text }, bound: 1_000_000 })
       for (const document of [state.data, state.metadata]) expect(document.text).toMatch(/^{/)
-      lane.state = state
-      return measureLane(lane)
+      queue.state = state
+      return measureQueue(queue)
     }
     expect(resting('x'.repeat(1_000))).toBe(empty + 1_000 + '{"text":""}{}'.length)
     expect(resting('€'.repeat(1_000))).toBe(empty + 2 * (1_000 + '{"text":""}'.length) + '{}'.length)
@@ -70,14 +70,14 @@ describe('what a lane takes in memory', () => {
   })
 
   it('large documents are looked at again only when as much again has come', () => {
-    const lane = newLane('op-1', 'operation-op-1')
+    const queue = newStreamQueue('op-1', 'operation-op-1')
     const data = { text: 'x'.repeat(10_000) }
     const walked = 32 + 16 + 4 + 16 + 10_000 + 32
-    expect(measured({ data, bound: 20_000 }, lane)).toBe(empty + walked)
-    expect(measured({ data, bound: 20_000 + walked }, lane)).toBe(empty + 2 * walked)
-    expect(measured({ data, bound: 20_001 + walked }, lane)).toBe(empty + walked)
+    expect(measured({ data, bound: 20_000 }, queue)).toBe(empty + walked)
+    expect(measured({ data, bound: 20_000 + walked }, queue)).toBe(empty + 2 * walked)
+    expect(measured({ data, bound: 20_001 + walked }, queue)).toBe(empty + walked)
     // Folded anew, from a snapshot that bounds it more closely.
-    expect(measured({ data, bound: 10_100 }, lane)).toBe(empty + walked)
+    expect(measured({ data, bound: 10_100 }, queue)).toBe(empty + walked)
   })
 })
 
@@ -95,17 +95,17 @@ it.each([
   expect(roughJsonBytes(value)).toBe(bytes)
 })
 
-describe('the lanes of a node', () => {
-  const createCache = (lanesMax: number, bytesMax = 1_000_000) =>
-    createLaneCache({ streamOf: (operation) => `operation-${operation}`, lanesMax, bytesMax })
+describe('the queues of a node', () => {
+  const createCache = (queuesMax: number, bytesMax = 1_000_000) =>
+    createStreamQueueCache({ streamOf: (operation) => `operation-${operation}`, queuesMax, bytesMax })
 
   type Cache = ReturnType<typeof createCache>
 
-  function put(cache: Cache, operation: string, parts: Parts = {}): Lane {
-    const lane = cache.take(operation)
-    lane.state ??= stateOf(parts)
-    cache.settle(lane)
-    return lane
+  function put(cache: Cache, operation: string, parts: Parts = {}): StreamQueue {
+    const queue = cache.take(operation)
+    queue.state ??= stateOf(parts)
+    cache.settle(queue)
+    return queue
   }
 
   const held = (cache: Cache, ...operations: readonly string[]) =>
@@ -156,7 +156,7 @@ describe('the lanes of a node', () => {
   it('that are in use stay, whatever they take', () => {
     const cache = createCache(2)
     const [waiting, inFlight, asking] = ['a', 'b', 'c'].map((operation) => cache.take(operation))
-    for (const lane of [waiting, inFlight, asking]) if (lane !== undefined) lane.state = stateOf({})
+    for (const queue of [waiting, inFlight, asking]) if (queue !== undefined) queue.state = stateOf({})
     Object.assign(waiting ?? {}, { waiting: [{}] })
     Object.assign(inFlight ?? {}, { inFlight: true })
     Object.assign(asking ?? {}, { asking: 1 })
@@ -167,16 +167,16 @@ describe('the lanes of a node', () => {
 
   it('without an operation are not kept once nothing goes on in them', () => {
     const cache = createCache(2)
-    const lane = cache.take('nowhere')
-    lane.asking = 1
-    cache.settle(lane)
-    expect(cache.get('nowhere')).toBe(lane)
-    lane.asking = 0
-    cache.settle(lane)
+    const queue = cache.take('nowhere')
+    queue.asking = 1
+    cache.settle(queue)
+    expect(cache.get('nowhere')).toBe(queue)
+    queue.asking = 0
+    cache.settle(queue)
     expect([cache.get('nowhere'), cache.size(), cache.bytes()]).toEqual([undefined, 0, 0])
     // One that is no longer kept is nobody's to measure.
-    lane.state = stateOf({})
-    cache.settle(lane)
+    queue.state = stateOf({})
+    cache.settle(queue)
     expect([cache.size(), cache.bytes()]).toEqual([0, 0])
   })
 })
