@@ -135,6 +135,7 @@ test.each([
   [['copy-log', '--from', 'postgres://x/y', '--from-file', 'f', '--to', 'postgres://x/y', '--yes'], /either --from or/],
   [['copy-log', '--from-file', '-', '--to-file', '-', '--yes'], /Standard input holds one store/],
   [['copy-log', '--from-file', '/nowhere', '--to', 'postgres://x/y', '--yes'], /cannot be read/],
+  [['copy-log', '--from', 'postgres://x/y?ssl=false', '--reopen'], /option ssl must be one of/],
   [['new-log-id', '--yes'], /--log-file/],
   [['copy-log', '--to', 'postgres://x/y'], /--from/],
   [['copy-log', '--from', 'mysql://x/y', '--to', 'postgres://x/y', '--yes'], /not a store that can be copied/],

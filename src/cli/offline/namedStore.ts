@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { databaseUrlFaults } from '../../config/storeUrls.ts'
 import { WrongUsage } from '../outcome.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -70,7 +71,11 @@ function textOf(file: string, source: string): string {
 }
 
 function parseStore(word: string, directory: StoreNaming['directory'], shown: string): Store {
-  if (/^postgres(ql)?:\/\//.test(word) && URL.canParse(word)) return { kind: 'postgres', url: word }
+  if (/^postgres(ql)?:\/\//.test(word)) {
+    const [fault] = databaseUrlFaults(word)
+    if (fault !== undefined) throw new WrongUsage(`The URL of the database is not valid: ${fault}`)
+    return { kind: 'postgres', url: word }
+  }
   if (/^esdb(\+discover)?:\/\//.test(word)) return { kind: 'eventstore', url: word }
   if (/^[a-z+]+:\/\//.test(word)) throw new WrongUsage(`${word.split(':')[0]}:// is not a store that can be copied`)
   if (directory === 'there' && !existsSync(join(word, 'postgres'))) {
