@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { constants } from 'node:fs'
-import { mkdtemp, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, mkdtemp, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, inject, test } from 'vitest'
 import { lockDirectory } from '../../src/postgres/embedded/directoryLock.ts'
-import { createOwn, openOwn, readOwn } from '../../src/postgres/embedded/ownFiles.ts'
+import { createOwn, openOwn, readOwn, requireOwnPath } from '../../src/postgres/embedded/ownFiles.ts'
+import { startEmbeddedPostgres } from '../../src/postgres/embedded.ts'
 
 let folder: string
 /** What a link leads to: nothing may happen to it. */
@@ -49,3 +50,19 @@ test('the folder of the lock is none where its name is a link', async () => {
   await expect(lockDirectory(folder)).rejects.toThrow('is a link, and must be a folder')
   expect(await readdir(elsewhere)).toEqual([])
 })
+
+test.runIf(process.getuid?.() === 0)(
+  'root goes through no link that another user has laid, and through its own',
+  async () => {
+    const elsewhere = await mkdtemp(join(inject('scratchDirectory'), 'elsewhere-'))
+    await mkdir(join(elsewhere, 'below'))
+    const link = join(folder, 'link')
+    await symlink(elsewhere, link)
+    for (const path of [link, join(link, 'below'), join(link, 'not', 'there', 'yet')]) await requireOwnPath(path)
+    await lchown(link, 65_534, 65_534)
+    for (const path of [link, join(link, 'below'), join(link, 'not', 'there', 'yet')])
+      await expect(requireOwnPath(path)).rejects.toThrow(`${link} is a link of another user (65534)`)
+    await expect(startEmbeddedPostgres({ dataDir: join(link, 'data') })).rejects.toThrow('is a link of another user')
+    expect(await readdir(elsewhere)).toEqual(['below'])
+  },
+)

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { EmbeddedPostgresError } from './errors.ts'
 
 // The files of the data directory. Whoever else can write into it must not make this process write, give away or make
@@ -29,7 +30,25 @@ export async function requireOwnFolder(folder: string): Promise<void> {
   )
 }
 
-/** The same for a folder that Waybill has made itself, where a link is none. @throws {EmbeddedPostgresError} */
+/**
+ * Refuses, as root, a path through a link that another user has laid: root would make a folder, and files in it, wherever
+ * they like. What is not there yet is passed over.
+ *
+ * @throws {EmbeddedPostgresError}
+ */
+export async function requireOwnPath(folder: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  for (let path = folder; path !== dirname(path); path = dirname(path)) {
+    const found = await lstat(path).catch(() => null)
+    if (found?.isSymbolicLink() !== true || found.uid === 0) continue
+    throw new EmbeddedPostgresError(
+      `${path} is a link of another user (${found.uid}), and Waybill runs as root, which follows none. ` +
+        'Run Waybill as that user, or name the folder itself (WAYBILL_DATA_DIR).',
+    )
+  }
+}
+
+/** As `requireOwnFolder`, of a folder that Waybill makes itself: no link has its name. @throws {EmbeddedPostgresError} */
 export async function requireFolder(folder: string): Promise<void> {
   if (!(await lstat(folder)).isDirectory()) {
     throw new EmbeddedPostgresError(`${folder} is a link, and must be a folder: remove it, and start Waybill again.`)
