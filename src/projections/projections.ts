@@ -7,9 +7,9 @@ import type { ProjectionControl } from './control/control.ts'
 import { createControlStore } from './control/controlStore.ts'
 import { ControlWorker } from './control/controlWorker.ts'
 import { createPostgresProjectionStore } from './postgresProjectionStore.ts'
-import { createReadModel, type ReadModelSettings } from './postgresReadModel.ts'
 import { projectionName } from './projectionStore.ts'
 import { createProjector, type ProjectorSettings } from './projector.ts'
+import { createReadModel, type ReadModelSettings } from './queries/postgresReadModel.ts'
 import type { Projector, ReadModel } from './readModel.ts'
 
 export interface ProjectionsSettings

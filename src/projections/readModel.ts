@@ -1,6 +1,6 @@
 import type { JsonObject } from '../operation/json.ts'
-import type { ChangedOperation } from './changedOperations.ts'
-import type { OldestInStatus } from './oldestInStatus.ts'
+import type { ChangedOperation } from './queries/changedOperations.ts'
+import type { OldestInStatus } from './queries/oldestInStatus.ts'
 
 /** The read model as queries see it (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
 export interface ReadModel {

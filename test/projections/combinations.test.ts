@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { createProjections } from '../../src/projections/projections.ts'
-import { statsStatement } from '../../src/projections/statistics.ts'
+import { statsStatement } from '../../src/projections/queries/statistics.ts'
 import { patienceMs } from '../support/patience.ts'
 import { Journal } from './support/journal.ts'
 import { createReadModelDatabase } from './support/readModelDatabase.ts'

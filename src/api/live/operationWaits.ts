@@ -1,4 +1,4 @@
-import type { ChangedOperation } from '../../projections/changedOperations.ts'
+import type { ChangedOperation } from '../../projections/queries/changedOperations.ts'
 
 /** An operation as it is answered, and whether it is over. */
 export interface SeenOperation {

@@ -1,4 +1,4 @@
-import type { CheckpointSignal } from './checkpointSignal.ts'
+import type { CheckpointSignal } from '../checkpointSignal.ts'
 
 const pollMs = 20
 

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { OperationQuery } from '../readModel.ts'
 import { isOtherTrack, type ListedQuery } from './listConditions.ts'
 import {
   countTimesStatement,
@@ -8,7 +9,6 @@ import {
   type Statement,
   type Way,
 } from './listQuery.ts'
-import type { OperationQuery } from './readModel.ts'
 
 /** Up to this many operations, finding all and sorting them is quicker than looking for a page of them in order. */
 const collectedMax = 20_000

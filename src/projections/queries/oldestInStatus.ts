@@ -1,5 +1,5 @@
-import { otherName, otherStatus } from './countedStatuses.ts'
-import { schemaName } from './schemaName.ts'
+import { otherName, otherStatus } from '../countedStatuses.ts'
+import { schemaName } from '../schemaName.ts'
 
 /** Of the active operations whose track is in a status, the one whose track has been in it the longest. */
 export interface OldestInStatus {

@@ -1,26 +1,34 @@
 import type pg from 'pg'
-import type { JsonObject } from '../operation/json.ts'
-import type { PipelineDefinition, PipelineOf } from '../operation/pipeline.ts'
-import type { OperationState } from '../operation/state.ts'
-import { boundedBy, createPool } from '../postgres/connection.ts'
+import type { PipelineDefinition, PipelineOf } from '../../operation/pipeline.ts'
+import type { OperationState } from '../../operation/state.ts'
+import { boundedBy, createPool } from '../../postgres/connection.ts'
+import type { CheckpointSignal } from '../checkpointSignal.ts'
+import { type StateColumns, shownOf, shownState } from '../operationState.ts'
+import { projectionName } from '../projectionStore.ts'
+import {
+  type OperationRow,
+  type ParkedStream,
+  type ReadAt,
+  type ReadModel,
+  ReadModelUnavailableError,
+} from '../readModel.ts'
+import { schemaName } from '../schemaName.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
-import type { CheckpointSignal } from './checkpointSignal.ts'
+import type { CheckpointRow, Maybe } from './checkpointRow.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { listedPage } from './listedPage.ts'
 import type { Statement } from './listQuery.ts'
 import { type OldestColumns, oldestInStatus, oldestStatement } from './oldestInStatus.ts'
-import { type StateColumns, shownOf, shownState } from './operationState.ts'
-import { projectionName } from './projectionStore.ts'
+import { isParked, parkedStatement, parkedStream, parkedStreamStatement } from './parkedRows.ts'
 import {
-  type OperationRow,
-  type ParkedStream,
-  type PipelineRow,
-  type ReadAt,
-  type ReadModel,
-  ReadModelUnavailableError,
-} from './readModel.ts'
-import { schemaName } from './schemaName.ts'
+  definitionStatement,
+  isPipeline,
+  type PipelineColumns,
+  pipelineCountStatement,
+  pipelineRow,
+  pipelinesStatement,
+} from './pipelineRows.ts'
 import { type CountedColumns, statistics, statsStatement } from './statistics.ts'
 
 export interface ReadModelSettings {
@@ -183,19 +191,10 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
   }
 }
 
-interface CheckpointRow {
-  readonly checkpoint: bigint
-  /** Null before the first projector: nothing is folded. */
-  readonly log_id: string | null
-}
-
 /** After a restore or a copy, until its projector has dropped the rows, the positions in them are another log's. */
 function ofThisLog(row: CheckpointRow, logId: string): boolean {
   return row.log_id === null || row.log_id === logId
 }
-
-/** Of an outer join: all columns are null where there is no row. */
-type Maybe<Columns> = { readonly [Column in keyof Columns]: Columns[Column] | null }
 
 interface OperationColumns extends StateColumns {
   readonly id: string
@@ -251,92 +250,6 @@ function parkedOf(row: Pick<Maybe<OperationColumns>, 'parked_revision' | 'parked
   return revision === null || reason === null ? null : { revision, reason }
 }
 
-const definitionStatement = {
-  name: 'definition',
-  text: `SELECT definition FROM ${schemaName}.pipelines WHERE name = $1 AND version = $2::integer`,
-}
-
 function isOldest(row: CheckpointRow & Maybe<OldestColumns>): row is CheckpointRow & OldestColumns {
   return row.since_at !== null
-}
-
-interface PipelineColumns {
-  readonly name: string
-  readonly version: number
-  readonly definition: JsonObject
-  readonly defined_at: string
-}
-
-const pipelinesStatement = {
-  name: 'pipelines',
-  text: `
-    SELECT c.position AS checkpoint, c.log_id, p.*
-    FROM ${schemaName}.checkpoints c
-    LEFT JOIN LATERAL (
-      ${pipelineNames('$1', '$2::int')}
-      SELECT p.name, p.version, p.definition, p.defined_at
-      FROM names n CROSS JOIN LATERAL (
-        SELECT name, version, definition, defined_at FROM ${schemaName}.pipelines
-        WHERE name = n.name ORDER BY version DESC LIMIT 1
-      ) p
-    ) p ON true
-    WHERE c.name = '${projectionName}'
-    ORDER BY p.name`,
-}
-
-const pipelineCountStatement = {
-  name: 'pipeline_count',
-  text: `
-    ${pipelineNames("''", '$1::int')}
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*)::int FROM names) AS count
-    FROM ${schemaName}.checkpoints c WHERE c.name = '${projectionName}'`,
-}
-
-/** One look into the index for each name: a pipeline may have very many versions. */
-function pipelineNames(after: string, count: string): string {
-  return `
-    WITH RECURSIVE names AS (
-      (SELECT name, 1 AS n FROM ${schemaName}.pipelines WHERE name > ${after} ORDER BY name LIMIT 1)
-      UNION ALL
-      SELECT next.name, names.n + 1 FROM names CROSS JOIN LATERAL (
-        SELECT name FROM ${schemaName}.pipelines p WHERE p.name > names.name ORDER BY name LIMIT 1
-      ) next WHERE names.n < ${count}
-    )`
-}
-
-function isPipeline(row: CheckpointRow & Maybe<PipelineColumns>): row is CheckpointRow & PipelineColumns {
-  return row.name !== null
-}
-
-function pipelineRow({ name, version, definition, defined_at: definedAt }: PipelineColumns): PipelineRow {
-  return { name, version, definition, definedAt }
-}
-
-const parkedStatement = {
-  name: 'parked_streams',
-  text: `
-    SELECT c.position AS checkpoint, c.log_id, p.*
-    FROM ${schemaName}.checkpoints c
-    LEFT JOIN LATERAL (
-      SELECT stream, revision, position, reason, detail FROM ${schemaName}.parked WHERE stream > $1 ORDER BY stream LIMIT $2::int
-    ) p ON true
-    WHERE c.name = '${projectionName}'
-    ORDER BY p.stream`,
-}
-
-const parkedStreamStatement = {
-  name: 'parked_stream',
-  text: `
-    SELECT c.position AS checkpoint, c.log_id, p.stream, p.revision, p.position, p.reason, p.detail
-    FROM ${schemaName}.checkpoints c
-    LEFT JOIN ${schemaName}.parked p ON p.stream = $1
-    WHERE c.name = '${projectionName}'`,
-}
-
-function isParked(row: CheckpointRow & Maybe<ParkedStream>): row is CheckpointRow & ParkedStream {
-  return row.stream !== null
-}
-
-function parkedStream({ stream, revision, position, reason, detail }: ParkedStream): ParkedStream {
-  return { stream, revision, position, reason, detail }
 }

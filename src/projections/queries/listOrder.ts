@@ -1,5 +1,5 @@
+import type { OperationQuery } from '../readModel.ts'
 import { milliseconds, type Parameters } from './listConditions.ts'
-import type { OperationQuery } from './readModel.ts'
 
 export const orders = {
   '-updatedAt': { column: 'updated_at', direction: 'DESC', comparison: '<' },

@@ -1,8 +1,8 @@
 import type pg from 'pg'
+import type { OperationQuery } from '../readModel.ts'
 import type { ListedQuery } from './listConditions.ts'
 import { pageStatement } from './listQuery.ts'
 import { type Ask, wayTo } from './listWay.ts'
-import type { OperationQuery } from './readModel.ts'
 
 interface PageColumns extends pg.QueryResultRow {
   readonly others_by_facet: boolean | null

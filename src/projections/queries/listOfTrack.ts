@@ -1,9 +1,9 @@
+import type { OperationQuery } from '../readModel.ts'
+import { schemaName } from '../schemaName.ts'
+import { noStatusMs } from '../times.ts'
 import { asksSince, isOnlyTrack, openedBounds, type Parameters, sinceBounds, sinceRange } from './listConditions.ts'
 import { keysetConditions } from './listOrder.ts'
 import { lookedAt, ofShapes, type Parts, walk } from './listWalk.ts'
-import type { OperationQuery } from './readModel.ts'
-import { schemaName } from './schemaName.ts'
-import { noStatusMs } from './times.ts'
 
 // Lists by the time since when a track has its status, of a track that is not the default one of all pipelines. Its times are
 // in one of three places: in `since_at` where it is the pipeline's only track, and so the default one; in `standings` where it

@@ -1,7 +1,7 @@
-import { otherName, otherStatus } from './countedStatuses.ts'
-import { projectionName } from './projectionStore.ts'
-import type { Stats } from './readModel.ts'
-import { schemaName } from './schemaName.ts'
+import { otherName, otherStatus } from '../countedStatuses.ts'
+import { projectionName } from '../projectionStore.ts'
+import type { Stats } from '../readModel.ts'
+import { schemaName } from '../schemaName.ts'
 
 /** A count of operations by state, where `state` is set, or else by the status of a track; all null: there are none. */
 export interface CountedColumns {

@@ -1,4 +1,4 @@
-import { schemaName } from './schemaName.ts'
+import { schemaName } from '../schemaName.ts'
 
 /** What filters that are looked at row by row need of a row, and what orders do. */
 export const lookedAt =

@@ -1,3 +1,5 @@
+import type { OperationQuery } from '../readModel.ts'
+import { schemaName } from '../schemaName.ts'
 import {
   asksSince,
   exactConditions,
@@ -20,8 +22,6 @@ import {
 import { collectOfTrack, standingsOfTrack, walkTrack } from './listOfTrack.ts'
 import { keysetConditions, orderOf, orders } from './listOrder.ts'
 import { byId, lookedAt, narrow, ofShapes, type Parts, walk } from './listWalk.ts'
-import type { OperationQuery } from './readModel.ts'
-import { schemaName } from './schemaName.ts'
 
 // Why these indexes (migrations/0001_read_model.sql, 0005_standings.sql). Status and last event change with nearly every
 // report, and a list by them needs an index on them: those updates cannot be HOT. So few indexes, and each answers many

@@ -1,10 +1,10 @@
-import { anyPipeline } from '../operation/pipeline.ts'
-import { anyTrack, otherStatus } from './countedStatuses.ts'
-import { metadataFacet, statusFacet, themeFacet } from './facets.ts'
-import { foldVersion } from './projectionStore.ts'
-import type { OneOrMore, OperationQuery } from './readModel.ts'
-import { schemaName } from './schemaName.ts'
-import { noStatusMs } from './times.ts'
+import { anyPipeline } from '../../operation/pipeline.ts'
+import { anyTrack, otherStatus } from '../countedStatuses.ts'
+import { metadataFacet, statusFacet, themeFacet } from '../facets.ts'
+import { foldVersion } from '../projectionStore.ts'
+import type { OneOrMore, OperationQuery } from '../readModel.ts'
+import { schemaName } from '../schemaName.ts'
+import { noStatusMs } from '../times.ts'
 
 // What a list asks, as SQL on `o`, a row of `operations`, and `s`, its row of `shapes`.
 

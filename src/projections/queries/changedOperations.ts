@@ -1,8 +1,8 @@
-import type { JsonObject } from '../operation/json.ts'
-import type { OperationState } from '../operation/state.ts'
-import { isBlocked } from '../operation/view.ts'
-import type { OneOrMore, OperationQuery, OperationRow } from './readModel.ts'
-import { schemaName } from './schemaName.ts'
+import type { JsonObject } from '../../operation/json.ts'
+import type { OperationState } from '../../operation/state.ts'
+import { isBlocked } from '../../operation/view.ts'
+import type { OneOrMore, OperationQuery, OperationRow } from '../readModel.ts'
+import { schemaName } from '../schemaName.ts'
 
 /**
  * What a list asks for, apart from its order, its pages, and the times that an operation comes to match by waiting: no event
