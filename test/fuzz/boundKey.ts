@@ -33,7 +33,7 @@ export class BoundKeyWatch {
         ? stream.slice('pipeline-'.length)
         : null
     if (pipeline === null || isOneOf(boundKey.pipelines, pipeline)) return null
-    return `the bound key wrote into pipeline ${String(pipeline)}`
+    return `the bound key wrote into pipeline ${JSON.stringify(pipeline)}`
   }
 }
 
