@@ -168,6 +168,11 @@ export function ownerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string
   return origin === 'nobody' ? (addressOf(request) ?? '') : (keyId ?? name)
 }
 
+/** The same where nobody may have been asked who they are: then it is the client's address. */
+export function anyOwnerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string {
+  return request.caller === null ? (addressOf(request) ?? '') : ownerOf(request)
+}
+
 /** The connection's: what a proxy says of others is not believed. Null: it came by none. */
 export function addressOf({ raw }: Pick<FastifyRequest, 'raw'>): string | null {
   return raw.socket?.remoteAddress ?? null

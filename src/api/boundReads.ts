@@ -1,39 +1,63 @@
-import { createSlots } from '../eventlog/slots.ts'
 import type { ReadModel } from '../projections/readModel.ts'
-import { ProblemError } from './problem.ts'
+import type { FairShare } from './fairShare.ts'
+import { FairSlots } from './fairSlots.ts'
+import { shareProblem } from './shares.ts'
 
 /** Read at once. A page can be 10 MB, several times as much while it is being made, and one thread makes them all. */
 const atOnceMax = 4
 
-/** Lists and counts wait in line: who would stand too far behind is told so at once. */
-export function boundReads(readModel: ReadModel, readsMax: number): ReadModel {
-  const slots = createSlots(atOnceMax)
-  let inHand = 0
-  async function bounded<T>(read: () => Promise<T>): Promise<T> {
-    if (inHand >= readsMax) {
-      const detail = `There are ${readsMax} reads of lists and counts in hand already.`
-      throw new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
-    }
-    inHand += 1
-    try {
-      return await slots.run(read)
-    } finally {
-      inHand -= 1
+/** The part of the read model that answers lists and counts. */
+export type ListReads = Pick<ReadModel, 'operations' | 'stats' | 'pipelines'>
+
+/**
+ * Lists and counts wait in line, in which the owners of those that wait take turns. Once there are as many as may be, whoever
+ * stands there with its share of them is told so at once.
+ */
+export class BoundReads {
+  readonly #readModel: ListReads
+  readonly #share: FairShare
+  readonly #slots = new FairSlots(atOnceMax)
+
+  constructor(readModel: ListReads, share: FairShare) {
+    this.#readModel = readModel
+    this.#share = share
+  }
+
+  /** As one owner (accessControl.ts) reads. What is refused throws ProblemError. */
+  of(owner: string): ListReads {
+    const readModel = this.#readModel
+    return {
+      operations: (query) => this.#bounded(owner, () => readModel.operations(query)),
+      stats: () => this.#bounded(owner, () => readModel.stats()),
+      pipelines: (maxCount, after) => this.#bounded(owner, () => readModel.pipelines(maxCount, after)),
     }
   }
-  return {
-    operations: (query) => bounded(() => readModel.operations(query)),
-    stats: () => bounded(() => readModel.stats()),
-    oldestInStatus: () => bounded(() => readModel.oldestInStatus()),
-    operation: (id) => readModel.operation(id),
-    operationsById: (ids) => readModel.operationsById(ids),
-    pipelines: (maxCount, after) => bounded(() => readModel.pipelines(maxCount, after)),
-    pipelineCount: (countMax) => readModel.pipelineCount(countMax),
-    parkedStreams: (maxCount, after) => readModel.parkedStreams(maxCount, after),
-    parkedStream: (stream) => readModel.parkedStream(stream),
-    checkpoint: () => readModel.checkpoint(),
-    position: () => readModel.position(),
-    waitFor: (position, timeoutMs) => readModel.waitFor(position, timeoutMs),
-    close: () => readModel.close(),
+
+  async #bounded<T>(owner: string, read: () => Promise<T>): Promise<T> {
+    const share = this.#share
+    let refuse: () => void = () => undefined
+    // Nobody listens any more once the read has begun.
+    const takenBack = new Promise<never>((_resolve, reject) => {
+      refuse = () => reject(shareProblem('reads', share, owner))
+    })
+    takenBack.catch(() => undefined)
+    let isTakenBack = false
+    const place = share.take(owner, 1, () => {
+      isTakenBack = true
+      refuse()
+    })
+    if (place === null) throw shareProblem('reads', share, owner)
+    const inTurn = this.#slots.run(owner, async () => {
+      if (isTakenBack) return null
+      place.keep()
+      try {
+        return { value: await read() }
+      } finally {
+        place.release()
+      }
+    })
+    const found = await Promise.race([inTurn, takenBack])
+    if (found === null) throw shareProblem('reads', share, owner)
+    return found.value
   }
 }

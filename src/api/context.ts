@@ -5,8 +5,10 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAudit } from '../processes/selfAudit.ts'
 import type { ProjectionControl } from '../projections/control/control.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
+import type { BoundReads } from './boundReads.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
+import type { Shares } from './shares.ts'
 import type { StandingAnswers } from './standingAnswers.ts'
 
 /** What reads of operations work with. */
@@ -30,6 +32,9 @@ export interface ApiContext {
   readonly tokens: PositionTokens
   readonly limits: ApiLimits
   readonly answers: StandingAnswers
+  /** Lists and counts: not from `readModel`, where nobody takes turns. */
+  readonly reads: BoundReads
+  readonly shares: Shares
   /** Aborted when the service begins to shut down: nothing may wait any longer. */
   readonly draining: AbortSignal
   /** Aborted when the database turned out to hold another history: nothing of it is shown. Default: it never does. */

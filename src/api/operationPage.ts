@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { isOperationId } from '../operation/names.ts'
 import type { OperationFilter } from '../projections/changedOperations.ts'
 import { type OperationQuery, placeValue } from '../projections/readModel.ts'
+import type { ListReads } from './boundReads.ts'
 import type { ReadContext } from './context.ts'
 import { metadataPrefix, type operationListQuery } from './contract/operations.ts'
 import { pageSizeDefault } from './contract/paging.ts'
@@ -21,6 +22,7 @@ const stepMax = 100
 /** The answer of a list, and the position it is folded up to. Throws ProblemError. */
 export async function listOperations(
   context: ReadContext,
+  reads: ListReads,
   query: ListQuery,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
   const filter = orderedFilterOf(query)
@@ -30,7 +32,7 @@ export async function listOperations(
   const { pageBytesMax } = context.limits
   const { texts, next, position } = await readPage({ pageSize, pageBytesMax, stepMax }, first, {
     read: (maxCount, after) =>
-      context.readModel.operations({ ...filter, pageSize: maxCount, ...(after === undefined ? {} : { after }) }),
+      reads.operations({ ...filter, pageSize: maxCount, ...(after === undefined ? {} : { after }) }),
     textOf: (row) => rowText(context, row),
     placeOf: (row) => ({ value: placeValue(filter.sort, row), id: row.id }),
   })

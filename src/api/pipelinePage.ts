@@ -1,5 +1,6 @@
 import { anyPipeline } from '../operation/pipeline.ts'
 import type { PipelineRow } from '../projections/readModel.ts'
+import type { ListReads } from './boundReads.ts'
 import type { ApiContext } from './context.ts'
 import { decodedPlace } from './operationPage.ts'
 import { encodePageToken } from './pageToken.ts'
@@ -19,14 +20,15 @@ const builtIn: Omit<PipelineRow, 'definedAt'> & { readonly definedAt: null } = {
 
 /** The answer of `GET /v1/pipelines`: in order of names, the built-in `any` among them. Throws ProblemError. */
 export async function listPipelines(
-  { readModel, limits: { pageBytesMax } }: Pick<ApiContext, 'readModel' | 'limits'>,
+  { limits: { pageBytesMax } }: Pick<ApiContext, 'limits'>,
+  reads: ListReads,
   pageSize: number,
   pageToken: string | undefined,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
   const [first] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
   const { texts, next, position } = await readPage({ pageSize, pageBytesMax, stepMax }, first, {
     async read(maxCount, after = '') {
-      const found = await readModel.pipelines(maxCount, after)
+      const found = await reads.pipelines(maxCount, after)
       return { ...found, value: withBuiltIn(found.value, after, maxCount) }
     },
     textOf: (row) => JSON.stringify(row),

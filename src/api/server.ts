@@ -4,7 +4,7 @@ import { guardRoutes } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { parseJsonBodies, passLinesOn, unsupportedTypeProblem } from './bodyParsers.ts'
 import { createBodyReader } from './bodyReader.ts'
-import { boundReads } from './boundReads.ts'
+import { BoundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
@@ -40,10 +40,11 @@ import { parkedRoutes } from './routes/parkedRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
+import { createShares } from './shares.ts'
 import { boundStandingAnswers, StandingAnswers } from './standingAnswers.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
-export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers'> {
+export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers' | 'reads' | 'shares'> {
   /** Each that is not given: `defaultApiLimits`. */
   readonly limits?: Partial<ApiLimits>
   /** Of the product, for the document. */
@@ -102,13 +103,16 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     loopbackOnly = false,
   } = options
   const tokens = createPositionTokens(log.logId)
-  const answers = new StandingAnswers(limits)
+  const shares = createShares(limits)
+  const answers = new StandingAnswers(shares.answers, limits.bulkIdleMsMax)
   const context: ApiContext = {
     access,
     trail,
     log,
     commands,
-    readModel: boundReads(readModel, limits.readsMax),
+    readModel,
+    reads: new BoundReads(readModel, shares.reads),
+    shares,
     projector,
     control,
     tokens,
@@ -118,10 +122,10 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     ...(options.anotherHistory === undefined ? {} : { anotherHistory: options.anotherHistory }),
     ...(options.selfAudit === undefined ? {} : { selfAudit: options.selfAudit }),
   }
-  const bodies = createBodyReader(limits)
+  const bodies = createBodyReader(limits, shares.bodies)
   const live = new Live(context, logger)
-  const readiness = new Readiness({ ...context, readModel })
-  const metrics = createMetrics({ ...context, readModel }, readiness, live)
+  const readiness = new Readiness(context)
+  const metrics = createMetrics(context, readiness, live)
 
   const app: ApiServer = fastify({
     // Requests are not logged by Fastify: its logger alone was measured at the cost of all the rest.
@@ -284,7 +288,7 @@ function answerProblem(
   else if (hasBody(raw) && !raw.complete) lingerAfterAnswer(raw, reply.raw)
   const line = problemLine(problem, pathOf(request.url))
   // That of a read is counted as any answer to one.
-  if (raw.method !== 'GET') answers.stand(reply.raw, line)
+  if (raw.method !== 'GET') answers.stand(reply, line)
   return reply.code(problemStatus(problem)).headers(problemHeaders(problem)).send(line)
 }
 

@@ -72,7 +72,7 @@ export async function sinceExpected(
 ): Promise<{ readonly eventsText?: string }> {
   if (expected.code !== 'revision_mismatch' || expected.revision === undefined || !mayReadEvents(caller)) return {}
   await turnToAnswer(reply)
-  if (!context.answers.hasRoom(sinceBytesMax)) return {}
+  if (!context.answers.hasRoom(reply.request, sinceBytesMax)) return {}
   return { eventsText: await eventsSince(context, stream, expected.revision) }
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
 import { ReadModelUnavailableError } from '../../projections/readModel.ts'
+import type { FairSlots } from '../fairSlots.ts'
 import type { PositionTokens } from '../positionToken.ts'
 import type { Feed, LiveMessage } from './feed.ts'
 import type { LiveStream } from './liveStream.ts'
 import { ssePosition } from './sseText.ts'
-import type { Turns } from './turns.ts'
 
 /** What a stream has missed, read in pieces. */
 export interface Missed {
@@ -20,7 +20,9 @@ export interface CatchUp<Filter> {
   readonly stream: LiveStream
   readonly filter: Filter
   readonly feed: Feed<Filter>
-  readonly turns: Turns
+  readonly slots: FairSlots
+  /** Whose stream it is. */
+  readonly owner: string
   readonly tokens: PositionTokens
   /** Reads on from the stream's cursor: `count` events, or fewer. */
   readonly missed: (count: number) => Promise<Missed>
@@ -36,12 +38,12 @@ const retryMs = 500
 
 /** Tells a stream what it has missed, as fast as it reads, until it can join the feed. Settles when it has, or has ended. */
 export async function catchUp<Filter>(options: CatchUp<Filter>): Promise<void> {
-  const { stream, filter, feed, turns, tokens, missed } = options
+  const { stream, filter, feed, slots, owner, tokens, missed } = options
   let count = countMin * 5
   while (!stream.ended && !feed.join(stream, filter)) {
     let piece: Missed
     try {
-      piece = await turns.take(() => missed(count))
+      piece = await slots.run(owner, () => missed(count))
     } catch (error) {
       if (!(error instanceof LogUnavailableError || error instanceof ReadModelUnavailableError)) throw error
       // Heartbeats go on: the reader need not come back for that.

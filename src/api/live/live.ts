@@ -3,6 +3,9 @@ import { LogUnavailableError } from '../../eventlog/eventLog.ts'
 import type { OperationFilter } from '../../projections/changedOperations.ts'
 import type { ApiContext } from '../context.ts'
 import { expectedProblem, ProblemError } from '../problem.ts'
+import type { Place } from '../fairShare.ts'
+import { FairSlots } from '../fairSlots.ts'
+import { shareProblem } from '../shares.ts'
 import { catchUp, type Missed } from './catchUp.ts'
 import { EventFeed, type EventFilter } from './eventFeed.ts'
 import type { Feed } from './feed.ts'
@@ -14,12 +17,11 @@ import type { OperationWait } from './operationWaits.ts'
 import { spreadRetryMs, sseBeginning, sseFarewell } from './sseText.ts'
 import type { StreamAnswer, StreamStart } from './streamAnswer.ts'
 import { TurnedAway } from './turnedAway.ts'
-import { Turns } from './turns.ts'
 
 interface Source<Filter> {
   readonly feed: Feed<Filter>
   readonly filter: Filter
-  readonly turns: Turns
+  readonly slots: FairSlots
   readonly missed: (stream: LiveStream, count: number) => Promise<Missed>
 }
 
@@ -60,13 +62,15 @@ export class Live {
     LiveStream,
     { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
   >()
-  readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax), looks: new Turns(looksMax) }
+  readonly #slots = {
+    events: new FairSlots(catchUpsMax),
+    operations: new FairSlots(catchUpsMax),
+    looks: new FairSlots(looksMax),
+  }
   readonly #turnedAway = new TurnedAway()
   readonly #clock: NodeJS.Timeout
   #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
-  /** Streams, those that are about to begin among them. */
-  #open = 0
-  /** The same, and waits. */
+  /** Streams, those that are about to begin among them, and waits. */
   #users = 0
   #begun = 0
   #ticks = 0
@@ -116,7 +120,7 @@ export class Live {
   async streamEvents(answer: StreamAnswer, start: StreamStart, filter: EventFilter): Promise<void> {
     const from = { revision: 0n }
     const missed = (stream: LiveStream, count: number) => this.#events.missed(filter, stream.cursor, count, from)
-    await this.#begin(answer, start, { feed: this.#events.feed, filter, turns: this.#turns.events, missed })
+    await this.#begin(answer, start, { feed: this.#events.feed, filter, slots: this.#slots.events, missed })
   }
 
   /** Settles once the stream has begun; throws ProblemError before. */
@@ -125,7 +129,7 @@ export class Live {
     const holdings: Holdings = { since: start === 0n ? null : 0n }
     const missed = (stream: LiveStream, count: number) =>
       this.#operations.missed(filter, stream.cursor, count, holdings)
-    await this.#begin(answer, start, { feed: this.#operations.feed, filter, turns: this.#turns.operations, missed })
+    await this.#begin(answer, start, { feed: this.#operations.feed, filter, slots: this.#slots.operations, missed })
   }
 
   /** Where a stream that asks for the head begins; null while the log cannot be asked. */
@@ -150,31 +154,33 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws
-   * ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no, and at once when
+   * its place goes to another owner. Throws ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
-    isAllowed: () => boolean,
+    { owner, isAllowed }: { readonly owner: string; readonly isAllowed: () => boolean },
     work: (wait: OperationWait, lookTo: bigint) => Promise<T>,
   ): Promise<T> {
-    const { waitsMax } = this.#context.limits
-    if (this.#operations.waits.size >= waitsMax) throw overloaded(`There are ${waitsMax} requests that wait already.`)
+    const { waits } = this.#context.shares
+    const place = waits.take(owner, 1, () => wait?.end())
+    if (place === null) throw shareProblem('waits', waits, owner)
     this.#users += 1
-    const wait = this.#operations.waits.add(operation, isAllowed)
+    const wait: OperationWait = this.#operations.waits.add(operation, isAllowed)
     try {
       await this.#follower.start()
       if (this.#closed || this.#context.draining.aborted) wait.end()
       return await work(wait, this.#operations.known)
     } finally {
       wait.end()
+      place.release()
       this.#users -= 1
     }
   }
 
   /** Does the look at an operation that a wait begins with, in turn with others. */
-  look<T>(work: () => Promise<T>): Promise<T> {
-    return this.#turns.looks.take(work)
+  look<T>(owner: string, work: () => Promise<T>): Promise<T> {
+    return this.#slots.looks.run(owner, work)
   }
 
   async close(): Promise<void> {
@@ -189,15 +195,22 @@ export class Live {
   async #begin<Filter>(
     answer: StreamAnswer,
     start: StreamStart,
-    { feed, filter, turns, missed }: Source<Filter>,
+    { feed, filter, slots, missed }: Source<Filter>,
   ): Promise<void> {
-    const { limits, tokens } = this.#context
-    if (this.#open >= limits.streamsMax) throw overloaded(`There are ${limits.streamsMax} live streams already.`)
-    this.#open += 1
+    const { limits, shares, tokens } = this.#context
+    const { owner } = answer
+    let takeBack: (() => void) | null = null
+    let isTakenBack = false
+    const place = shares.streams.take(owner, 1, () => {
+      isTakenBack = true
+      takeBack?.()
+    })
+    if (place === null) throw shareProblem('streams', shares.streams, owner)
     this.#users += 1
     let stream: LiveStream
     try {
       await this.#follower.start()
+      if (isTakenBack) throw shareProblem('streams', shares.streams, owner)
       if (this.#closed || this.#context.draining.aborted) throw overloaded('The service shuts down.')
       const cursor = start === 'head' ? feed.position : start
       answer.begin(cursor)
@@ -209,15 +222,20 @@ export class Live {
         },
       })
     } catch (error) {
-      this.#open -= 1
+      place.release()
       this.#users -= 1
       throw error
     }
     const leave = () => {
       if (!this.#streams.delete(stream)) return
       feed.leave(stream, filter)
-      this.#open -= 1
+      place.release()
       this.#users -= 1
+    }
+    // It resumes where it was, once there is room for it.
+    takeBack = () => {
+      this.#sayFarewell(stream)
+      leave()
     }
     this.#begun += 1
     this.#streams.set(stream, {
@@ -227,7 +245,7 @@ export class Live {
     })
     answer.response.once('close', leave)
     stream.write(sseBeginning(tokens.encode(stream.cursor), this.#retryMs()))
-    catchUp({ stream, filter, feed, turns, tokens, missed: (count) => missed(stream, count) }).catch(
+    catchUp({ stream, filter, feed, slots, owner, tokens, missed: (count) => missed(stream, count) }).catch(
       (error: unknown) => {
         this.#logger?.error({ err: error }, 'a live stream failed')
         this.#sayFarewell(stream)
