@@ -4,8 +4,9 @@ import { keysAgeMsMaxDefault } from './access/access.ts'
 import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
 import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
-import { faultsTogether, isLoopback, type SettingsTogether } from './config/faultsTogether.ts'
+import { faultsTogether, type SettingsTogether } from './config/faultsTogether.ts'
 import { databaseUrlFaults, eventStoreUrlFaults } from './config/storeUrls.ts'
+import { listensOnLoopback } from './loopback.ts'
 import { defaultLimits, type OperationLimits } from './operation/limits.ts'
 
 const kibibyte = 1024
@@ -363,7 +364,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
   return {
     host: values.WAYBILL_HOST,
     port: values.WAYBILL_PORT,
-    anonymousAllowed: isLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
+    anonymousAllowed: listensOnLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
     operatorKey: values.WAYBILL_OPERATOR_KEY ?? null,
     keysAgeMsMax: values.WAYBILL_KEYS_AGE_S_MAX * 1_000,
     databaseUrl: values.DATABASE_URL ?? null,

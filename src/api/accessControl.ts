@@ -162,15 +162,14 @@ export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {
   return request.caller
 }
 
-/** Whose share of what is bounded a request uses: the key's, or where there are none the client's address. */
+/**
+ * Whose share of what is bounded a request uses: the key's; where there are no keys, or nobody was asked who they are, the
+ * client's address.
+ */
 export function ownerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string {
-  const { name, keyId, origin } = callerOf(request)
-  return origin === 'nobody' ? (addressOf(request) ?? '') : (keyId ?? name)
-}
-
-/** The same where nobody may have been asked who they are: then it is the client's address. */
-export function anyOwnerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string {
-  return request.caller === null ? (addressOf(request) ?? '') : ownerOf(request)
+  const { caller } = request
+  if (caller === null || caller.origin === 'nobody') return addressOf(request) ?? ''
+  return caller.keyId ?? caller.name
 }
 
 /** The connection's: what a proxy says of others is not believed. Null: it came by none. */

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
+import type { FairShare, Lease } from '../fairShare.ts'
 import { ownerOf } from './accessControl.ts'
 import { type ContentEncoding, unpackedBody } from './contentEncoding.ts'
-import type { FairShare, Place } from './fairShare.ts'
 import { ProblemError } from './problem.ts'
 import { shareProblem } from './shares.ts'
 
@@ -20,11 +20,7 @@ export interface BodyReaderLimits {
  */
 export interface BodyReader {
   /** `encoding`: of the body, null when it comes as it is. */
-  read(
-    asker: Asker,
-    encoding: ContentEncoding | null,
-    done: (error: ProblemError | null, body: Buffer) => void,
-  ): void
+  read(asker: Asker, encoding: ContentEncoding | null, done: (error: ProblemError | null, body: Buffer) => void): void
   /** Ends the bodies that took too long. Called by the server, once a second. */
   expire(): void
 }
@@ -71,20 +67,20 @@ export function createBodyReader(limits: BodyReaderLimits, share: FairShare): Bo
     const unpacking = encoding === null ? null : unpackedBody(request, encoding, unpackedChunkBytes)
     const chunks: Buffer[] = []
     let bytes = 0
-    let place: Place | null = null
+    let lease: Lease | null = null
     let ended = false
     const entry: Arriving = { deadlineMs: performance.now() + limits.bodyArrivalMsMax, end: (error) => finish(error) }
     arriving.add(entry)
     const body = unpacking ?? request
     body.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
-    if (unpacking !== null) place = holdMore(asker, place, unpackerBytes, finish)
+    if (unpacking !== null) lease = holdMore(asker, lease, unpackerBytes, finish)
 
     // The listeners stay, and hear nothing any more: taking them off again cost as much as the reading.
     function finish(error: ProblemError | null): void {
       if (ended) return
       ended = true
       arriving.delete(entry)
-      place?.release()
+      lease?.release()
       const [first = nothing] = chunks
       const body = chunks.length <= 1 ? first : Buffer.concat(chunks, bytes)
       chunks.length = 0
@@ -101,12 +97,12 @@ export function createBodyReader(limits: BodyReaderLimits, share: FairShare): Bo
       bytes += chunk.length
       if (bytes <= limits.bodyBytesMax) {
         chunks.push(chunk)
-        if (bytes !== declared || unpacking !== null) place = holdMore(asker, place, chunk.length, finish)
+        if (bytes !== declared || unpacking !== null) lease = holdMore(asker, lease, chunk.length, finish)
       } else if (unpacking !== null) {
         finish(tooLarge(' when it is unpacked'))
       } else {
         chunks.length = 0
-        place?.release()
+        lease?.release()
         if (bytes > limits.bodyBytesMax + discardedBytesMax) finish(tooLarge(''))
       }
     }
@@ -122,11 +118,11 @@ export function createBodyReader(limits: BodyReaderLimits, share: FairShare): Bo
   }
 
   /** What a body holds, with so much more; one that must give it up, now or later, is ended. */
-  function holdMore(asker: Asker, place: Place | null, bytes: number, end: Arriving['end']): Place | null {
+  function holdMore(asker: Asker, lease: Lease | null, bytes: number, end: Arriving['end']): Lease | null {
     const owner = ownerOf(asker)
     const overloaded = () => end(shareProblem('bodies', share, owner))
-    const held = place ?? share.take(owner, bytes, overloaded)
-    if (held === null || (place !== null && !place.grow(bytes))) overloaded()
+    const held = lease ?? share.take(owner, bytes, overloaded)
+    if (held === null || (lease !== null && !lease.grow(bytes))) overloaded()
     return held
   }
 

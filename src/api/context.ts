@@ -5,11 +5,11 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAudit } from '../processes/selfAudit.ts'
 import type { ProjectionControl } from '../projections/control/control.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
-import type { BoundReads } from './boundReads.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
+import type { ReadLimiter } from './readLimiter.ts'
 import type { Shares } from './shares.ts'
-import type { StandingAnswers } from './standingAnswers.ts'
+import type { UnreadAnswers } from './unreadAnswers.ts'
 
 /** What reads of operations work with. */
 export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'> & {
@@ -31,9 +31,9 @@ export interface ApiContext {
   readonly control: ProjectionControl
   readonly tokens: PositionTokens
   readonly limits: ApiLimits
-  readonly answers: StandingAnswers
+  readonly answers: UnreadAnswers
   /** Lists and counts: not from `readModel`, where nobody takes turns. */
-  readonly reads: BoundReads
+  readonly reads: ReadLimiter
   readonly shares: Shares
   /** Aborted when the service begins to shut down: nothing may wait any longer. */
   readonly draining: AbortSignal

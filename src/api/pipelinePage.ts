@@ -1,9 +1,9 @@
 import { anyPipeline } from '../operation/pipeline.ts'
 import type { PipelineRow } from '../projections/readModel.ts'
-import type { ListReads } from './boundReads.ts'
 import type { ApiContext } from './context.ts'
 import { decodedPlace } from './operationPage.ts'
 import { encodePageToken } from './pageToken.ts'
+import type { ListReads } from './readLimiter.ts'
 import { readPage } from './steppedPage.ts'
 
 /** Each may be a megabyte. */

@@ -1,10 +1,9 @@
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
-import { guardRoutes } from './accessControl.ts'
+import { guardRoutes, ownerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { parseJsonBodies, passLinesOn, unsupportedTypeProblem } from './bodyParsers.ts'
 import { createBodyReader } from './bodyReader.ts'
-import { BoundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
@@ -26,6 +25,7 @@ import {
 } from './problem.ts'
 import { createRateCounts, limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
+import { ReadLimiter } from './readLimiter.ts'
 import { recordActs } from './recordedActs.ts'
 import { createRefusalLog } from './refusalLog.ts'
 import { createRequestTurns } from './requestTurns.ts'
@@ -41,7 +41,7 @@ import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
 import { createShares } from './shares.ts'
-import { boundStandingAnswers, StandingAnswers } from './standingAnswers.ts'
+import { boundUnreadAnswers, UnreadAnswers } from './unreadAnswers.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
 export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers' | 'reads' | 'shares'> {
@@ -104,14 +104,14 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   } = options
   const tokens = createPositionTokens(log.logId)
   const shares = createShares(limits)
-  const answers = new StandingAnswers(shares.answers, limits.bulkIdleMsMax)
+  const answers = new UnreadAnswers(shares.answers, limits.bulkIdleMsMax)
   const context: ApiContext = {
     access,
     trail,
     log,
     commands,
     readModel,
-    reads: new BoundReads(readModel, shares.reads),
+    reads: new ReadLimiter(readModel, shares.reads),
     shares,
     projector,
     control,
@@ -210,7 +210,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const checkActs = recordActs(app, trail)
   const rate = createRateCounts(limits.requestsPerSMax)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax, rate)
-  boundStandingAnswers(app, answers)
+  boundUnreadAnswers(app, answers)
   observeRoutes(app, metrics)
   if (options.logRequests === true) {
     app.addHook('onResponse', (request, reply, done) => {
@@ -281,14 +281,14 @@ function answerProblem(
   problem: Problem,
   request: FastifyRequest,
   reply: FastifyReply,
-  answers: StandingAnswers,
+  answers: UnreadAnswers,
 ): FastifyReply {
   const { raw } = request
   if (problem.code === 'timeout') reply.header('connection', 'close')
   else if (hasBody(raw) && !raw.complete) lingerAfterAnswer(raw, reply.raw)
   const line = problemLine(problem, pathOf(request.url))
   // That of a read is counted as any answer to one.
-  if (raw.method !== 'GET') answers.stand(reply, line)
+  if (raw.method !== 'GET') answers.track(reply.raw, ownerOf(request), line)
   return reply.code(problemStatus(problem)).headers(problemHeaders(problem)).send(line)
 }
 

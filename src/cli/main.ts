@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { isClosedPipe, whenOutputFails } from '../closedPipe.ts'
+import { auditCommand } from './auditCommand.ts'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'
 import { newLogIdCommand } from './offline/newLogIdCommand.ts'
@@ -21,6 +22,7 @@ function program(): Command {
     .addCommand(serveCommand())
     .addCommand(keysCommand())
     .addCommand(projectionsCommand())
+    .addCommand(auditCommand())
     .addCommand(copyLogCommand())
     .addCommand(newLogIdCommand())
     .addHelpText(
@@ -35,7 +37,8 @@ Examples
   $ waybill serve
   $ waybill keys create admin --role operator > admin.key
   $ waybill keys list --key-file admin.key --json
-  $ waybill projections list --key-file admin.key`,
+  $ waybill projections list --key-file admin.key
+  $ waybill audit --key-file auditor.key`,
     )
 }
 

@@ -11,7 +11,7 @@ export interface AppendBatcher {
   /** The queue has commands for the next batch. */
   ready(queue: StreamQueue): void
   /** Appends one request of a stream that has no queue. The caller has one at a time under way per stream. */
-  append(request: AppendRequest): Promise<AppendOutcome>
+  readonly append: (request: AppendRequest) => Promise<AppendOutcome>
   /** Calls `overdue` with every chain that was sent before `sentMs` and is still unconfirmed. */
   eachOverdue(sentMs: number, overdue: (chain: Chain) => void): void
   readonly sent: () => number

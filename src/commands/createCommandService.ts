@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { AppendOutcome, EventLog } from '../eventlog/eventLog.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import { decide } from '../operation/decide.ts'
 import type { Decision } from '../operation/decision.ts'
 import { defaultLimits, type OperationLimits } from '../operation/limits.ts'
@@ -64,7 +64,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     if (result === null) reports.add(pipeline, body.service, 'failed', 'internal')
     else reports.note(pipeline, body.service, result)
   })
-  const slots = createSlots(limits.loadsMax)
+  const slots = createSemaphore(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
   const keyReuse = createKeyReuse()
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })

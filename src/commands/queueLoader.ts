@@ -1,5 +1,5 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
-import type { Slots } from '../eventlog/slots.ts'
+import type { Semaphore } from '../eventlog/semaphore.ts'
 import type { Admission } from './admission.ts'
 import { mustAskForReceipt, type Question } from './chain.ts'
 import type { CommandFailure } from './commandService.ts'
@@ -20,7 +20,7 @@ export interface QueueLoader {
 export interface QueueLoaderOptions {
   readonly loader: OperationLoader
   readonly catalog: PipelineCatalog
-  readonly slots: Slots
+  readonly slots: Semaphore
   readonly admission: Admission
   /** Called after each question, answered or not. */
   readonly resume: (queue: StreamQueue) => void

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { streamPages } from '../eventlog/readStream.ts'
 import { decode, withoutHash } from '../operation/envelope.ts'
@@ -47,12 +48,12 @@ type Log = Pick<EventLog, 'readStream'>
 
 /** In memory as a whole, and events have up to 768 KiB. */
 const pageSize = 50
-/** UTF-16 units folded before others get a turn of the event loop: a few milliseconds. */
-const turnUnits = 256 * 1024
+/** UTF-16 units folded before the event loop goes on with others: a few milliseconds. */
+const sliceUnits = 256 * 1024
 
 /**
  * Folds an operation's stream from its beginning up to `revision` (-1n: nothing of it), each event held against the hash
- * chain first. What comes after `revision` is only held against the chain. Page by page, with turns for others in between:
+ * chain first. What comes after `revision` is only held against the chain. Slice by slice, and the event loop goes on in between:
  * memory grows with the stream by its keys alone. Throws NewerSchemaError, what the log throws, and the reason of `signal`.
  */
 export async function foldStream(
@@ -68,7 +69,7 @@ export async function foldStream(
       signal.throwIfAborted()
       const failure = await fold.take(events)
       if (failure !== null) return failure
-      await new Promise((resolve) => setImmediate(resolve))
+      await yieldToEventLoop()
     }
   } catch (error) {
     if (error instanceof TamperedError) return { kind: 'broken', tampered: error }
@@ -83,7 +84,7 @@ async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<r
   let link: Link | null = null
   let position = 0n
   for await (const page of streamPages(log, stream, { toRevision: to, pageSize })) {
-    for (const events of turns(page)) {
+    for (const events of slicesOf(page)) {
       link = linkAfter(events, link)
       for (const event of events) {
         // No hash covers where an event is in the log; that a stream's events are there in order is known all the same.
@@ -190,17 +191,17 @@ function foldable<T>(step: () => T): T {
 }
 
 /** In pieces of so many units. */
-function* turns(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
-  let turn: RecordedEvent[] = []
+function* slicesOf(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
+  let slice: RecordedEvent[] = []
   let units = 0
   for (const event of events) {
-    if (turn.length > 0 && units >= turnUnits) {
-      yield turn
-      turn = []
+    if (slice.length > 0 && units >= sliceUnits) {
+      yield slice
+      slice = []
       units = 0
     }
-    turn.push(event)
+    slice.push(event)
     units += event.data.length + event.metadata.length
   }
-  if (turn.length > 0) yield turn
+  if (slice.length > 0) yield slice
 }

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { OperationState } from '../operation/state.ts'
@@ -6,16 +7,16 @@ import type { Batch } from './batch.ts'
 import { CountedStatuses } from './countedStatuses.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
+import { ParkedStreams } from './parking/parkedStreams.ts'
 import { revisit } from './parking/revisit.ts'
 import { Skips } from './parking/skips.ts'
 import { StreamChains } from './parking/streamChains.ts'
 import { PipelineCatalogue } from './pipelineCatalogue.ts'
-import type { FoldedRows, ParkedAt } from './projectionStore.ts'
-import { tamperedReason } from './readModel.ts'
+import type { FoldedRows } from './projectionStore.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 
-/** Events folded, or rows made, before others get a turn of the event loop: some 2 ms. */
+/** Events folded, or rows made, before the event loop goes on with others: some 2 ms. */
 const sliceCount = 100
 
 /** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */
@@ -23,8 +24,7 @@ export class FoldMemory {
   readonly pipelines = new PipelineCatalogue()
   /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
   readonly condemned = new Map<string, string>()
-  /** By stream: where it is parked. */
-  parked = new Map<string, ParkedAt>()
+  readonly parked = new ParkedStreams()
   readonly skips = new Skips()
   readonly chains: StreamChains
   readonly #log: Pick<EventLog, 'readStream'>
@@ -46,7 +46,7 @@ export class FoldMemory {
     this.#states.clear()
     this.#counted.clear()
     this.pipelines.clear()
-    this.parked = new Map()
+    this.parked.clear()
     this.skips.clear()
     this.chains.clear()
     this.#skipsKnown = false
@@ -56,14 +56,7 @@ export class FoldMemory {
   async learn(rows: Pick<FoldedRows, 'loadPipelines' | 'loadParked' | 'loadCountedStatuses'>): Promise<void> {
     await rows.loadPipelines(this.pipelines)
     for (const status of await rows.loadCountedStatuses()) this.#counted.see(status)
-    this.parked = await rows.loadParked()
-  }
-
-  /** How many of the parked streams have a broken hash chain. */
-  tampered(): number {
-    let count = 0
-    for (const { reason } of this.parked.values()) if (reason === tamperedReason) count += 1
-    return count
+    await rows.loadParked(this.parked)
   }
 
   /** The operation as folded last, unless something is wrong with its stream; null when it is not at hand. */
@@ -98,7 +91,7 @@ export class FoldMemory {
     }
     if (confirmed !== undefined) folding.recognise(events, confirmed)
     for (const [index, event] of events.entries()) {
-      if (index > 0 && index % sliceCount === 0) await othersTurn()
+      if (index > 0 && index % sliceCount === 0) await yieldToEventLoop()
       try {
         if (event.stream === interventionStream) {
           await revisit(event, folding, { log: this.#log, rows, memory: this })
@@ -118,11 +111,7 @@ export class FoldMemory {
 
   /** Ends a batch. */
   async finish(folding: Folding): Promise<Batch> {
-    while (folding.settle(sliceCount)) await othersTurn()
+    while (folding.settle(sliceCount)) await yieldToEventLoop()
     return folding.finish()
   }
-}
-
-function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -3,10 +3,12 @@ import { sqlState } from '../postgres/serviceRole.ts'
 import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
 import { anyTrack, otherStatus } from './countedStatuses.ts'
 import type { DatabaseSession } from './databaseSession.ts'
+import { EmptyShapes } from './emptyShapes.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
+import type { ParkedAt, ParkedStreams } from './parking/parkedStreams.ts'
 import type { PipelineCatalogue } from './pipelineCatalogue.ts'
-import { FencedError, type FoldedRows, type ParkedAt, projectionName, RefusedDataError } from './projectionStore.ts'
+import { FencedError, type FoldedRows, projectionName, RefusedDataError } from './projectionStore.ts'
 
 /** Data exception, integrity constraint violation, program limit exceeded. */
 const refusedClasses = new Set(['22', '23', '54'])
@@ -14,14 +16,18 @@ const refusedClasses = new Set(['22', '23', '54'])
 /** Rows of one statement: making its texts takes some milliseconds, in which nobody else gets a turn. */
 const statementWritesMax = 2_000
 
+const parkedPageSize = 5_000
+
 /** The rows of the session's set of tables. */
 export class PostgresFoldedRows implements FoldedRows {
   readonly #session: DatabaseSession
   readonly #epoch: bigint
+  readonly #emptyShapes: EmptyShapes
 
   constructor(session: DatabaseSession, epoch: bigint) {
     this.#session = session
     this.#epoch = epoch
+    this.#emptyShapes = new EmptyShapes(session, epoch)
   }
 
   async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
@@ -39,11 +45,16 @@ export class PostgresFoldedRows implements FoldedRows {
     return rows.map(({ status }) => status)
   }
 
-  async loadParked(): Promise<Map<string, ParkedAt>> {
-    const { rows } = await this.#session.query<ParkedAt & { stream: string }>(
-      'SELECT stream, revision, reason FROM parked',
-    )
-    return new Map(rows.map(({ stream, revision, reason }) => [stream, { revision, reason }]))
+  async loadParked(parked: ParkedStreams): Promise<void> {
+    for (let after = '', full = true; full; ) {
+      const { rows } = await this.#session.query<ParkedAt>({
+        text: 'SELECT stream, revision, reason FROM parked WHERE stream > $1 ORDER BY stream LIMIT $2',
+        values: [after, parkedPageSize],
+      })
+      for (const row of rows) parked.park(row)
+      after = rows.at(-1)?.stream ?? after
+      full = rows.length === parkedPageSize
+    }
   }
 
   async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]> {
@@ -72,6 +83,7 @@ export class PostgresFoldedRows implements FoldedRows {
     } catch (error) {
       throw translated(error, batch)
     }
+    await this.#emptyShapes.left(batch)
   }
 
   #values(batch: Batch): unknown[] {

@@ -10,9 +10,9 @@ import type { Batch, ParkWrite, Revisit, Write } from './batch.ts'
 import { anyTrack, type CountedStatuses, statusSetBy } from './countedStatuses.ts'
 import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
+import type { ParkedStreams } from './parking/parkedStreams.ts'
 import type { Skips } from './parking/skips.ts'
 import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
-import type { ParkedAt } from './projectionStore.ts'
 import { tamperedReason } from './readModel.ts'
 import { type Shapes, shapeOfStatus } from './shape.ts'
 import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
@@ -53,8 +53,7 @@ export const unprintable = /[^\x21-\x7e]/
 export class Folding {
   readonly #states: StateCache
   readonly #pipelines: PipelineCatalogue
-  /** By stream: where it is parked. */
-  readonly #parked: Map<string, ParkedAt>
+  readonly #parked: ParkedStreams
   /** Streams the database refused, with the reason: parked at their next event. */
   readonly #condemned: ReadonlyMap<string, string>
   readonly #shapes: Shapes
@@ -75,7 +74,7 @@ export class Folding {
     parts: {
       readonly states: StateCache
       readonly pipelines: PipelineCatalogue
-      readonly parked: Map<string, ParkedAt>
+      readonly parked: ParkedStreams
       readonly condemned: ReadonlyMap<string, string>
       readonly shapes: Shapes
       readonly counted: CountedStatuses
@@ -209,7 +208,7 @@ export class Folding {
   }
 
   parkedAt(stream: string): bigint | undefined {
-    return this.#parked.get(stream)?.revision
+    return this.#parked.revisionOf(stream)
   }
 
   /** Otherwise `stateOf` is only right once its row was loaded and admitted. */
@@ -224,7 +223,7 @@ export class Folding {
   /** The stream is parked no more. */
   reopen(stream: string): void {
     this.#recognised.delete(stream)
-    this.#parked.delete(stream)
+    this.#parked.unpark(stream)
     this.#writes = this.#writes.filter((write) => write.kind !== 'park' || write.stream !== stream)
   }
 
@@ -322,7 +321,7 @@ export class Folding {
 
   park({ stream, revision, position }: RecordedEvent, error: unknown): void {
     const { reason, detail } = reasonOf(error)
-    this.#parked.set(stream, { revision, reason })
+    this.#parked.park({ stream, revision, reason })
     const park: ParkWrite = { kind: 'park', stream, revision, position, reason, detail }
     this.#writes.push(park)
   }

@@ -6,7 +6,6 @@ import { boundedBy, createPool } from '../postgres/connection.ts'
 import { changedOperation, changedOperationsStatement } from './changedOperations.ts'
 import { pollCheckpoint } from './checkpointPoll.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
-import { otherName, otherStatus } from './countedStatuses.ts'
 import { DefinitionCache } from './definitionCache.ts'
 import { listedPage } from './listedPage.ts'
 import type { Statement } from './listQuery.ts'
@@ -20,9 +19,9 @@ import {
   type ReadAt,
   type ReadModel,
   ReadModelUnavailableError,
-  type Stats,
 } from './readModel.ts'
 import { schemaName } from './schemaName.ts'
+import { type CountedColumns, statistics, statsStatement } from './statistics.ts'
 
 export interface ReadModelSettings {
   readonly connectionString: string
@@ -134,7 +133,7 @@ export function createReadModel(settings: ReadModelSettings): ReadModel {
     },
 
     async stats() {
-      const rows = await query<CheckpointRow & Maybe<ShapeColumns> & { parked: bigint }>({
+      const rows = await query<CheckpointRow & CountedColumns & { parked: bigint }>({
         ...statsStatement,
         values: [],
       })
@@ -255,54 +254,6 @@ function parkedOf(row: Pick<Maybe<OperationColumns>, 'parked_revision' | 'parked
 const definitionStatement = {
   name: 'definition',
   text: `SELECT definition FROM ${schemaName}.pipelines WHERE name = $1 AND version = $2::integer`,
-}
-
-interface ShapeColumns {
-  readonly pipeline: string
-  readonly state: string
-  readonly tracks: Readonly<Record<string, string | null>>
-  readonly operations: bigint
-}
-
-const statsStatement = {
-  name: 'stats',
-  text: `
-    SELECT c.position AS checkpoint, c.log_id, (SELECT count(*) FROM ${schemaName}.parked) AS parked, s.pipeline, s.state, s.tracks, s.operations
-    FROM ${schemaName}.checkpoints c
-    LEFT JOIN ${schemaName}.shapes s ON s.operations > 0
-    WHERE c.name = '${projectionName}'`,
-}
-
-interface PipelineStats {
-  operations: number
-  readonly states: Record<string, number>
-  readonly tracks: Record<string, Record<string, number>>
-}
-
-function statistics(rows: readonly Maybe<ShapeColumns>[]): Stats['pipelines'] {
-  const pipelines = record<PipelineStats>()
-  for (const { pipeline, state, tracks, operations } of rows) {
-    if (pipeline === null || state === null || tracks === null) continue
-    const count = Number(operations)
-    pipelines[pipeline] ??= { operations: 0, states: record(), tracks: record() }
-    const stats = pipelines[pipeline]
-    stats.operations += count
-    stats.states[state] = (stats.states[state] ?? 0) + count
-    for (const [track, status] of Object.entries(tracks)) {
-      stats.tracks[track] ??= record()
-      const statuses = stats.tracks[track]
-      // A track that has not started has no status to count.
-      if (status === null) continue
-      const name = status === otherStatus ? otherName : status
-      statuses[name] = (statuses[name] ?? 0) + count
-    }
-  }
-  return pipelines
-}
-
-/** Statuses may be called `__proto__` or `constructor`. */
-function record<T>(): Record<string, T> {
-  return Object.create(null)
 }
 
 function isOldest(row: CheckpointRow & Maybe<OldestColumns>): row is CheckpointRow & OldestColumns {

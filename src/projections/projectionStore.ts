@@ -1,6 +1,7 @@
 import { stateVersion } from '../operation/stateJson.ts'
 import type { Batch } from './batch.ts'
 import type { LoadedOperation } from './folding.ts'
+import type { ParkedStreams } from './parking/parkedStreams.ts'
 import type { PipelineCatalogue } from './pipelineCatalogue.ts'
 
 /** One projection for now: operations, their counts, and the pipelines they name move on together. */
@@ -83,8 +84,8 @@ export interface FoldedRows {
   loadPipelines(catalogue: PipelineCatalogue): Promise<void>
   /** The statuses of pipeline `any` that are counted by name so far. */
   loadCountedStatuses(): Promise<readonly string[]>
-  /** By stream: where it is parked, and why. */
-  loadParked(): Promise<Map<string, ParkedAt>>
+  /** Those that are parked, some at a time. */
+  loadParked(parked: ParkedStreams): Promise<void>
   /** Operations as their rows have them; those without a row are left out. */
   loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]>
   /**
@@ -92,12 +93,6 @@ export interface FoldedRows {
    * Throws FencedError, RefusedDataError, or what the connection threw: then nobody knows whether it was written.
    */
   commit(batch: Batch): Promise<void>
-}
-
-export interface ParkedAt {
-  /** Of the first event that was not folded. */
-  readonly revision: bigint
-  readonly reason: string
 }
 
 export interface ShadowOptions {

@@ -279,7 +279,7 @@ class StoreProjector implements Projector {
     }
     const older = rowsVersion < foldVersion
     // Definitions of an older fold may be ones that this node cannot read.
-    if (older) this.#memory.parked = await session.rows.loadParked()
+    if (older) await session.rows.loadParked(this.#memory.parked)
     else await this.#memory.learn(session.rows)
     this.#countParked()
     if (this.#tamperedCount > 0) {
@@ -319,15 +319,14 @@ class StoreProjector implements Projector {
     for (const { stream, position, unparked } of batch.revisits) {
       this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
     }
-    // Counting goes over all of them, and most batches set none aside.
-    if (batch.revisits.length > 0 || batch.writes.some(({ kind }) => kind === 'park')) this.#countParked()
+    this.#countParked()
     this.#lag.committed()
     this.#settings.signal.observe(batch.to)
   }
 
   #countParked(): void {
     this.#parkedCount = this.#memory.parked.size
-    this.#tamperedCount = this.#memory.tampered()
+    this.#tamperedCount = this.#memory.parked.tampered
   }
 
   /** Nothing is folded into the rows of an older fold: they stay as they are until others take their place. */

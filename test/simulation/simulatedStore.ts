@@ -109,13 +109,9 @@ function foldedRows(connection: Connection, rowsOf: (tables: Tables) => RowSet, 
       }
     },
     loadCountedStatuses: () => connection.statement((tables) => [...countedStatuses(rowsOf(tables))]),
-    loadParked: () =>
-      connection.statement(
-        (tables) =>
-          new Map(
-            [...rowsOf(tables).parked.values()].map(({ stream, revision, reason }) => [stream, { revision, reason }]),
-          ),
-      ),
+    async loadParked(parked) {
+      for (const row of await connection.statement((tables) => [...rowsOf(tables).parked.values()])) parked.park(row)
+    },
     async loadStates(ids, catalogue) {
       const rows = await connection.statement((tables) => ids.flatMap((id) => rowsOf(tables).operations.get(id) ?? []))
       return rows.map((row) => ({

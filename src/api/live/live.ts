@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
+import { createSemaphore, type Semaphore } from '../../eventlog/semaphore.ts'
 import type { OperationFilter } from '../../projections/changedOperations.ts'
 import type { ApiContext } from '../context.ts'
 import { expectedProblem, ProblemError } from '../problem.ts'
-import type { Place } from '../fairShare.ts'
-import { FairSlots } from '../fairSlots.ts'
 import { shareProblem } from '../shares.ts'
 import { catchUp, type Missed } from './catchUp.ts'
 import { EventFeed, type EventFilter } from './eventFeed.ts'
@@ -21,7 +20,7 @@ import { TurnedAway } from './turnedAway.ts'
 interface Source<Filter> {
   readonly feed: Feed<Filter>
   readonly filter: Filter
-  readonly slots: FairSlots
+  readonly reads: Semaphore
   readonly missed: (stream: LiveStream, count: number) => Promise<Missed>
 }
 
@@ -62,10 +61,10 @@ export class Live {
     LiveStream,
     { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
   >()
-  readonly #slots = {
-    events: new FairSlots(catchUpsMax),
-    operations: new FairSlots(catchUpsMax),
-    looks: new FairSlots(looksMax),
+  readonly #reads = {
+    events: createSemaphore(catchUpsMax),
+    operations: createSemaphore(catchUpsMax),
+    looks: createSemaphore(looksMax),
   }
   readonly #turnedAway = new TurnedAway()
   readonly #clock: NodeJS.Timeout
@@ -120,7 +119,7 @@ export class Live {
   async streamEvents(answer: StreamAnswer, start: StreamStart, filter: EventFilter): Promise<void> {
     const from = { revision: 0n }
     const missed = (stream: LiveStream, count: number) => this.#events.missed(filter, stream.cursor, count, from)
-    await this.#begin(answer, start, { feed: this.#events.feed, filter, slots: this.#slots.events, missed })
+    await this.#begin(answer, start, { feed: this.#events.feed, filter, reads: this.#reads.events, missed })
   }
 
   /** Settles once the stream has begun; throws ProblemError before. */
@@ -129,7 +128,7 @@ export class Live {
     const holdings: Holdings = { since: start === 0n ? null : 0n }
     const missed = (stream: LiveStream, count: number) =>
       this.#operations.missed(filter, stream.cursor, count, holdings)
-    await this.#begin(answer, start, { feed: this.#operations.feed, filter, slots: this.#slots.operations, missed })
+    await this.#begin(answer, start, { feed: this.#operations.feed, filter, reads: this.#reads.operations, missed })
   }
 
   /** Where a stream that asks for the head begins; null while the log cannot be asked. */
@@ -155,7 +154,7 @@ export class Live {
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
    * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no, and at once when
-   * its place goes to another owner. Throws ProblemError when there are too many.
+   * it is reclaimed for another owner. Throws ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
@@ -163,8 +162,8 @@ export class Live {
     work: (wait: OperationWait, lookTo: bigint) => Promise<T>,
   ): Promise<T> {
     const { waits } = this.#context.shares
-    const place = waits.take(owner, 1, () => wait?.end())
-    if (place === null) throw shareProblem('waits', waits, owner)
+    const lease = waits.take(owner, 1, () => wait.end())
+    if (lease === null) throw shareProblem('waits', waits, owner)
     this.#users += 1
     const wait: OperationWait = this.#operations.waits.add(operation, isAllowed)
     try {
@@ -173,14 +172,14 @@ export class Live {
       return await work(wait, this.#operations.known)
     } finally {
       wait.end()
-      place.release()
+      lease.release()
       this.#users -= 1
     }
   }
 
-  /** Does the look at an operation that a wait begins with, in turn with others. */
+  /** Does the look at an operation that a wait begins with: a few at once. */
   look<T>(owner: string, work: () => Promise<T>): Promise<T> {
-    return this.#slots.looks.run(owner, work)
+    return this.#reads.looks.run(work, owner)
   }
 
   async close(): Promise<void> {
@@ -195,22 +194,21 @@ export class Live {
   async #begin<Filter>(
     answer: StreamAnswer,
     start: StreamStart,
-    { feed, filter, slots, missed }: Source<Filter>,
+    { feed, filter, reads, missed }: Source<Filter>,
   ): Promise<void> {
     const { limits, shares, tokens } = this.#context
     const { owner } = answer
-    let takeBack: (() => void) | null = null
-    let isTakenBack = false
-    const place = shares.streams.take(owner, 1, () => {
-      isTakenBack = true
-      takeBack?.()
-    })
-    if (place === null) throw shareProblem('streams', shares.streams, owner)
+    let isReclaimed = false
+    let onReclaim = () => {
+      isReclaimed = true
+    }
+    const lease = shares.streams.take(owner, 1, () => onReclaim())
+    if (lease === null) throw shareProblem('streams', shares.streams, owner)
     this.#users += 1
     let stream: LiveStream
     try {
       await this.#follower.start()
-      if (isTakenBack) throw shareProblem('streams', shares.streams, owner)
+      if (isReclaimed) throw shareProblem('streams', shares.streams, owner)
       if (this.#closed || this.#context.draining.aborted) throw overloaded('The service shuts down.')
       const cursor = start === 'head' ? feed.position : start
       answer.begin(cursor)
@@ -222,19 +220,20 @@ export class Live {
         },
       })
     } catch (error) {
-      place.release()
+      lease.release()
       this.#users -= 1
       throw error
     }
     const leave = () => {
       if (!this.#streams.delete(stream)) return
       feed.leave(stream, filter)
-      place.release()
+      lease.release()
       this.#users -= 1
     }
-    // It resumes where it was, once there is room for it.
-    takeBack = () => {
-      this.#sayFarewell(stream)
+    onReclaim = () => {
+      // What its reader leaves unread must not stay here uncounted: the reader resumes from what it has.
+      if (stream.isUnread) stream.drop()
+      else this.#sayFarewell(stream)
       leave()
     }
     this.#begun += 1
@@ -245,7 +244,7 @@ export class Live {
     })
     answer.response.once('close', leave)
     stream.write(sseBeginning(tokens.encode(stream.cursor), this.#retryMs()))
-    catchUp({ stream, filter, feed, slots, owner, tokens, missed: (count) => missed(stream, count) }).catch(
+    catchUp({ stream, filter, feed, reads, owner, tokens, missed: (count) => missed(stream, count) }).catch(
       (error: unknown) => {
         this.#logger?.error({ err: error }, 'a live stream failed')
         this.#sayFarewell(stream)

@@ -139,7 +139,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
           if (record.revision !== null) reply.header('etag', entityTag(record.revision))
           if (first) reply.header('location', `/v1/pipelines/${name}`)
           const text = definedText(context, record, result.kind, result.key)
-          context.answers.stand(reply, text)
+          context.answers.track(reply.raw, ownerOf(request), text)
           return sendJson(reply, first ? 201 : 200, text)
         }
       }

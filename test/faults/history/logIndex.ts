@@ -3,7 +3,9 @@ import { receiptOutcome } from '../../../src/operation/decision.ts'
 import { type DecodedEvent, decode } from '../../../src/operation/envelope.ts'
 import { isOperationEvent } from '../../../src/operation/eventSchemas.ts'
 import type { OperationEvent } from '../../../src/operation/events.ts'
+import { pipelinesStream } from '../../../src/operation/streamName.ts'
 import { verifyStream } from '../../../src/operation/verifyStream.ts'
+import { checkRegistrations } from './checkRegistrations.ts'
 import type { Faults } from './faults.ts'
 import type { RecordedLog } from './recordedLog.ts'
 
@@ -48,7 +50,8 @@ export function indexLog(log: RecordedLog, faults: Faults): LogIndex {
   const streams = new Map<string, LoggedStream>()
   for (const [name, events] of byStream) {
     checkStream(name, events, faults)
-    const appends = appendsOf(name, events, faults)
+    // No command of its own: part of a definition.
+    const appends = name === pipelinesStream ? [] : appendsOf(name, events, faults)
     const byKey = new Map<string, Append[]>()
     for (const append of appends) {
       const earlier = byKey.get(append.key)
@@ -57,6 +60,7 @@ export function indexLog(log: RecordedLog, faults: Faults): LogIndex {
     }
     streams.set(name, { name, events, appends, byKey })
   }
+  checkRegistrations(byStream, faults)
   return { streams, events: log.events, head: log.head }
 }
 

@@ -1,23 +1,20 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { anyOwnerOf } from './accessControl.ts'
+import type { FairShare, Lease } from '../fairShare.ts'
+import { ownerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
-import type { FairShare, Place } from './fairShare.ts'
 import { shareProblem } from './shares.ts'
-
-type Asker = Pick<FastifyRequest, 'caller' | 'raw'>
 
 /** Smaller ones are what a connection's buffers take. */
 const largeBytes = 64 * 1024
 
 /** Large answers whose readers have not taken them. */
-export class StandingAnswers {
+export class UnreadAnswers {
   readonly #share: FairShare
   readonly #idleMsMax: number
   /** Payloads that are kept anyway, whoever reads them: one more reader costs nothing. */
   readonly #shared = new WeakSet<Buffer>()
-  readonly #connections = new WeakMap<Socket, Set<Place>>()
+  readonly #connections = new WeakMap<Socket, Set<Lease>>()
 
   /** `idleMsMax`: who takes nothing of a large answer for so long is cut off. */
   constructor(share: FairShare, idleMsMax: number) {
@@ -29,14 +26,14 @@ export class StandingAnswers {
     return this.#share.taken
   }
 
-  /** Whether another so large answer may stand. Whoever has the most of them may be cut off for one who has fewer. */
-  hasRoom(asker: Asker, bytes: number): boolean {
-    return this.#share.makeRoom(anyOwnerOf(asker), bytes)
+  /** Whether there is room for another answer so large. Whoever has the most of them may be cut off for one who has fewer. */
+  hasRoom(owner: string, bytes: number): boolean {
+    return this.#share.makeRoom(owner, bytes)
   }
 
   /** Throws ProblemError. */
-  requireRoom(asker: Asker, bytes: number): void {
-    if (!this.hasRoom(asker, bytes)) throw shareProblem('answers', this.#share, anyOwnerOf(asker))
+  requireRoom(owner: string, bytes: number): void {
+    if (!this.hasRoom(owner, bytes)) throw shareProblem('answers', this.#share, owner)
   }
 
   /** For a payload that is made once and sent to all who ask. */
@@ -51,33 +48,33 @@ export class StandingAnswers {
   }
 
   /** Counts a large answer until it is taken, and cuts off who takes nothing of it. Nothing for a small one. */
-  stand({ raw: response, request }: Pick<FastifyReply, 'raw' | 'request'>, payload: unknown): void {
+  track(response: ServerResponse, owner: string, payload: unknown): void {
     if (response.destroyed || largeBytesOf(payload) === 0) return
-    this.#count(response, request, this.bytesOf(payload))
+    this.#count(response, owner, this.bytesOf(payload))
     this.#cutOffUnread(response)
   }
 
   /** Until it is taken, or its connection is gone: Node tells that to no answer whose turn has not come. */
-  #count(response: ServerResponse, asker: Asker, bytes: number): void {
+  #count(response: ServerResponse, owner: string, bytes: number): void {
     const { socket } = response.req
     if (!(socket instanceof Socket) || socket.destroyed || bytes === 0) return
-    const places = this.#connections.get(socket) ?? this.#placesOf(socket)
-    const place = this.#share.hold(anyOwnerOf(asker), bytes, () => socket.destroy())
-    places.add(place)
+    const leases = this.#connections.get(socket) ?? this.#leasesOf(socket)
+    const lease = this.#share.hold(owner, bytes, () => socket.destroy())
+    leases.add(lease)
     response.once('close', () => {
-      places.delete(place)
-      place.release()
+      leases.delete(lease)
+      lease.release()
     })
   }
 
-  #placesOf(socket: Socket): Set<Place> {
-    const places = new Set<Place>()
-    this.#connections.set(socket, places)
+  #leasesOf(socket: Socket): Set<Lease> {
+    const leases = new Set<Lease>()
+    this.#connections.set(socket, leases)
     socket.once('close', () => {
-      for (const place of places) place.release()
-      places.clear()
+      for (const lease of leases) lease.release()
+      leases.clear()
     })
-    return places
+    return leases
   }
 
   /** Node asks the connection whether anything of it has gone out meanwhile. */
@@ -108,9 +105,9 @@ export async function turnToAnswer({ raw }: { readonly raw: ServerResponse }): P
  * most of them loses the oldest to one who has fewer (fairShare.ts); other reads are 503.
  *
  * The answer to a command is small, and is never refused: the command has been carried out. Where it is not small, a
- * definition or a problem, it counts as well (`stand`).
+ * definition or a problem, it counts as well (`track`).
  */
-export function boundStandingAnswers(app: ApiServer, answers: StandingAnswers): void {
+export function boundUnreadAnswers(app: ApiServer, answers: UnreadAnswers): void {
   app.addHook('onRoute', (route) => {
     const methods = [route.method].flat()
     // A definition's answer repeats it.
@@ -122,7 +119,7 @@ export function boundStandingAnswers(app: ApiServer, answers: StandingAnswers): 
     route.preHandler = [
       async (request, reply) => {
         await turnToAnswer(reply)
-        if (answers.bytes() > 0) answers.requireRoom(request, expected)
+        if (answers.bytes() > 0) answers.requireRoom(ownerOf(request), expected)
       },
       ...[route.preHandler ?? []].flat(),
     ]
@@ -130,8 +127,8 @@ export function boundStandingAnswers(app: ApiServer, answers: StandingAnswers): 
       async (request, reply, payload) => {
         if (reply.statusCode === 503) return payload
         expected = answers.bytesOf(payload)
-        answers.requireRoom(request, expected)
-        answers.stand(reply, payload)
+        answers.requireRoom(ownerOf(request), expected)
+        answers.track(reply.raw, ownerOf(request), payload)
         return payload
       },
       ...[route.onSend ?? []].flat(),

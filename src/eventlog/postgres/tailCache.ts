@@ -13,7 +13,7 @@ const charactersMax = 16_000_000
  *
  * Nothing is guessed: an append says at which position it found the head, and its events follow without a gap.
  */
-export class OwnAppends {
+export class TailCache {
   #events: RecordedEvent[] = []
   /** Place in `#events` of the first that still counts. */
   #first = 0

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { planChains } from '../../src/eventlog/chains.ts'
 import type { EventLog, RecordedEvent } from '../../src/eventlog/eventLog.ts'
-import { OwnAppends } from '../../src/eventlog/postgres/ownAppends.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { TailCache } from '../../src/eventlog/postgres/tailCache.ts'
 import { createLogDatabase, type LogDatabase, newEvent, newStream } from './logDatabase.ts'
 
 /** One call of append_chains(), by this process or another: how many events each chain has, and which chains conflict. */
@@ -16,7 +16,7 @@ describe('what this process appended itself', () => {
   it('is what the log holds, without a gap, or nothing', () => {
     fc.assert(
       fc.property(fc.array(call, { maxLength: 30 }), (calls) => {
-        const own = new OwnAppends()
+        const own = new TailCache()
         const log: (RecordedEvent | null)[] = []
         for (const { own: isOwn, chains } of calls) {
           const head = BigInt(log.length)
@@ -48,7 +48,7 @@ describe('what this process appended itself', () => {
   })
 
   it('holds the latest of it only', () => {
-    const own = new OwnAppends()
+    const own = new TailCache()
     let head = 0n
     for (let round = 0; round < 12; round += 1) {
       const events = Array.from({ length: 1_000 }, () => newEvent())
