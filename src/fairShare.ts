@@ -9,6 +9,7 @@ export interface Lease {
 }
 
 export interface FairShareCounts {
+  readonly max: number
   readonly taken: number
   /** Since the start: what was refused, and what was reclaimed for other owners. */
   readonly refused: number
@@ -48,7 +49,7 @@ export class FairShare {
   }
 
   get counts(): FairShareCounts {
-    return { taken: this.#taken, refused: this.#refused, reclaimed: this.#reclaimed }
+    return { max: this.max, taken: this.#taken, refused: this.#refused, reclaimed: this.#reclaimed }
   }
 
   /** Owners that hold something. */

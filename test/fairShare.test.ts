@@ -148,7 +148,7 @@ describe('a fair share', () => {
     for (let n = 0; n < 3; n += 1) expect(share.take('a', 1, () => reclaimed.push(n))).not.toBeNull()
     expect(share.take('a', 1, () => undefined)).toBeNull()
     expect(reclaimed).toEqual([])
-    expect(share.counts).toEqual({ taken: 3, refused: 1, reclaimed: 0 })
+    expect(share.counts).toEqual({ max: 3, taken: 3, refused: 1, reclaimed: 0 })
   })
 
   test('the oldest of who holds the most is reclaimed; what is kept, or was never to be reclaimed, is not', () => {
@@ -163,6 +163,6 @@ describe('a fair share', () => {
     expect(share.take('b', 1, () => reclaimed.push('of b'))).not.toBeNull()
     expect(share.take('b', 1, () => reclaimed.push('of b'))).toBeNull()
     expect(reclaimed).toEqual(['third', 'fourth'])
-    expect(share.counts).toEqual({ taken: 4, refused: 1, reclaimed: 2 })
+    expect(share.counts).toEqual({ max: 4, taken: 4, refused: 1, reclaimed: 2 })
   })
 })

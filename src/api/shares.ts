@@ -34,12 +34,12 @@ const words: Readonly<Record<ShareName, readonly [what: string, setting: string,
   answers: ['bytes of answers that are not read yet', 'WAYBILL_ANSWERS_BYTES_MAX', 1],
 }
 
-/** Why an owner is refused: it has its share of what is all taken, or another one has a right to what it held. */
+/** Why an owner is refused: it has its share of what is all taken, or another owner has a right to what it held. */
 export function shareProblem(name: ShareName, share: FairShare, owner: string): ProblemError {
   const [what, setting, retryAfterS] = words[name]
   const detail =
-    `The node has no room for more ${what}: ${share.max} are its limit (${setting}), and ${share.of(owner)} of them are ` +
-    `this key's, its share (without keys, this address's). ${name === 'bodies' ? 'Nothing was written. ' : ''}` +
+    `The node has no room for more ${what}: ${share.max} is the limit for all (${setting}), and this key has its share ` +
+    `of them, ${share.of(owner)} (without keys: this address). ${name === 'bodies' ? 'Nothing was written. ' : ''}` +
     'Have fewer in hand at once, or try again later.'
   return new ProblemError({ code: 'overloaded', detail, retryAfterS })
 }

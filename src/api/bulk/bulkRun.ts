@@ -146,7 +146,7 @@ export class BulkRun {
       const { hungry, refused } = isAhead ? nothingRead : this.#readLines()
       if (this.#group.failed.size > failedOperationsMax) this.#cut(logGone)
       const isTurnOver = refused === refusedOfTurn
-      if (isTurnOver) await turns.next()
+      if (isTurnOver) await turns.next(this.#bulk.sender.owner)
       const { text, count } = this.#results.takeSettled()
       if (count > 0) {
         onProgress()
@@ -207,7 +207,7 @@ export class BulkRun {
       if (this.#results.isNext(place)) this.#wake()
     }
     commands
-      .submit(command, this.#group)
+      .submit(command, this.#group, this.#bulk.sender.owner)
       .then((result) => {
         if (result.kind === 'accepted') {
           this.#room.pace.appended(result.position)

@@ -153,8 +153,8 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no, and at once when
-   * it is reclaimed for another owner. Throws ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no, and at once,
+   * as refused, when it is reclaimed for another owner. Throws ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
@@ -162,7 +162,7 @@ export class Live {
     work: (wait: OperationWait, lookTo: bigint) => Promise<T>,
   ): Promise<T> {
     const { waits } = this.#context.shares
-    const lease = waits.take(owner, 1, () => wait.end())
+    const lease = waits.take(owner, 1, () => wait.end(shareProblem('waits', waits, owner)))
     if (lease === null) throw shareProblem('waits', waits, owner)
     this.#users += 1
     const wait: OperationWait = this.#operations.waits.add(operation, isAllowed)
