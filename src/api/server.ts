@@ -1,6 +1,6 @@
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
-import { guardRoutes, ownerOf } from './accessControl.ts'
+import { expectedOwnerOf, guardRoutes, ownerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { parseJsonBodies, passLinesOn, unsupportedTypeProblem } from './bodyParsers.ts'
 import { createBodyReader } from './bodyReader.ts'
@@ -169,9 +169,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setErrorHandler<FastifyError>(answerError)
   app.removeAllContentTypeParsers()
 
-  const turns = createRequestTurns()
+  const turns = createRequestTurns((raw) => expectedOwnerOf(access, raw))
   app.addHook('onRequest', ({ raw }, _reply, done) => {
-    turns.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()))
+    turns.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()), raw)
   })
   options.prepare?.(app)
   const methods = createMethodIndex(app)

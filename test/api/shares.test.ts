@@ -1,5 +1,6 @@
 // One key takes all there is of something: another key is served all the same, and the flooder is told why it is not.
 import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { openStream } from '../live/liveHarness.ts'
@@ -195,6 +196,34 @@ describe('one key takes all', () => {
       async () => (await counted('bodies'))[0],
       (taken) => taken === 0,
     )
+  })
+
+  test('compressed uploads: its oldest ends with a reason, and another key’s is unpacked', async () => {
+    await start({})
+    const upload = async () => {
+      const connection = await rawConnection(port)
+      onTestFinished(() => void connection.socket.destroy())
+      connection.write(
+        'POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Encoding: gzip\r\n' +
+          `Authorization: Bearer ${keys.get('flooder')}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      )
+      return connection
+    }
+    const flood = [await upload()]
+    const taken = async () => (await counted('unpackers'))[0]
+    await eventually(taken, (count) => count === 1)
+    while (flood.length < 32) flood.push(await upload())
+    await eventually(taken, (count) => count === 32)
+    expect(await (await upload()).until(/"code":"overloaded"/)).toMatch(/^HTTP\/1.1 503 .*this key has its share/s)
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/commands`, {
+      method: 'POST',
+      body: gzipSync('{"type":"ReportStatus","operation":"z","service":"s","status":"a","pipeline":"any"}\n'),
+      headers: { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip', ...headersOf('other') },
+    })
+    expect([answer.status, JSON.parse(await answer.text())]).toMatchObject([200, { outcome: 'applied' }])
+    expect(await flood[0]?.until(/"code":"overloaded"/)).toMatch(/^HTTP\/1.1 503 .*compressed bulk requests at once/s)
+    for (const { socket } of flood) socket.destroy()
+    await eventually(taken, (count) => count === 0)
   })
 
   test('answers that it does not read: its connection is cut, and another key is answered', async () => {

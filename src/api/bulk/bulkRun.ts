@@ -99,6 +99,11 @@ export class BulkRun {
     return this.#answer.stream
   }
 
+  /** Ends before its upload does, for the reason given: what became a command by now still gets its result. */
+  giveWay(reason: Problem): void {
+    this.#cut(reason)
+  }
+
   /** Resolves when the answer is made; what is left of the request is passed over then. */
   async run(): Promise<void> {
     const { draining, limits } = this.#context
