@@ -32,7 +32,7 @@ export interface ApiContext {
   readonly tokens: PositionTokens
   readonly limits: ApiLimits
   readonly answers: UnreadAnswers
-  /** Lists and counts: not from `readModel`, where nobody takes turns. */
+  /** Lists and counts are read through it. */
   readonly reads: ReadLimiter
   readonly shares: Shares
   /** Aborted when the service begins to shut down: nothing may wait any longer. */

@@ -8,7 +8,6 @@ import { pageSizeDefault } from './contract/paging.ts'
 import { rowText } from './operationAnswer.ts'
 import { decodePageToken, encodePageToken } from './pageToken.ts'
 import { ProblemError } from './problem.ts'
-import type { ListReads } from './readLimiter.ts'
 import { readPage } from './steppedPage.ts'
 import { normaliseTime } from './time.ts'
 
@@ -22,7 +21,6 @@ const stepMax = 100
 /** The answer of a list, and the position it is folded up to. Throws ProblemError. */
 export async function listOperations(
   context: ReadContext,
-  reads: ListReads,
   query: ListQuery,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
   const filter = orderedFilterOf(query)
@@ -32,7 +30,7 @@ export async function listOperations(
   const { pageBytesMax } = context.limits
   const { texts, next, position } = await readPage({ pageSize, pageBytesMax, stepMax }, first, {
     read: (maxCount, after) =>
-      reads.operations({ ...filter, pageSize: maxCount, ...(after === undefined ? {} : { after }) }),
+      context.readModel.operations({ ...filter, pageSize: maxCount, ...(after === undefined ? {} : { after }) }),
     textOf: (row) => rowText(context, row),
     placeOf: (row) => ({ value: placeValue(filter.sort, row), id: row.id }),
   })

@@ -3,7 +3,6 @@ import type { PipelineRow } from '../projections/readModel.ts'
 import type { ApiContext } from './context.ts'
 import { decodedPlace } from './operationPage.ts'
 import { encodePageToken } from './pageToken.ts'
-import type { ListReads } from './readLimiter.ts'
 import { readPage } from './steppedPage.ts'
 
 /** Each may be a megabyte. */
@@ -20,15 +19,14 @@ const builtIn: Omit<PipelineRow, 'definedAt'> & { readonly definedAt: null } = {
 
 /** The answer of `GET /v1/pipelines`: in order of names, the built-in `any` among them. Throws ProblemError. */
 export async function listPipelines(
-  { limits: { pageBytesMax } }: Pick<ApiContext, 'limits'>,
-  reads: ListReads,
+  { readModel, limits: { pageBytesMax } }: Pick<ApiContext, 'readModel' | 'limits'>,
   pageSize: number,
   pageToken: string | undefined,
 ): Promise<{ readonly text: string; readonly position: bigint }> {
   const [first] = pageToken === undefined ? [] : decodedPlace(pageToken, listFilter, 1)
   const { texts, next, position } = await readPage({ pageSize, pageBytesMax, stepMax }, first, {
     async read(maxCount, after = '') {
-      const found = await reads.pipelines(maxCount, after)
+      const found = await readModel.pipelines(maxCount, after)
       return { ...found, value: withBuiltIn(found.value, after, maxCount) }
     },
     textOf: (row) => JSON.stringify(row),

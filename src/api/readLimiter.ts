@@ -1,39 +1,27 @@
 import { createSemaphore } from '../eventlog/semaphore.ts'
 import type { FairShare } from '../fairShare.ts'
-import type { ReadModel } from '../projections/readModel.ts'
 import { shareProblem } from './shares.ts'
 
 /** Read at once. A page can be 10 MB, several times as much while it is being made, and one thread makes them all. */
 const atOnceMax = 4
 
-/** The part of the read model that answers lists and counts. */
-export type ListReads = Pick<ReadModel, 'operations' | 'stats' | 'pipelines'>
-
 /**
- * Lists and counts wait for a permit; the owners of those that wait take turns. Once as many are in hand as may be, a read
+ * Lists and counts wait for a permit; the owners of those that wait take turns. Once as many are in hand as may be, one more
  * of an owner that has its share of them already is refused, and one that waits is refused for an owner that has fewer.
  */
 export class ReadLimiter {
-  readonly #readModel: ListReads
   readonly #share: FairShare
   readonly #semaphore = createSemaphore(atOnceMax)
 
-  constructor(readModel: ListReads, share: FairShare) {
-    this.#readModel = readModel
+  constructor(share: FairShare) {
     this.#share = share
   }
 
-  /** As one owner (accessControl.ts) reads. What is refused throws ProblemError. */
-  of(owner: string): ListReads {
-    const readModel = this.#readModel
-    return {
-      operations: (query) => this.#bounded(owner, () => readModel.operations(query)),
-      stats: () => this.#bounded(owner, () => readModel.stats()),
-      pipelines: (maxCount, after) => this.#bounded(owner, () => readModel.pipelines(maxCount, after)),
-    }
-  }
-
-  #bounded<T>(owner: string, read: () => Promise<T>): Promise<T> {
+  /**
+   * Does all that one request reads, under one permit: a page that is read in steps must not be refused half made, nor keep
+   * what it has made while others are read. Throws ProblemError where it is refused.
+   */
+  run<T>(owner: string, read: () => Promise<T>): Promise<T> {
     const share = this.#share
     return new Promise((resolve, reject) => {
       let isReclaimed = false

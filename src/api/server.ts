@@ -111,7 +111,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     log,
     commands,
     readModel,
-    reads: new ReadLimiter(readModel, shares.reads),
+    reads: new ReadLimiter(shares.reads),
     shares,
     projector,
     control,

@@ -146,9 +146,7 @@ export class SimulatedNode {
 
   list(idPrefix: string, question: OperationQuestion): Promise<{ readonly text: string; readonly position: bigint }> {
     const query = { ...question, idPrefix, sort: 'id' as const, pageSize: 1_000 }
-    return readVisible(this.#context, query, noHeaders, () =>
-      listOperations(this.#context, this.#context.readModel, query),
-    )
+    return readVisible(this.#context, query, noHeaders, () => listOperations(this.#context, query))
   }
 }
 

@@ -106,7 +106,7 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
     async (request, reply) => {
       const { query, headers } = request
       const page = await readVisible(context, query, headers, () =>
-        listOperations(context, context.reads.of(ownerOf(request)), query),
+        context.reads.run(ownerOf(request), () => listOperations(context, query)),
       )
       reply.header('waybill-position', context.tokens.encode(page.position))
       return sendJson(reply, 200, page.text)

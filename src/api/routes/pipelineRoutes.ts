@@ -167,7 +167,7 @@ function listRoute(app: ApiServer, context: ApiContext): void {
     async (request, reply) => {
       const { pageSize = Math.min(pageSizeDefault, pageSizeMax), pageToken } = request.query
       const read = await readVisible(context, request.query, request.headers, () =>
-        listPipelines(context, context.reads.of(ownerOf(request)), pageSize, pageToken),
+        context.reads.run(ownerOf(request), () => listPipelines(context, pageSize, pageToken)),
       )
       reply.header('waybill-position', context.tokens.encode(read.position))
       return sendJson(reply, 200, read.text)

@@ -37,7 +37,9 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, parts: Servic
     },
     async (request, reply) => {
       const { query, headers } = request
-      const read = await readVisible(context, query, headers, () => context.reads.of(ownerOf(request)).stats())
+      const read = await readVisible(context, query, headers, () =>
+        context.reads.run(ownerOf(request), () => context.readModel.stats()),
+      )
       // Asked for afterwards: never the older of the two.
       const head = await context.log.head()
       const position = context.tokens.encode(read.position)
