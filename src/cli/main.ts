@@ -35,7 +35,7 @@ Where the package is installed, and in a clone that npm start or npm run build h
 
 Examples
   $ waybill serve
-  $ waybill keys create admin --role operator > admin.key
+  $ waybill keys create admin --role operator --out admin.key
   $ waybill keys list --key-file admin.key --json
   $ waybill projections list --key-file admin.key
   $ waybill audit --key-file auditor.key`,

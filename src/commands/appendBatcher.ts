@@ -1,6 +1,6 @@
 import type { AppendOutcome, AppendRequest, EventLog } from '../eventlog/eventLog.ts'
 import { FairQueue } from '../fairQueue.ts'
-import type { BatchRoom, Chain } from './chain.ts'
+import type { BatchRoom, CommandChain } from './commandChain.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { StreamQueue } from './streamQueue.ts'
 
@@ -15,7 +15,7 @@ export interface AppendBatcher {
   /** Appends one request of a stream that has no queue. The caller has one at a time under way per stream. */
   readonly append: (request: AppendRequest) => Promise<AppendOutcome>
   /** Calls `overdue` with every chain that was sent before `sentMs` and is still unconfirmed. */
-  eachOverdue(sentMs: number, overdue: (chain: Chain) => void): void
+  eachOverdue(sentMs: number, overdue: (chain: CommandChain) => void): void
   readonly sent: () => number
   onBatch(listener: BatchListener): void
 }
@@ -28,19 +28,19 @@ export interface AppendBatcherOptions {
   readonly limits: CommandLimits
   readonly monotonicMs: () => number
   /** Decides what a queue puts into the batch; null when it puts nothing. */
-  readonly build: (queue: StreamQueue, room: BatchRoom) => Chain | null
+  readonly build: (queue: StreamQueue, room: BatchRoom) => CommandChain | null
   /**
    * `outcomes` are those of the whole batch, the chain's begin at `offset`. `arrival`: commands up to this number had
    * arrived when the batch was sent.
    */
-  readonly settle: (chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
+  readonly settle: (chain: CommandChain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
   readonly arrivals: () => number
   readonly reportBug: (bug: unknown) => void
 }
 
 interface Batch {
   readonly requests: AppendRequest[]
-  readonly chains: Chain[]
+  readonly chains: CommandChain[]
   readonly singles: Single[]
   readonly arrival: number
   sentMs: number
@@ -86,7 +86,7 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
       if (chain === null) continue
       queue.inFlight = true
       batch.chains.push(chain)
-      for (const link of chain.links) batch.requests.push(link.request)
+      for (const append of chain.appends) batch.requests.push(append.request)
     }
     return batch
   }
@@ -118,14 +118,14 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
     for (const single of batch.singles) single.resolve(outcomes[offset++] ?? { kind: 'unknown' })
     let commands = batch.singles.length
     for (const chain of batch.chains) {
-      commands += chain.entries.length
+      commands += chain.commands.length
       chain.queue.inFlight = false
       try {
         options.settle(chain, outcomes, offset, batch.arrival)
       } catch (bug) {
         options.reportBug(bug)
       }
-      offset += chain.links.length
+      offset += chain.appends.length
     }
     for (const listener of listeners) listener(commands, logSeconds, outcomes)
     if (!readyQueues.isEmpty || singles.length > 0) schedule()

@@ -11,7 +11,7 @@ import { type Answered, createAdmission } from './admission.ts'
 import { accepted, receiptAgain } from './answers.ts'
 import { createAppendBatcher } from './appendBatcher.ts'
 import { type ApplyTools, applyOutcomes } from './applyOutcomes.ts'
-import { type BatchRoom, buildChain, type Chain, type ChainTools, mustAskForPipeline } from './chain.ts'
+import { type BatchRoom, buildChain, type ChainTools, type CommandChain, mustAskForPipeline } from './commandChain.ts'
 import { type CommandLimits, defaultCommandLimits } from './commandLimits.ts'
 import { createCommandOutcomes } from './commandOutcome.ts'
 import type { CommandService, LoadedOperation } from './commandService.ts'
@@ -46,7 +46,7 @@ export interface CommandServiceOptions {
   readonly logger?: CommandLogger
 }
 
-/** The part of a pino logger that this room uses. */
+/** The part of a pino logger that this module uses. */
 export interface CommandLogger extends SnapshotLogger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
@@ -160,22 +160,22 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     },
   }
 
-  function build(queue: StreamQueue, room: BatchRoom): Chain | null {
+  function build(queue: StreamQueue, room: BatchRoom): CommandChain | null {
     const { chain, question } = buildChain(queue, room, tools)
     if (question !== null) queueLoader.ask(queue, question)
     if (chain === null) advance(queue)
-    else for (const { pending } of chain.entries) admission.sent(pending)
+    else for (const { pending } of chain.commands) admission.sent(pending)
     return chain
   }
 
-  function settle(chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
+  function settle(chain: CommandChain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
     const { queue } = chain
     try {
       applyOutcomes(chain, outcomes, offset, arrival, applyTools)
     } catch (bug) {
       // What the queue knows may be half-updated: let the log say what is true.
       forgetState(queue)
-      for (const { pending } of chain.entries) admission.failWithBug(pending, bug)
+      for (const { pending } of chain.commands) admission.failWithBug(pending, bug)
       throw bug
     } finally {
       queues.settle(queue)
@@ -199,7 +199,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       else expireWaiting(queue, nowMs - limits.waitMsMax)
     }
     batcher.eachOverdue(nowMs - limits.confirmMsMax, (chain) => {
-      for (const { pending } of chain.entries) admission.fail(pending, 'outcome_unknown')
+      for (const { pending } of chain.commands) admission.fail(pending, 'outcome_unknown')
     })
     if (admission.open() > 0 || busy.size > 0) return
     clearInterval(sweeper ?? undefined)

@@ -1,7 +1,7 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import type { Semaphore } from '../eventlog/semaphore.ts'
 import type { Admission } from './admission.ts'
-import { mustAskForReceipt, type Question } from './chain.ts'
+import { mustAskForReceipt, type Question } from './commandChain.ts'
 import type { CommandFailure } from './commandService.ts'
 import { loadOn, type OperationLoader } from './operationLoader.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'

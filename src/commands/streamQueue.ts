@@ -54,7 +54,7 @@ export interface StreamQueue {
   snapshotRevision: bigint
   /** Commands that arrived up to this number came before the log was last asked for this queue's state. */
   confirmedAfter: number
-  /** True while a batch that holds a link of it is being confirmed. */
+  /** True while a batch that holds a append of it is being confirmed. */
   inFlight: boolean
   /** Questions to the log under way: loading, a pipeline, an old receipt. */
   asking: number

@@ -1,13 +1,13 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { streamPages } from '../eventlog/readStream.ts'
-import { decode, withoutHash } from '../operation/envelope.ts'
-import { isOperationEvent, NewerSchemaError } from '../operation/eventSchemas.ts'
-import { evolve } from '../operation/evolve.ts'
+import { decode } from '../operation/envelope.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { decodeOperationEvent, foldNext, foldSkipped } from '../operation/fold.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline, type PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { pipelineStream } from '../operation/streamName.ts'
-import { type Link, refuseNewer, TamperedError, verifyStream } from '../operation/verifyStream.ts'
+import { refuseNewer, TamperedError, type VerifiedEnd, verifyStream } from '../operation/verifyStream.ts'
 
 export type StreamFold =
   | {
@@ -81,11 +81,11 @@ export async function foldStream(
 
 /** A stream's events up to a revision, in pieces, each held against the hash chain. Throws TamperedError, NewerSchemaError. */
 async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<readonly RecordedEvent[]> {
-  let link: Link | null = null
+  let end: VerifiedEnd | null = null
   let position = 0n
   for await (const page of streamPages(log, stream, { toRevision: to, pageSize })) {
     for (const events of slicesOf(page)) {
-      link = linkAfter(events, link)
+      end = endAfter(events, end)
       for (const event of events) {
         // No hash covers where an event is in the log; that a stream's events are there in order is known all the same.
         if (event.position <= position) throw new TamperedError(event, 'it comes before its predecessor in the log')
@@ -96,9 +96,9 @@ async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<r
   }
 }
 
-function linkAfter(events: readonly RecordedEvent[], link: Link | null): Link | null {
-  const verification = verifyStream(events, link)
-  if (verification.kind === 'intact') return verification.link
+function endAfter(events: readonly RecordedEvent[], end: VerifiedEnd | null): VerifiedEnd | null {
+  const verification = verifyStream(events, end)
+  if (verification.kind === 'intact') return verification.end
   const broken = events.find(({ revision }) => revision === verification.revision)
   if (broken === undefined) throw new Error('a verification that names no event')
   refuseNewer(broken)
@@ -145,20 +145,18 @@ class Fold {
     return null
   }
 
-  #passOver({ revision, position, metadata }: RecordedEvent): void {
+  #passOver(event: RecordedEvent): void {
     if (this.last === null) return
-    const { state } = this.last
-    this.last = { state: { ...state, revision, lastHash: withoutHash(metadata)?.hash ?? state.lastHash }, position }
+    this.last = { state: foldSkipped(this.last.state, event), position: event.position }
   }
 
   async #fold(event: RecordedEvent): Promise<void> {
-    const decoded = foldable(() => decode(event))
-    if (!isOperationEvent(decoded)) throw new UnfoldableError(`${decoded.type} in an operation's stream`)
+    const decoded = foldable(() => decodeOperationEvent(event))
     if (decoded.type === 'OperationOpened') {
       const pipeline = await this.#pipeline(decoded.data.pipeline.name, decoded.data.pipeline.version)
       this.#pipelineOf = () => pipeline
     }
-    const state = foldable(() => evolve(this.last?.state ?? null, decoded, decoded.meta, this.#pipelineOf))
+    const state = foldable(() => foldNext(this.last?.state ?? null, decoded, this.#pipelineOf))
     this.last = { state, position: event.position }
   }
 

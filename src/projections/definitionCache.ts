@@ -1,6 +1,6 @@
 import type { PipelineDefinition } from '../operation/pipeline.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline, type PipelineOf } from '../operation/pipeline.ts'
-import { UnknownPipelineError } from './pipelineCatalogue.ts'
+import { UnknownPipelineError } from './projectedPipelines.ts'
 
 /** A large definition takes half a megabyte when compiled. */
 const pipelinesMax = 200

@@ -8,10 +8,10 @@ import { CountedStatuses } from './countedStatuses.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
 import { ParkedStreams } from './parking/parkedStreams.ts'
-import { revisit } from './parking/revisit.ts'
+import { refoldStream } from './parking/refoldStream.ts'
 import { Skips } from './parking/skips.ts'
 import { StreamChains } from './parking/streamChains.ts'
-import { PipelineCatalogue } from './pipelineCatalogue.ts'
+import { ProjectedPipelines } from './projectedPipelines.ts'
 import type { FoldedRows } from './projectionStore.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
@@ -21,9 +21,9 @@ const sliceCount = 100
 
 /** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */
 export class FoldMemory {
-  readonly pipelines = new PipelineCatalogue()
+  readonly pipelines = new ProjectedPipelines()
   /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
-  readonly condemned = new Map<string, string>()
+  readonly rejected = new Map<string, string>()
   readonly parked = new ParkedStreams()
   readonly skips = new Skips()
   readonly chains: StreamChains
@@ -62,15 +62,15 @@ export class FoldMemory {
   /** The operation as folded last, unless something is wrong with its stream; null when it is not at hand. */
   sound(operation: string): OperationState | null {
     const stream = operationStream(operation)
-    if (this.parked.has(stream) || this.condemned.has(stream) || this.skips.concern(stream)) return null
+    if (this.parked.has(stream) || this.rejected.has(stream) || this.skips.concern(stream)) return null
     return this.#states.get(operation)?.state ?? null
   }
 
   /** Begins a batch after `from`. */
   folding(from: bigint): Folding {
-    const { pipelines, parked, condemned, skips } = this
+    const { pipelines, parked, rejected, skips } = this
     const parts = { states: this.#states, shapes: this.#shapes, counted: this.#counted }
-    return new Folding(from, { ...parts, pipelines, parked, condemned, skips })
+    return new Folding(from, { ...parts, pipelines, parked, rejected, skips })
   }
 
   /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */
@@ -94,7 +94,7 @@ export class FoldMemory {
       if (index > 0 && index % sliceCount === 0) await yieldToEventLoop()
       try {
         if (event.stream === interventionStream) {
-          await revisit(event, folding, { log: this.#log, rows, memory: this })
+          await refoldStream(event, folding, { log: this.#log, rows, memory: this })
           continue
         }
         const fault = this.chains.faultOf(event, folding)

@@ -7,7 +7,7 @@ import { EmptyShapes } from './emptyShapes.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
 import type { ParkedAt, ParkedStreams } from './parking/parkedStreams.ts'
-import type { PipelineCatalogue } from './pipelineCatalogue.ts'
+import type { ProjectedPipelines } from './projectedPipelines.ts'
 import { FencedError, type FoldedRows, projectionName, RefusedDataError } from './projectionStore.ts'
 
 /** Data exception, integrity constraint violation, program limit exceeded. */
@@ -30,11 +30,11 @@ export class PostgresFoldedRows implements FoldedRows {
     this.#emptyShapes = new EmptyShapes(session, epoch)
   }
 
-  async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
+  async loadPipelines(pipelines: ProjectedPipelines): Promise<void> {
     const { rows } = await this.#session.query<{ name: string; version: number; definition: PipelineDefinition }>(
       'SELECT name, version, definition FROM pipelines ORDER BY name, version',
     )
-    for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
+    for (const { name, version, definition } of rows) pipelines.define(name, { version, definition })
   }
 
   async loadCountedStatuses(): Promise<readonly string[]> {
@@ -57,14 +57,14 @@ export class PostgresFoldedRows implements FoldedRows {
     }
   }
 
-  async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]> {
+  async loadStates(ids: readonly string[], pipelines: ProjectedPipelines): Promise<readonly LoadedOperation[]> {
     const { rows } = await this.#session.query<StateColumns>({
       name: 'load_states',
       text: 'SELECT o.state, o.data, o.metadata FROM unnest($1::text[]) AS v (id) JOIN operations o ON o.id = v.id',
       values: [ids],
     })
     return rows.map((row) => ({
-      state: stateOf(row, catalogue.pipelineOf),
+      state: stateOf(row, pipelines.pipelineOf),
       dataLength: row.data.length,
       metadataLength: row.metadata.length,
     }))
@@ -72,8 +72,8 @@ export class PostgresFoldedRows implements FoldedRows {
 
   async commit(batch: Batch): Promise<void> {
     try {
-      // What is revisited goes with all of its batch: streams are taken out of `parked` before others are parked anew.
-      if (batch.revisits.length > 0 || batch.writes.length <= statementWritesMax) {
+      // What is folded again goes with all of its batch: streams are taken out of `parked` before others are parked anew.
+      if (batch.refolds.length > 0 || batch.writes.length <= statementWritesMax) {
         await this.#session.query({ ...commitBatchStatement, values: this.#values(batch) })
       } else {
         await this.#session.transaction(async (query) => {

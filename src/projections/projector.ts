@@ -30,7 +30,7 @@ export interface ProjectorSettings {
   readonly log: EventLog
   readonly signal: CheckpointSignal
   readonly logger?: ProjectionLogger
-  /** Spares the projector to fold again what this node's command room has folded (Folding.recognise). */
+  /** Spares the projector to fold again what this node's command service has folded (Folding.recognise). */
   readonly confirmed?: ConfirmedState
   /**
    * Least time between the starts of two batches while events keep coming; default 12. An operation that gets several
@@ -88,7 +88,7 @@ class StoreProjector implements Projector {
   #parkedCount = 0
   #tamperedCount = 0
   #wakeSleeper: (() => void) | null = null
-  /** Whether the projection is paused: as the checkpoint said at the take-over, and the order desk since. */
+  /** Whether the projection is paused: as the checkpoint said at the take-over, and the control worker since. */
   #held = false
 
   constructor(settings: ProjectorSettings) {
@@ -313,11 +313,11 @@ class StoreProjector implements Projector {
     this.#batches += 1
     for (const write of batch.writes) {
       if (write.kind !== 'park') continue
-      this.#memory.condemned.delete(write.stream)
+      this.#memory.rejected.delete(write.stream)
       tellParked(this.#settings.logger, write)
     }
-    for (const { stream, position, unparked } of batch.revisits) {
-      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
+    for (const { stream, position, unparked } of batch.refolds) {
+      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was folded again')
     }
     this.#countParked()
     this.#lag.committed()

@@ -69,7 +69,7 @@ export interface HarnessOptions {
   readonly projecting?: boolean
 }
 
-/** The real rooms: memory log, command service, read model and projector on a database of their own. */
+/** The real modules: memory log, command service, read model and projector on a database of their own. */
 export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness> {
   const database = await createMigratedDatabase()
   const { connectionString } = database

@@ -187,7 +187,7 @@ describe('a skip', () => {
     await expectSameAnew(projections, other)
   })
 
-  it('holds for good: also once the database takes what it refused, and though the command room has folded it', async () => {
+  it('holds for good: also once the database takes what it refused, and though the command service has folded it', async () => {
     const journal = new Journal(createMemoryEventLog())
     const confirmed = (operation: string) => journal.states.get(operation) ?? null
     const projections = start(journal.log, { confirmed, batchEventsMax: 1 })

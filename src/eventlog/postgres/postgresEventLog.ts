@@ -182,15 +182,23 @@ class PostgresEventLog implements PostgresLog {
     const ended = AbortSignal.any([signal, this.#closed.signal])
     let position = after
     let failures = 0
+    /** What was known of other processes' appends when the table was last read; null: it is to be read whatever is known. */
+    let lookedAt: number | null = null
     while (!signal.aborted) {
       try {
-        const count = notifications.count
+        const { count, othersCount } = notifications
         const own = guard.isBroken ? null : tailCache.after(position, maxCount)
-        const events = own ?? (await this.readAll({ after: position, maxCount }))
+        // At the end of what this process wrote there is nothing to read until others tell of an append, or nothing was
+        // told for a while. An append of this process's own says where it found the head, and so shows what others wrote.
+        const isKnownEnd = tailCache.endsAt(position) && position >= notifications.appendedTo
+        const isAtEnd = own === null && isKnownEnd && lookedAt === othersCount && !guard.isBroken
+        const events = own ?? (isAtEnd ? [] : await this.readAll({ after: position, maxCount }))
+        if (own === null && !isAtEnd) lookedAt = othersCount
         failures = 0
         const last = events.at(-1)
         if (last === undefined) {
           await notifications.wait(count, pollIntervalMs, ended)
+          if (notifications.count === count) lookedAt = null
           continue
         }
         position = last.position

@@ -50,6 +50,11 @@ export class TailCache {
     return this.#events.slice(from, from + countMax)
   }
 
+  /** Whether the log, as far as this process wrote it, ends at `position`. */
+  endsAt(position: bigint): boolean {
+    return position === this.#end
+  }
+
   #startAt(position: bigint): void {
     this.#events = []
     this.#first = 0

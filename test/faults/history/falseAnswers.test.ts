@@ -4,14 +4,12 @@ import { checkHistory } from './checkHistory.ts'
 import type { FaultType } from './faults.ts'
 import { type CleanHistory, recordCleanHistory } from './support/cleanHistory.ts'
 
-describe('an answer that is not true, in a history that was otherwise recorded as it happened', {
-  timeout: 60_000,
-}, () => {
+describe('an answer that is not true, in a history that was otherwise recorded as it happened', () => {
   let history: CleanHistory
 
   beforeAll(async () => {
     history = await recordCleanHistory({ seed: 3, callsMin: 1_000 })
-  }, 90_000)
+  })
   afterAll(() => history?.database.drop({ allowOpen: true }))
 
   /** Replaces the first call that `lie` makes something of, and gives the types of the faults found. */

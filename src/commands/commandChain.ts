@@ -8,33 +8,33 @@ import type { PendingCommand, StreamQueue } from './streamQueue.ts'
 
 /**
  * What one queue puts into one batch: its commands decided in order, each on what the ones before it will leave behind.
- * Every entry waits for the link that proves the state it was decided on.
+ * Each command waits for the append that proves the state it was decided on.
  */
-export interface Chain {
+export interface CommandChain {
   readonly queue: StreamQueue
   /** At least one; a check when nothing is appended. */
-  readonly links: readonly Link[]
-  readonly entries: readonly ChainEntry[]
+  readonly appends: readonly ChainedAppend[]
+  readonly commands: readonly ChainedCommand[]
 }
 
-export interface Link {
+export interface ChainedAppend {
   readonly request: AppendRequest
   readonly stateAfter: OperationState | null
   /** Whose append it is; null for a check. */
   readonly owner: { readonly pending: PendingCommand; readonly accepted: Accepted } | null
 }
 
-export interface ChainEntry {
+export interface ChainedCommand {
   readonly pending: PendingCommand
-  /** Index of the link that must be confirmed before the answer may be given. */
-  readonly link: number
+  /** Index of the append that must be confirmed before the answer may be given. */
+  readonly append: number
   readonly answer: ChainAnswer
 }
 
 export type ChainAnswer =
-  /** The link is this command's own append. */
+  /** The append is its own. */
   | { readonly kind: 'own' }
-  /** A duplicate of the link's command. */
+  /** A duplicate of the append's command. */
   | { readonly kind: 'receipt' }
   /** Accepted, and there was nothing to append. */
   | { readonly kind: 'nothing'; readonly accepted: Accepted; readonly rests: 'before' | 'after' }
@@ -79,10 +79,10 @@ export function buildChain(
   queue: StreamQueue,
   room: BatchRoom,
   tools: ChainTools,
-): { readonly chain: Chain | null; readonly question: Question } {
-  let links: Link[] | null = null
-  let entries: ChainEntry[] | null = null
-  /** Keys this chain appends under, by the index of their link. */
+): { readonly chain: CommandChain | null; readonly question: Question } {
+  let appends: ChainedAppend[] | null = null
+  let commands: ChainedCommand[] | null = null
+  /** Keys this chain appends under, by the index of their append. */
   let keys: Map<string, number> | null = null
   let state = queue.state
   let question: Question = null
@@ -103,7 +103,7 @@ export function buildChain(
     } else if (mayHaveReceipt && known !== undefined && known !== null) {
       tools.answerReceipt(pending, known)
     } else if (mayHaveReceipt && sibling !== undefined) {
-      entries = plus(entries, { pending, link: sibling, answer: receipt })
+      commands = plus(commands, { pending, append: sibling, answer: receipt })
     } else if (mayHaveReceipt && mustAskForReceipt(queue, pending)) {
       question = 'receipts'
       break
@@ -116,19 +116,19 @@ export function buildChain(
         const decision = tools.decide(pending, state)
         if (decision.kind === 'accepted' && decision.events.length > 0) {
           const { request, stateAfter, units } = tools.encode(pending, decision, state)
-          const link = links === null ? 0 : links.length
-          entries = plus(entries, { pending, link, answer: own })
+          const append = appends === null ? 0 : appends.length
+          commands = plus(commands, { pending, append, answer: own })
           if (taken + 1 < queue.waiting.length) {
             keys ??= new Map()
-            keys.set(key, link)
+            keys.set(key, append)
           }
-          links = plus(links, { request, stateAfter, owner: { pending, accepted: decision } })
+          appends = plus(appends, { request, stateAfter, owner: { pending, accepted: decision } })
           room.bytes -= units
           state = stateAfter
-        } else if (links === null && pending.arrival <= queue.confirmedAfter) {
+        } else if (appends === null && pending.arrival <= queue.confirmedAfter) {
           tools.answerNow(pending, decision, queue)
         } else {
-          entries = plus(entries, resting(pending, decision, links === null ? 0 : links.length))
+          commands = plus(commands, resting(pending, decision, appends === null ? 0 : appends.length))
         }
       } catch (bug) {
         tools.answerBug(pending, bug)
@@ -137,23 +137,23 @@ export function buildChain(
     taken += 1
   }
   queue.waiting = taken === queue.waiting.length ? [] : queue.waiting.slice(taken)
-  if (entries === null) return { chain: null, question }
-  links ??= [{ request: check(queue), stateAfter: queue.state, owner: null }]
-  return { chain: { queue, links, entries }, question }
+  if (commands === null) return { chain: null, question }
+  appends ??= [{ request: check(queue), stateAfter: queue.state, owner: null }]
+  return { chain: { queue, appends, commands }, question }
 }
 
 /**
- * An answer that appends nothing. Until the chain has a link it rests on the queue's own state, which the chain's first
- * link will prove, expecting that very revision; later on, on what the link before it leaves behind.
+ * An answer that appends nothing. Until the chain has an append it rests on the queue's own state, which the chain's first
+ * append will prove, expecting that very revision; later on, on what the append before it leaves behind.
  */
-function resting(pending: PendingCommand, decision: Decision, linkCount: number): ChainEntry {
-  const link = Math.max(0, linkCount - 1)
+function resting(pending: PendingCommand, decision: Decision, appendCount: number): ChainedCommand {
+  const append = Math.max(0, appendCount - 1)
   return decision.kind === 'refused'
-    ? { pending, link, answer: { kind: 'refused', refusal: decision.refusal } }
+    ? { pending, append, answer: { kind: 'refused', refusal: decision.refusal } }
     : {
         pending,
-        link,
-        answer: { kind: 'nothing', accepted: decision, rests: linkCount === 0 ? 'before' : 'after' },
+        append,
+        answer: { kind: 'nothing', accepted: decision, rests: appendCount === 0 ? 'before' : 'after' },
       }
 }
 

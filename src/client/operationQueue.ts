@@ -3,7 +3,7 @@ import type { Receipt } from './contract.ts'
 import type { Failure } from './errors.ts'
 
 /** A command without an answer. */
-export interface Entry {
+export interface PendingCommand {
   readonly line: CommandLine
   readonly deadline: number
   readonly resolve: (receipt: Receipt) => void
@@ -23,9 +23,9 @@ export interface Entry {
 }
 
 /** The commands of one operation, in the order they were given. They are in one request at a time. */
-export interface Lane {
+export interface OperationQueue {
   readonly name: string
-  readonly entries: Entry[]
+  readonly commands: PendingCommand[]
   inFlight: number
   /** Why commands of the last request have to be sent again. */
   trouble: Failure | null

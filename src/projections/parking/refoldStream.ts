@@ -2,17 +2,18 @@ import type { EventLog, RecordedEvent } from '../../eventlog/eventLog.ts'
 import { streamEvents } from '../../eventlog/readStream.ts'
 import { MalformedEventError, NewerSchemaError, parseMetadata } from '../../operation/eventSchemas.ts'
 import { streamSubject } from '../../operation/streamName.ts'
-import { type Folding, RefusedByDatabaseError } from '../folding.ts'
+import type { Folding } from '../folding.ts'
 import type { FoldMemory } from '../foldMemory.ts'
 import type { FoldedRows } from '../projectionStore.ts'
 import { type Intervention, interventionOf } from './interventions.ts'
+import { RefusedByDatabaseError } from './parkReason.ts'
 import { Refold } from './refold.ts'
 import type { Skips } from './skips.ts'
 
-export interface RevisitParts {
+export interface RefoldStreamParts {
   readonly log: Pick<EventLog, 'readStream'>
   readonly rows: Pick<FoldedRows, 'loadStates'>
-  readonly memory: Pick<FoldMemory, 'chains' | 'condemned' | 'pipelines' | 'skips'>
+  readonly memory: Pick<FoldMemory, 'chains' | 'rejected' | 'pipelines' | 'skips'>
 }
 
 const pageSize = 500
@@ -30,7 +31,7 @@ const pageSize = 500
  *
  * Throws NewerSchemaError before anything is changed.
  */
-export async function revisit(event: RecordedEvent, folding: Folding, parts: RevisitParts): Promise<void> {
+export async function refoldStream(event: RecordedEvent, folding: Folding, parts: RefoldStreamParts): Promise<void> {
   if (event.position <= folding.to) return
   const tampered = parts.memory.skips.faultOf(event)
   if (tampered !== null) {
@@ -54,7 +55,7 @@ export async function revisit(event: RecordedEvent, folding: Folding, parts: Rev
     if (unfoldable !== null) folding.park(unfoldable.event, unfoldable.error)
   }
   folding.fold(event)
-  folding.revisited(intervention)
+  folding.refolded(intervention)
 }
 
 /** Null when there is nothing to do. */
@@ -73,7 +74,7 @@ async function foldAgain(
   intervention: Intervention,
   from: bigint,
   folding: Folding,
-  { log, rows, memory }: RevisitParts,
+  { log, rows, memory }: RefoldStreamParts,
 ): Promise<{ readonly event: RecordedEvent; readonly error: unknown } | null> {
   const { stream, position } = intervention
   const operation = operationOf(stream)
@@ -84,7 +85,7 @@ async function foldAgain(
   folding.reopen(stream)
   const base = operation === null || from === 0n ? null : folding.stateOf(operation, stream)
   const refold = new Refold(base, memory.pipelines.pipelineOf)
-  const condemned = memory.condemned.get(stream)
+  const rejected = memory.rejected.get(stream)
   const keep = (): void => {
     if (operation !== null && refold.result !== null) folding.replace(operation, stream, refold.result)
   }
@@ -95,7 +96,7 @@ async function foldAgain(
         ? memory.chains.ofPipeline(event)
         : memory.chains.after(event, refold.end))
       if (tampered !== null) throw tampered
-      if (condemned !== undefined) throw new RefusedByDatabaseError(condemned)
+      if (rejected !== undefined) throw new RefusedByDatabaseError(rejected)
       if (skippedAt !== null && skippedAt <= position) refold.passOver(event)
       else if (operation === null) folding.foldAgain(event)
       else refold.fold(event)

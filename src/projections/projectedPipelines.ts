@@ -7,7 +7,7 @@ export class UnknownPipelineError extends Error {
 }
 
 /** All versions of all pipelines as far as the log is folded: definitions precede in the log what was opened with them. */
-export class PipelineCatalogue {
+export class ProjectedPipelines {
   readonly #versions = new Map<string, Map<number, CompiledPipeline>>()
 
   has(name: string, version: number): boolean {

@@ -1,8 +1,8 @@
 import { type ProjectionLogger, type Projector, RebuildNotBegunError, type RebuildProgress } from '../readModel.ts'
-import type { OrderBook } from './controlStore.ts'
+import type { ControlOrders } from './controlStore.ts'
 
-export interface OrderDeskSettings {
-  readonly store: OrderBook
+export interface ControlWorkerSettings {
+  readonly store: ControlOrders
   readonly projector: Projector
   readonly logger?: ProjectionLogger
   /** How often a node looks for orders; default 500. */
@@ -17,14 +17,14 @@ const problemLengthMax = 500
  * A node's look at what operators asked for: one small query twice a second, beside the projector and not in its way. The
  * node that projects does what is asked; an order whose node died is still there for the next.
  */
-export class OrderDesk {
-  readonly #settings: OrderDeskSettings
+export class ControlWorker {
+  readonly #settings: ControlWorkerSettings
   readonly #stopping = new AbortController()
   #timer: NodeJS.Timeout | null = null
   #looking: Promise<void> | null = null
   #rebuilding: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null
 
-  constructor(settings: OrderDeskSettings) {
+  constructor(settings: ControlWorkerSettings) {
     this.#settings = settings
   }
 
