@@ -1,11 +1,13 @@
 import type { AppendOutcome, AppendRequest, EventLog } from '../eventlog/eventLog.ts'
+import { FairQueue } from '../fairQueue.ts'
 import type { BatchRoom, CommandChain } from './commandChain.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { StreamQueue } from './streamQueue.ts'
 
 /**
  * Group commit: as soon as the log can take a batch, everything that is ready becomes one. While up to two batches are
- * being confirmed the next one gathers by itself; nothing ever waits for company (waiting was measured, and lost).
+ * being confirmed the next one gathers by itself; nothing ever waits for company (waiting was measured, and lost). Owners of
+ * what is ready take turns: nobody waits for all that another one sent.
  */
 export interface AppendBatcher {
   /** The queue has commands for the next batch. */
@@ -53,7 +55,7 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
   const { log, limits, monotonicMs } = options
   const inFlight = new Set<Batch>()
   const listeners: BatchListener[] = []
-  let readyQueues: StreamQueue[] = []
+  const readyQueues = new FairQueue<StreamQueue>()
   let singles: Single[] = []
   let scheduled = false
   let sent = 0
@@ -64,7 +66,7 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
     scheduled = true
     setImmediate(() => {
       scheduled = false
-      while (inFlight.size < limits.batchesInFlightMax && (readyQueues.length > 0 || singles.length > 0)) {
+      while (inFlight.size < limits.batchesInFlightMax && (!readyQueues.isEmpty || singles.length > 0)) {
         const batch = gather()
         if (batch.requests.length > 0) send(batch)
       }
@@ -76,13 +78,9 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
     for (const { request } of singles) batch.requests.push(request)
     singles = []
     const room = { commands: limits.batchCommandsMax, bytes: limits.batchBytesMax }
-    const candidates = readyQueues
-    readyQueues = []
-    let taken = 0
-    while (taken < candidates.length && room.commands > 0 && room.bytes > 0) {
-      const queue = candidates[taken]
-      taken += 1
-      if (queue === undefined) continue
+    while (room.commands > 0 && room.bytes > 0) {
+      const queue = readyQueues.shift()
+      if (queue === undefined) break
       queue.isReady = false
       const chain = options.build(queue, room)
       if (chain === null) continue
@@ -90,7 +88,6 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
       batch.chains.push(chain)
       for (const append of chain.appends) batch.requests.push(append.request)
     }
-    if (taken < candidates.length) readyQueues = candidates.slice(taken).concat(readyQueues)
     return batch
   }
 
@@ -131,14 +128,14 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
       offset += chain.appends.length
     }
     for (const listener of listeners) listener(commands, logSeconds, outcomes)
-    if (readyQueues.length > 0 || singles.length > 0) schedule()
+    if (!readyQueues.isEmpty || singles.length > 0) schedule()
   }
 
   return {
     ready(queue) {
       if (queue.isReady) return
       queue.isReady = true
-      readyQueues.push(queue)
+      readyQueues.push(queue.waiting[0]?.owner ?? '', queue)
       schedule()
     },
     append: (request) =>

@@ -7,7 +7,7 @@ import { defaultLimits, type OperationLimits } from '../operation/limits.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { SnapshotStore } from '../snapshots/snapshotStore.ts'
-import { createAdmission } from './admission.ts'
+import { type Answered, createAdmission } from './admission.ts'
 import { accepted, receiptAgain } from './answers.ts'
 import { createAppendBatcher } from './appendBatcher.ts'
 import { type ApplyTools, applyOutcomes } from './applyOutcomes.ts'
@@ -26,7 +26,7 @@ import { plus } from './plus.ts'
 import { adopt, createQueueLoader } from './queueLoader.ts'
 import { ReportCounts } from './reportCounts.ts'
 import { createSnapshots, noSnapshots, type SnapshotLogger } from './snapshots.ts'
-import { forgetState, type PendingCommand, type StreamQueue } from './streamQueue.ts'
+import { dequeue, forgetState, type PendingCommand, type StreamQueue } from './streamQueue.ts'
 import { createStreamQueueCache } from './streamQueueCache.ts'
 import { failureOf } from './unreadable.ts'
 import { createUnreadableReports } from './unreadableReports.ts'
@@ -58,11 +58,15 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const { log, clock, logger, monotonicMs = () => performance.now(), operationLimits = defaultLimits } = options
   const limits: CommandLimits = { ...defaultCommandLimits, ...options.limits }
   const reports = new ReportCounts()
-  const admission = createAdmission(limits, monotonicMs, ({ operation, body }, opensWith, result) => {
+  const countAnswer: Answered = ({ operation, body }, opensWith, result) => {
     if (!('service' in body)) return
     const pipeline = queues.get(operation)?.state?.pipeline.name ?? opensWith ?? 'unknown'
     if (result === null) reports.add(pipeline, body.service, 'failed', 'internal')
     else reports.note(pipeline, body.service, result)
+  }
+  const admission = createAdmission(limits, monotonicMs, countAnswer, (pending) => {
+    const queue = queues.get(pending.command.operation)
+    if (queue !== undefined) dequeue(queue, pending)
   })
   const slots = createSemaphore(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
@@ -160,6 +164,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     const { chain, question } = buildChain(queue, room, tools)
     if (question !== null) queueLoader.ask(queue, question)
     if (chain === null) advance(queue)
+    else for (const { pending } of chain.commands) admission.sent(pending)
     return chain
   }
 
@@ -212,9 +217,9 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   }
 
   return {
-    submit: (command, group) =>
+    submit: (command, group, owner) =>
       new Promise((resolve, reject) => {
-        const pending = admission.take(command, group, resolve, reject)
+        const pending = admission.take(command, group, resolve, reject, owner)
         if (pending === null) return
         sweeper ??= setInterval(sweep, sweepMs).unref()
         const queue = queues.take(command.operation)
@@ -244,6 +249,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     metrics: {
       inFlight: admission.open,
       inFlightMax: limits.queuedCommandsMax,
+      queued: admission.counts,
       reports: () => reports.all(),
       batches: batcher.sent,
       unknownOutcomes: admission.unknownOutcomes,

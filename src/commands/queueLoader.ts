@@ -81,7 +81,7 @@ export function createQueueLoader(options: QueueLoaderOptions): QueueLoader {
 
   async function findReceipt(queue: StreamQueue, pending: PendingCommand): Promise<void> {
     try {
-      pending.recorded = await slots.run(() => loader.receipt(queue.operation, pending.command.key))
+      pending.recorded = await slots.run(() => loader.receipt(queue.operation, pending.command.key), pending.owner)
     } catch (error) {
       admission.fail(pending, codeOf(queue, error))
     }
@@ -96,7 +96,7 @@ export function createQueueLoader(options: QueueLoaderOptions): QueueLoader {
     under(queue, () => findPipelineOf(queue, pending))
 
   return {
-    load: (queue) => under(queue, () => slots.run(() => loadInto(queue))),
+    load: (queue) => under(queue, () => slots.run(() => loadInto(queue), queue.waiting[0]?.owner)),
     ask(queue, question) {
       const first = queue.waiting[0]
       if (question === 'receipts') under(queue, () => findReceipts(queue))

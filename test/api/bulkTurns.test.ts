@@ -41,7 +41,7 @@ describe('turns of bulk uploads', () => {
     const turns = createBulkTurns()
     const loop = countTurns()
     const came = await Promise.all(
-      ['a', 'b', 'c'].map(async (name) => [await turns.next(), name, loop.turn()] as const),
+      ['a', 'b', 'c'].map(async (name) => [await turns.next('owner'), name, loop.turn()] as const),
     )
     loop.end()
     expect(came.map(([, name]) => name)).toEqual(['a', 'b', 'c'])

@@ -192,6 +192,10 @@ a typing error. Sizes are in bytes; names with \`_MS_\` are in milliseconds, tho
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 
+Limits that keys share are for all of them together: [while there is room](http.md#limits-that-keys-share) one key may use all of it.
+What was sent to the log does not give way to another key: keep \`WAYBILL_QUEUED_COMMANDS_MAX\` above twice \`WAYBILL_BATCH_COMMANDS_MAX\`, as it
+is by default.
+
 The limits of names are part of the HTTP contract and cannot be changed: 128 characters for operation ids, statuses, services and
 themes, 64 for names of pipelines and tracks, 255 for idempotency keys.
 `

@@ -5,6 +5,7 @@ import type { CommandResult } from '../../src/commands/commandService.ts'
 import { createKeyReuse } from '../../src/commands/keyReuse.ts'
 import { newStreamQueue, type PendingCommand, type StreamQueue } from '../../src/commands/streamQueue.ts'
 import type { AppendOutcome } from '../../src/eventlog/eventLog.ts'
+import { FairShare } from '../../src/fairShare.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 import { open } from './node.ts'
 
@@ -14,11 +15,15 @@ function stateAt(revision: bigint): OperationState {
   return { id: 'op-1', revision } as OperationState
 }
 
+const share = new FairShare(100)
+
 function pending(key: string): PendingCommand {
   return {
     command: open('op-1', key),
     group: undefined,
-    bytes: 0,
+    owner: 'somebody',
+    lease: share.hold('somebody', 1),
+    bytesLease: share.hold('somebody', 1),
     arrival: 1,
     arrivedMs: 0,
     resolve: () => undefined,

@@ -99,6 +99,11 @@ export class BulkRun {
     return this.#answer.stream
   }
 
+  /** Ends before its upload does, for the reason given: what became a command by now still gets its result. */
+  giveWay(reason: Problem): void {
+    this.#cut(reason)
+  }
+
   /** Resolves when the answer is made; what is left of the request is passed over then. */
   async run(): Promise<void> {
     const { draining, limits } = this.#context
@@ -146,7 +151,7 @@ export class BulkRun {
       const { hungry, refused } = isAhead ? nothingRead : this.#readLines()
       if (this.#group.failed.size > failedOperationsMax) this.#cut(logGone)
       const isTurnOver = refused === refusedOfTurn
-      if (isTurnOver) await turns.next()
+      if (isTurnOver) await turns.next(this.#bulk.sender.owner)
       const { text, count } = this.#results.takeSettled()
       if (count > 0) {
         onProgress()
@@ -207,7 +212,7 @@ export class BulkRun {
       if (this.#results.isNext(place)) this.#wake()
     }
     commands
-      .submit(command, this.#group)
+      .submit(command, this.#group, this.#bulk.sender.owner)
       .then((result) => {
         if (result.kind === 'accepted') {
           this.#room.pace.appended(result.position)

@@ -22,6 +22,8 @@ export interface CatchUp<Filter> {
   readonly feed: Feed<Filter>
   /** Bounds the pieces read at once for all streams. */
   readonly reads: Semaphore
+  /** Whose stream it is. */
+  readonly owner: string
   readonly tokens: PositionTokens
   /** Reads on from the stream's cursor: `count` events, or fewer. */
   readonly missed: (count: number) => Promise<Missed>
@@ -37,12 +39,12 @@ const retryMs = 500
 
 /** Tells a stream what it has missed, as fast as it reads, until it can join the feed. Settles when it has, or has ended. */
 export async function catchUp<Filter>(options: CatchUp<Filter>): Promise<void> {
-  const { stream, filter, feed, reads, tokens, missed } = options
+  const { stream, filter, feed, reads, owner, tokens, missed } = options
   let count = countMin * 5
   while (!stream.ended && !feed.join(stream, filter)) {
     let piece: Missed
     try {
-      piece = await reads.run(() => missed(count))
+      piece = await reads.run(() => missed(count), owner)
     } catch (error) {
       if (!(error instanceof LogUnavailableError || error instanceof ReadModelUnavailableError)) throw error
       // Heartbeats go on: the reader need not come back for that.

@@ -4,6 +4,7 @@ import { createSemaphore, type Semaphore } from '../../eventlog/semaphore.ts'
 import type { OperationFilter } from '../../projections/queries/changedOperations.ts'
 import type { ApiContext } from '../context.ts'
 import { expectedProblem, ProblemError } from '../problem.ts'
+import { shareProblem } from '../shares.ts'
 import { catchUp, type Missed } from './catchUp.ts'
 import { EventFeed, type EventFilter } from './eventFeed.ts'
 import type { Feed } from './feed.ts'
@@ -68,9 +69,7 @@ export class Live {
   readonly #turnedAway = new TurnedAway()
   readonly #clock: NodeJS.Timeout
   #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
-  /** Streams, those that are about to begin among them. */
-  #open = 0
-  /** The same, and waits. */
+  /** Streams, those that are about to begin among them, and waits. */
   #users = 0
   #begun = 0
   #ticks = 0
@@ -154,31 +153,33 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws
-   * ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no, and at once,
+   * as refused, when it is reclaimed for another owner. Throws ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
-    isAllowed: () => boolean,
+    { owner, isAllowed }: { readonly owner: string; readonly isAllowed: () => boolean },
     work: (wait: OperationWait, lookTo: bigint) => Promise<T>,
   ): Promise<T> {
-    const { waitsMax } = this.#context.limits
-    if (this.#operations.waits.size >= waitsMax) throw overloaded(`There are ${waitsMax} requests that wait already.`)
+    const { waits } = this.#context.shares
+    const lease = waits.take(owner, 1, () => wait.end(shareProblem('waits', waits, owner)))
+    if (lease === null) throw shareProblem('waits', waits, owner)
     this.#users += 1
-    const wait = this.#operations.waits.add(operation, isAllowed)
+    const wait: OperationWait = this.#operations.waits.add(operation, isAllowed)
     try {
       await this.#follower.start()
       if (this.#closed || this.#context.draining.aborted) wait.end()
       return await work(wait, this.#operations.known)
     } finally {
       wait.end()
+      lease.release()
       this.#users -= 1
     }
   }
 
   /** Does the look at an operation that a wait begins with: a few at once. */
-  look<T>(work: () => Promise<T>): Promise<T> {
-    return this.#reads.looks.run(work)
+  look<T>(owner: string, work: () => Promise<T>): Promise<T> {
+    return this.#reads.looks.run(work, owner)
   }
 
   async close(): Promise<void> {
@@ -195,13 +196,19 @@ export class Live {
     start: StreamStart,
     { feed, filter, reads, missed }: Source<Filter>,
   ): Promise<void> {
-    const { limits, tokens } = this.#context
-    if (this.#open >= limits.streamsMax) throw overloaded(`There are ${limits.streamsMax} live streams already.`)
-    this.#open += 1
+    const { limits, shares, tokens } = this.#context
+    const { owner } = answer
+    let isReclaimed = false
+    let onReclaim = () => {
+      isReclaimed = true
+    }
+    const lease = shares.streams.take(owner, 1, () => onReclaim())
+    if (lease === null) throw shareProblem('streams', shares.streams, owner)
     this.#users += 1
     let stream: LiveStream
     try {
       await this.#follower.start()
+      if (isReclaimed) throw shareProblem('streams', shares.streams, owner)
       if (this.#closed || this.#context.draining.aborted) throw overloaded('The service shuts down.')
       const cursor = start === 'head' ? feed.position : start
       answer.begin(cursor)
@@ -213,15 +220,21 @@ export class Live {
         },
       })
     } catch (error) {
-      this.#open -= 1
+      lease.release()
       this.#users -= 1
       throw error
     }
     const leave = () => {
       if (!this.#streams.delete(stream)) return
       feed.leave(stream, filter)
-      this.#open -= 1
+      lease.release()
       this.#users -= 1
+    }
+    onReclaim = () => {
+      // What its reader leaves unread must not stay here uncounted: the reader resumes from what it has.
+      if (stream.isUnread) stream.drop()
+      else this.#sayFarewell(stream)
+      leave()
     }
     this.#begun += 1
     this.#streams.set(stream, {
@@ -231,7 +244,7 @@ export class Live {
     })
     answer.response.once('close', leave)
     stream.write(sseBeginning(tokens.encode(stream.cursor), this.#retryMs()))
-    catchUp({ stream, filter, feed, reads, tokens, missed: (count) => missed(stream, count) }).catch(
+    catchUp({ stream, filter, feed, reads, owner, tokens, missed: (count) => missed(stream, count) }).catch(
       (error: unknown) => {
         this.#logger?.error({ err: error }, 'a live stream failed')
         this.#sayFarewell(stream)

@@ -1,34 +1,39 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
+import type { FairShare, Lease } from '../fairShare.ts'
+import { ownerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
-import { ProblemError } from './problem.ts'
-
-interface StandingAnswersLimits {
-  readonly answersBytesMax: number
-  readonly bulkIdleMsMax: number
-}
+import { shareProblem } from './shares.ts'
 
 /** Smaller ones are what a connection's buffers take. */
 const largeBytes = 64 * 1024
 
 /** Large answers whose readers have not taken them. */
-export class StandingAnswers {
-  readonly #limits: StandingAnswersLimits
+export class UnreadAnswers {
+  readonly #share: FairShare
+  readonly #idleMsMax: number
   /** Payloads that are kept anyway, whoever reads them: one more reader costs nothing. */
   readonly #shared = new WeakSet<Buffer>()
-  readonly #connections = new WeakMap<Socket, { bytes: number }>()
-  #bytes = 0
+  readonly #connections = new WeakMap<Socket, Set<Lease>>()
 
-  constructor(limits: StandingAnswersLimits) {
-    this.#limits = limits
+  /** `idleMsMax`: who takes nothing of a large answer for so long is cut off. */
+  constructor(share: FairShare, idleMsMax: number) {
+    this.#share = share
+    this.#idleMsMax = idleMsMax
   }
 
   bytes(): number {
-    return this.#bytes
+    return this.#share.taken
   }
 
-  hasRoom(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#limits.answersBytesMax
+  /** Whether there is room for another answer so large. Whoever has the most of them may be cut off for one who has fewer. */
+  hasRoom(owner: string, bytes: number): boolean {
+    return this.#share.makeRoom(owner, bytes)
+  }
+
+  /** Throws ProblemError. */
+  requireRoom(owner: string, bytes: number): void {
+    if (!this.hasRoom(owner, bytes)) throw shareProblem('answers', this.#share, owner)
   }
 
   /** For a payload that is made once and sent to all who ask. */
@@ -43,34 +48,33 @@ export class StandingAnswers {
   }
 
   /** Counts a large answer until it is taken, and cuts off who takes nothing of it. Nothing for a small one. */
-  stand(response: ServerResponse, payload: unknown): void {
+  track(response: ServerResponse, owner: string, payload: unknown): void {
     if (response.destroyed || largeBytesOf(payload) === 0) return
-    this.#count(response, this.bytesOf(payload))
+    this.#count(response, owner, this.bytesOf(payload))
     this.#cutOffUnread(response)
   }
 
   /** Until it is taken, or its connection is gone: Node tells that to no answer whose turn has not come. */
-  #count(response: ServerResponse, bytes: number): void {
+  #count(response: ServerResponse, owner: string, bytes: number): void {
     const { socket } = response.req
     if (!(socket instanceof Socket) || socket.destroyed || bytes === 0) return
-    const share = this.#connections.get(socket) ?? this.#shareOf(socket)
-    share.bytes += bytes
-    this.#bytes += bytes
+    const leases = this.#connections.get(socket) ?? this.#leasesOf(socket)
+    const lease = this.#share.hold(owner, bytes, () => socket.destroy())
+    leases.add(lease)
     response.once('close', () => {
-      const left = Math.min(share.bytes, bytes)
-      share.bytes -= left
-      this.#bytes -= left
+      leases.delete(lease)
+      lease.release()
     })
   }
 
-  #shareOf(socket: Socket): { bytes: number } {
-    const share = { bytes: 0 }
-    this.#connections.set(socket, share)
+  #leasesOf(socket: Socket): Set<Lease> {
+    const leases = new Set<Lease>()
+    this.#connections.set(socket, leases)
     socket.once('close', () => {
-      this.#bytes -= share.bytes
-      share.bytes = 0
+      for (const lease of leases) lease.release()
+      leases.clear()
     })
-    return share
+    return leases
   }
 
   /** Node asks the connection whether anything of it has gone out meanwhile. */
@@ -79,7 +83,7 @@ export class StandingAnswers {
     if (socket === null) response.once('socket', () => this.#cutOffUnread(response))
     if (!(socket instanceof Socket)) return
     const before = socket.timeout
-    socket.setTimeout(this.#limits.bulkIdleMsMax)
+    socket.setTimeout(this.#idleMsMax)
     response.once('close', () => socket.setTimeout(before ?? 0))
   }
 }
@@ -97,18 +101,13 @@ export async function turnToAnswer({ raw }: { readonly raw: ServerResponse }): P
 /**
  * An answer can be a thousand times as large as what asks for it, and stays in memory until its reader has taken it. So of
  * requests that come together on a connection a read is begun when its turn to be answered has come, all unread answers
- * are bounded together (then reads are 503), and who takes nothing of a large one is cut off.
+ * are bounded together, and who takes nothing of a large one is cut off. Once they are as many as may be, whoever has the
+ * most of them loses the oldest to one who has fewer (fairShare.ts); other reads are 503.
  *
  * The answer to a command is small, and is never refused: the command has been carried out. Where it is not small, a
- * definition or a problem, it counts as well (`stand`).
+ * definition or a problem, it counts as well (`track`).
  */
-export function boundStandingAnswers(app: ApiServer, answers: StandingAnswers): void {
-  function requireRoom(bytes: number): void {
-    if (answers.hasRoom(bytes)) return
-    const detail = 'The service holds as many answers that are not read as it can. Try again later.'
-    throw new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
-  }
-
+export function boundUnreadAnswers(app: ApiServer, answers: UnreadAnswers): void {
   app.addHook('onRoute', (route) => {
     const methods = [route.method].flat()
     // A definition's answer repeats it.
@@ -118,18 +117,18 @@ export function boundStandingAnswers(app: ApiServer, answers: StandingAnswers): 
     // A page that is refused once it is made has cost its memory all the same: the next is expected to be as large.
     let expected = 0
     route.preHandler = [
-      async (_request, reply) => {
+      async (request, reply) => {
         await turnToAnswer(reply)
-        if (answers.bytes() > 0) requireRoom(expected)
+        if (answers.bytes() > 0) answers.requireRoom(ownerOf(request), expected)
       },
       ...[route.preHandler ?? []].flat(),
     ]
     route.onSend = [
-      async (_request, reply, payload) => {
+      async (request, reply, payload) => {
         if (reply.statusCode === 503) return payload
         expected = answers.bytesOf(payload)
-        requireRoom(expected)
-        answers.stand(reply.raw, payload)
+        answers.requireRoom(ownerOf(request), expected)
+        answers.track(reply.raw, ownerOf(request), payload)
         return payload
       },
       ...[route.onSend ?? []].flat(),

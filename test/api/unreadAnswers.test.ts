@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { ApiLimits } from '../../src/api/limits.ts'
 import { buildServer } from '../../src/api/server.ts'
-import { StandingAnswers } from '../../src/api/standingAnswers.ts'
+import { UnreadAnswers } from '../../src/api/unreadAnswers.ts'
+import { FairShare } from '../../src/fairShare.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 import { rawConnection } from './rawHttp.ts'
 
@@ -180,10 +181,10 @@ test('however its name is spelt, a file of the documentation is kept once', asyn
 })
 
 test('a large answer whose turn never came counts no longer once its connection is gone', async () => {
-  const answers = new StandingAnswers({ answersBytesMax: mebibyte, bulkIdleMsMax: 3_600_000 })
+  const answers = new UnreadAnswers(new FairShare(mebibyte), 3_600_000)
   // The first request of a connection is never answered.
   const server = createServer(({ url }, response) => {
-    if (url === '/second') answers.stand(response, 'x'.repeat(100_000))
+    if (url === '/second') answers.track(response, 'owner', 'x'.repeat(100_000))
   })
   onTestFinished(() => void server.close())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

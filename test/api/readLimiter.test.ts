@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { boundReads } from '../../src/api/boundReads.ts'
 import { ProblemError } from '../../src/api/problem.ts'
+import { ReadLimiter } from '../../src/api/readLimiter.ts'
+import { FairShare } from '../../src/fairShare.ts'
 import { eventually, startApi } from './apiHarness.ts'
 
 test('more lists and counts than may be in hand are 503 with Retry-After; other reads and reports go on', async () => {
@@ -37,6 +38,7 @@ test('more lists and counts than may be in hand are 503 with Retry-After; other 
 test('one that fails leaves its place', async () => {
   const api = await startApi()
   await api.projections.close()
-  const reads = boundReads(api.projections.readModel, 1)
-  for (let n = 0; n < 3; n += 1) await expect(reads.stats()).rejects.not.toBeInstanceOf(ProblemError)
+  const reads = new ReadLimiter(new FairShare(1))
+  for (let n = 0; n < 3; n += 1)
+    await expect(reads.run('owner', () => api.projections.readModel.stats())).rejects.not.toBeInstanceOf(ProblemError)
 })
