@@ -20,8 +20,9 @@ interface Holder {
   readonly owner: string
   amount: number
   leases: number
-  /** Those that can be reclaimed, the oldest first. */
-  readonly reclaimable: Set<HeldLease>
+  /** The ends of the list of those that can be reclaimed, in the order in which they were taken. */
+  oldest: HeldLease | null
+  youngest: HeldLease | null
 }
 
 /**
@@ -88,12 +89,11 @@ export class FairShare {
   hold(owner: string, amount: number, onReclaim?: () => void): Lease {
     let holder = this.#holders.get(owner)
     if (holder === undefined) {
-      holder = { owner, amount: 0, leases: 0, reclaimable: new Set() }
+      holder = { owner, amount: 0, leases: 0, oldest: null, youngest: null }
       this.#holders.set(owner, holder)
     }
     const lease = new HeldLease(this, holder, onReclaim ?? null)
     holder.leases += 1
-    if (onReclaim !== undefined) holder.reclaimable.add(lease)
     lease.add(amount)
     return lease
   }
@@ -115,11 +115,10 @@ export class FairShare {
   #oldestOfMost(wanted: number): HeldLease | null {
     let most: Holder | null = null
     for (const holder of this.#holders.values()) {
-      if (holder.reclaimable.size > 0 && holder.amount > (most?.amount ?? 0)) most = holder
+      if (holder.oldest !== null && holder.amount > (most?.amount ?? 0)) most = holder
     }
-    if (most === null) return null
-    for (const lease of most.reclaimable) return most.amount - lease.amount >= wanted ? lease : null
-    return null
+    const lease = most?.oldest ?? null
+    return most !== null && lease !== null && most.amount - lease.amount >= wanted ? lease : null
   }
 }
 
@@ -129,11 +128,20 @@ class HeldLease implements Lease {
   readonly #onReclaim: (() => void) | null
   #amount = 0
   #isReleased = false
+  #isReclaimable: boolean
+  #older: HeldLease | null = null
+  #younger: HeldLease | null = null
 
   constructor(share: FairShare, holder: Holder, onReclaim: (() => void) | null) {
     this.#share = share
     this.#holder = holder
     this.#onReclaim = onReclaim
+    this.#isReclaimable = onReclaim !== null
+    if (onReclaim === null) return
+    this.#older = holder.youngest
+    if (holder.youngest === null) holder.oldest = this
+    else holder.youngest.#younger = this
+    holder.youngest = this
   }
 
   get amount(): number {
@@ -152,13 +160,20 @@ class HeldLease implements Lease {
   }
 
   keep(): void {
-    this.#holder.reclaimable.delete(this)
+    if (!this.#isReclaimable) return
+    this.#isReclaimable = false
+    if (this.#older === null) this.#holder.oldest = this.#younger
+    else this.#older.#younger = this.#younger
+    if (this.#younger === null) this.#holder.youngest = this.#older
+    else this.#younger.#older = this.#older
+    this.#older = null
+    this.#younger = null
   }
 
   release(): void {
     if (this.#isReleased) return
     this.#isReleased = true
-    this.#holder.reclaimable.delete(this)
+    this.keep()
     this.#share.end(this.#holder, this.#amount)
   }
 
