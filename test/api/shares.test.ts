@@ -295,4 +295,26 @@ describe('one key takes all', () => {
     expect(await counted('commands')).toEqual([0, 1, 1])
     expect((await counted('command_bytes'))[0]).toBe(0)
   })
+
+  test('uploads, many that begin at once: no line is refused for want of room, and another key’s report is taken', async () => {
+    const limits = { bulkCommandsMax: 8, bulkCommandsTotalMax: 10 }
+    await start({ limits, commandLimits: { queuedCommandsMax: 12 } })
+    const uploads = Array.from({ length: 30 }, async (_, upload) => {
+      const lines = Array.from({ length: 20 }, (_line, n) =>
+        JSON.stringify({ type: 'OpenOperation', operation: `up-${upload}-${n}`, pipeline: 'any' }),
+      )
+      const { text } = await send('flooder', 'POST', '/v1/commands', `${lines.join('\n')}\n`, {
+        'content-type': 'application/x-ndjson',
+      })
+      return text
+        .trimEnd()
+        .split('\n')
+        .map((line) => Number(JSON.parse(line).httpStatus))
+    })
+    for (let n = 0; n < 5; n += 1) expect((await report('other', `other-${n}`)).status).toBe(201)
+    const statuses = (await Promise.all(uploads)).flat()
+    expect(statuses.length).toBe(600)
+    expect(new Set(statuses)).toEqual(new Set([201]))
+    expect((await counted('commands'))[0]).toBe(0)
+  })
 })

@@ -5,7 +5,7 @@ import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
 import { type BulkRoom, BulkRun } from '../bulk/bulkRun.ts'
-import { createBulkShare } from '../bulk/bulkShare.ts'
+import { BulkShare } from '../bulk/bulkShare.ts'
 import { createBulkTurns } from '../bulk/bulkTurns.ts'
 import { allResults, failedResults } from '../bulk/resultForm.ts'
 import { traceparentOf } from '../commandHeaders.ts'
@@ -23,7 +23,7 @@ import { documentOnly } from '../validation.ts'
 export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts): void {
   const room: BulkRoom = {
     rate,
-    share: createBulkShare(context.limits),
+    share: new BulkShare(context.limits),
     pace: createBulkPace(context),
     turns: createBulkTurns(),
     unread: createUnreadResults(context.limits),
