@@ -74,9 +74,10 @@ async function keepState(client, answers) {
   const parts = [
     roleText,
     ...migrations,
+    // Grants name it.
+    await dumpLedger(client),
     // The migrator runs them after a room's migrations.
     ...(await grantsTexts()),
-    await dumpLedger(client),
     // The answers of GET hold positions and hashes: the log stays the one it was.
     await dumpRows(client),
   ]

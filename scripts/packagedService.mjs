@@ -83,9 +83,13 @@ function start({ directory }, node, settings) {
   return { child, url, ended, output: () => output }
 }
 
-/** This process's environment with another Node.js, without what npm tells its scripts and without any service's settings. */
-export function environmentFor(node, settings = {}) {
-  const own = /^(npm_package_|npm_lifecycle_|npm_config_local_prefix$|WAYBILL_|DATABASE_URL|EVENTSTORE_URL|PG)/
-  const kept = Object.entries(process.env).filter(([name]) => !own.test(name))
+/** What says where this machine has its things, and how it reaches the registry. */
+const listed = /^(HOME|LANG|TMPDIR|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy)$/i
+/** What npm is told beside its files; not what it tells its scripts. */
+const toldToNpm = /^npm_config_(?!local_prefix$)/i
+
+/** A listed environment with another Node.js: no secret and no setting of this process reaches what is tried here. */
+export function environmentFor(node, settings = {}, forNpm = false) {
+  const kept = Object.entries(process.env).filter(([name]) => listed.test(name) || (forNpm && toldToNpm.test(name)))
   return { ...Object.fromEntries(kept), PATH: `${dirname(node)}${delimiter}${process.env.PATH}`, ...settings }
 }

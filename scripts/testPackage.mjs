@@ -172,7 +172,8 @@ function run(program, args, directory) {
 
 /** With `node` as the Node.js of scripts. Throws with all that was written when it fails. */
 function spawn(program, args, directory, node) {
-  const options = { cwd: directory, encoding: 'utf8', env: environmentFor(node), timeout: timeoutMs }
+  const env = environmentFor(node, {}, program === 'npm')
+  const options = { cwd: directory, encoding: 'utf8', env, timeout: timeoutMs }
   const result = spawnSync(program, args, { ...options, maxBuffer: 64 * 1024 * 1024 })
   if (result.status === 0) return result
   throw new Error(`${program} ${args.join(' ')}: ${result.error ?? result.status}\n${result.stdout}${result.stderr}`)

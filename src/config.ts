@@ -4,8 +4,9 @@ import { keysAgeMsMaxDefault } from './access/access.ts'
 import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
 import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
-import { faultsTogether, isLoopback, type SettingsTogether } from './config/faultsTogether.ts'
+import { faultsTogether, type SettingsTogether } from './config/faultsTogether.ts'
 import { databaseUrlFaults, eventStoreUrlFaults } from './config/storeUrls.ts'
+import { listensOnLoopback } from './loopback.ts'
 import { defaultLimits, type OperationLimits } from './operation/limits.ts'
 
 const kibibyte = 1024
@@ -139,13 +140,13 @@ export const environmentSchema = z.object({
     api.arrivingBytesMax,
     mebibyte,
     16 * 1024 * mebibyte,
-    'Largest sum of all request bodies that are still arriving. Beyond it, requests are answered 503.',
+    'Largest sum of all request bodies that are still arriving. Beyond it, requests are answered 503. Keys share it.',
   ),
   WAYBILL_ANSWERS_BYTES_MAX: integer(
     api.answersBytesMax,
     mebibyte,
     16 * 1024 * mebibyte,
-    'Largest sum of all large answers that clients have not read yet. Beyond it, reads are answered 503.',
+    'Largest sum of all large answers that clients have not read yet. Beyond it, reads are answered 503. Keys share it.',
   ),
   WAYBILL_DATA_BYTES_MAX: integer(operation.dataBytesMax, kibibyte, 900_000, 'Largest data of an operation.'),
   WAYBILL_METADATA_BYTES_MAX: integer(
@@ -203,7 +204,7 @@ export const environmentSchema = z.object({
     api.bulkCommandsTotalMax,
     1,
     100_000,
-    'Most commands of all bulk requests that are processed at once. It must be below WAYBILL_QUEUED_COMMANDS_MAX.',
+    'Most commands of all bulk requests that are processed at once. It must be below WAYBILL_QUEUED_COMMANDS_MAX. Keys share it.',
   ),
   WAYBILL_BULK_UNREAD_BYTES_MAX: integer(
     api.bulkUnreadBytesMax,
@@ -221,7 +222,7 @@ export const environmentSchema = z.object({
     api.readsMax,
     1,
     1_000_000,
-    'Most reads of lists and counts at once. One more is answered 503.',
+    'Most reads of lists and counts at once. One more is answered 503. Keys share it.',
   ),
   WAYBILL_REQUESTS_PER_S_MAX: integer(
     api.requestsPerSMax,
@@ -233,7 +234,7 @@ export const environmentSchema = z.object({
     api.streamsMax,
     0,
     1_000_000,
-    'Most live streams at once. One more is asked to come back later.',
+    'Most live streams at once. One more is asked to come back later. Keys share it.',
   ),
   WAYBILL_STREAM_QUEUED_BYTES_MAX: integer(
     api.streamQueuedBytesMax,
@@ -253,7 +254,12 @@ export const environmentSchema = z.object({
     600_000,
     'How long a client whose live stream has ended is asked to wait before it reconnects: this long, or at random up to three times as long.',
   ),
-  WAYBILL_WAITS_MAX: integer(api.waitsMax, 0, 1_000_000, 'Most requests that wait for an operation (`until`) at once.'),
+  WAYBILL_WAITS_MAX: integer(
+    api.waitsMax,
+    0,
+    1_000_000,
+    'Most requests that wait for an operation (`until`) at once. Keys share it.',
+  ),
   WAYBILL_AUDIT_INTERVAL_MS: integer(
     5_000,
     0,
@@ -264,13 +270,13 @@ export const environmentSchema = z.object({
     commands.queuedCommandsMax,
     1,
     1_000_000,
-    'Most commands that are accepted and not yet answered. One more is answered 503.',
+    'Most commands that are accepted and not yet answered. One more is answered 503. Keys share it.',
   ),
   WAYBILL_QUEUED_BYTES_MAX: integer(
     commands.queuedBytesMax,
     mebibyte,
     16 * 1024 * mebibyte,
-    'Largest sum of the commands that are accepted and not yet answered, approximately.',
+    'Largest sum of the commands that are accepted and not yet answered, approximately. Keys share it.',
   ),
   WAYBILL_COMMAND_WAIT_MS_MAX: integer(
     commands.waitMsMax,
@@ -379,7 +385,7 @@ function toConfig(values: z.output<typeof environmentSchema>, warnings: readonly
   return {
     host: values.WAYBILL_HOST,
     port: values.WAYBILL_PORT,
-    anonymousAllowed: isLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
+    anonymousAllowed: listensOnLoopback(values.WAYBILL_HOST) || values.WAYBILL_ALLOW_UNAUTHENTICATED,
     operatorKey: values.WAYBILL_OPERATOR_KEY ?? null,
     keysAgeMsMax: values.WAYBILL_KEYS_AGE_S_MAX * 1_000,
     databaseUrl: values.DATABASE_URL ?? null,

@@ -14,6 +14,14 @@ function isLoopbackAddress(name: string): boolean {
   return parts.length === 4 && parts[0] === '127' && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)
 }
 
+/**
+ * Whether who listens on this host, a name or an address without brackets, is reached from this machine alone. Fewer than
+ * `isLoopbackName`: what a name below `localhost` resolves to is up to the machine's resolver.
+ */
+export function listensOnLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || isLoopbackAddress(host)
+}
+
 /** Whether what is sent to this address can be read on its way: plain HTTP to another machine. */
 export function isReadableOnItsWay({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && !isLoopbackName(hostname)

@@ -5,12 +5,13 @@ import { type AccessLogger, openAccess } from './access/openAccess.ts'
 import { type ApiLogger, buildServer } from './api/server.ts'
 import { closeServer, letConnectionsLeave } from './api/serverEnd.ts'
 import { createAuditTrail } from './audit/auditTrail.ts'
-import { keyTrailOf } from './audit/keyTrail.ts'
 import { type CommandLogger, createCommandService } from './commands/createCommandService.ts'
-import { isLoopback, keysNeeded } from './config/faultsTogether.ts'
+import { keysNeeded } from './config/faultsTogether.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { EventLog, EventLogLogger } from './eventlog/eventLog.ts'
 import { watchWrites } from './eventlog/writeWatch.ts'
+import { keyTrailOf } from './keyTrail.ts'
+import { listensOnLoopback } from './loopback.ts'
 import { loadLogClient, openLog } from './openLog.ts'
 import { hasCluster } from './postgres/embedded/clusterDirectory.ts'
 import { SelfAudit } from './processes/selfAudit.ts'
@@ -158,7 +159,7 @@ export async function startService({ config, logger, progress }: ServiceOptions)
       anotherHistory: anotherHistory.signal,
       limits: config.apiLimits,
       version,
-      loopbackOnly: isLoopback(config.host),
+      loopbackOnly: listensOnLoopback(config.host),
       logger,
       logRequests: config.logRequests,
     })

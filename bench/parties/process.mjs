@@ -1,6 +1,7 @@
 // A party's process: spawned on a free port, known to be ready, stopped.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +17,8 @@ export async function startProcess({ script, environment, memory }) {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const startedMs = performance.now()
-  const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url))], {
+  const program = new URL(script, import.meta.url)
+  const child = spawn(process.execPath, [...(await nodeOptions(program)), fileURLToPath(program)], {
     env: { ...process.env, NODE_ENV: 'production', BENCH_PORT: `${port}`, WAYBILL_PORT: `${port}`, ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -40,9 +42,16 @@ export async function startProcess({ script, environment, memory }) {
   return { url, port, pid: child.pid, readyMs: performance.now() - startedMs, stop }
 }
 
+/** A Waybill, of whatever commit, gets the options that its own `npm start` gives to Node.js. */
+async function nodeOptions(program) {
+  if (!program.pathname.endsWith('/dist/main.js')) return []
+  const { scripts } = JSON.parse(await readFile(new URL('../package.json', program), 'utf8'))
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'))
+}
+
 async function waitUntilReady(url, child, deadlineMs) {
   while (performance.now() < deadlineMs) {
-    if (child.exitCode !== null) throw new Error(`${child.spawnargs[1]} ended with ${child.exitCode}`)
+    if (child.exitCode !== null) throw new Error(`${child.spawnargs.at(-1)} ended with ${child.exitCode}`)
     const ready = await fetch(`${url}/readyz`).then(
       (answer) => answer.ok,
       () => false,
@@ -50,7 +59,7 @@ async function waitUntilReady(url, child, deadlineMs) {
     if (ready) return
     await delay(10)
   }
-  throw new Error(`${child.spawnargs[1]} was not ready within ${readyMsMax / 1_000} s`)
+  throw new Error(`${child.spawnargs.at(-1)} was not ready within ${readyMsMax / 1_000} s`)
 }
 
 async function freePort() {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { serverEnvironment } from '../../dist/postgres/embedded/serverProcess.js'
+import { childEnvironment } from '../../dist/postgres/embedded/childEnvironment.js'
 import { startEmbeddedPostgres } from '../../dist/postgres/embedded.js'
 import { median } from '../report/spread.mjs'
 
@@ -21,13 +21,13 @@ export async function startSlowServer(scratch) {
   const dataDir = join(scratch, 'slowPostgres')
   // Made at full speed: its first files are synced one by one.
   await (await startEmbeddedPostgres({ dataDir })).stop()
-  serverEnvironment.LD_PRELOAD = library
+  childEnvironment.LD_PRELOAD = library
   try {
     const server = await startEmbeddedPostgres({ dataDir })
     await refuseUnlessSlow(server)
     return server
   } finally {
-    delete serverEnvironment.LD_PRELOAD
+    delete childEnvironment.LD_PRELOAD
   }
 }
 

@@ -5,6 +5,7 @@ import { apiKeyId, bearerToken } from '../access/apiKey.ts'
 import type { ApiServer } from './apiServer.ts'
 import { type Problem, ProblemError } from './problem.ts'
 import type { RefusalLog } from './refusalLog.ts'
+import type { OwnedRequest } from './requestTurns.ts'
 import { strangerFault } from './strangers.ts'
 
 /** Who may call a route: everybody (`open`), or a caller with that role, or one of those; an operator always. */
@@ -162,10 +163,22 @@ export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {
   return request.caller
 }
 
-/** Whose share of what is bounded a request uses: the key's, or where there are none the client's address. */
-export function ownerOf(request: Pick<FastifyRequest, 'caller' | 'raw'>): string {
-  const { name, keyId, origin } = callerOf(request)
-  return origin === 'nobody' ? (addressOf(request) ?? '') : (keyId ?? name)
+/**
+ * Whose share of what is bounded a request uses: the key's; where there are no keys, or nobody was asked who they are, the
+ * client's address.
+ */
+export function ownerOf({ caller, raw }: Pick<FastifyRequest, 'caller' | 'raw'>): string {
+  return ownerBy(caller, raw)
+}
+
+/** The same of a request that no guard has looked at yet. */
+export function expectedOwnerOf(access: Pick<Access, 'authenticate'>, raw: OwnedRequest): string {
+  return ownerBy(access.authenticate(raw.headers.authorization), raw)
+}
+
+function ownerBy(caller: Caller | null, { socket }: Pick<OwnedRequest, 'socket'>): string {
+  if (caller === null || caller.origin === 'nobody') return socket?.remoteAddress ?? ''
+  return caller.keyId ?? caller.name
 }
 
 /** The connection's: what a proxy says of others is not believed. Null: it came by none. */

@@ -8,7 +8,8 @@ import { parseStrictJson } from './strictJson.ts'
 
 /** Routes whose bodies are JSON, read whole. */
 export function parseJsonBodies(routes: ApiServer, bodies: BodyReader, jsonDepthMax: number): void {
-  routes.addContentTypeParser('application/json', ({ raw, headers }, _payload, done) => {
+  routes.addContentTypeParser('application/json', (request, _payload, done) => {
+    const { headers } = request
     let encoding: ContentEncoding | null
     try {
       requireUtf8(headers['content-type'])
@@ -17,7 +18,7 @@ export function parseJsonBodies(routes: ApiServer, bodies: BodyReader, jsonDepth
       done(error as Error)
       return
     }
-    bodies.read(raw, encoding, (error, bytes) => {
+    bodies.read(request, encoding, (error, bytes) => {
       if (error !== null) return done(error)
       const json = parseStrictJson(bytes, jsonDepthMax)
       if (json.ok) done(null, json.value)

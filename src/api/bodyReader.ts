@@ -1,14 +1,17 @@
-import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import type { FairShare, Lease } from '../fairShare.ts'
+import { ownerOf } from './accessControl.ts'
 import { type ContentEncoding, unpackedBody } from './contentEncoding.ts'
 import { ProblemError } from './problem.ts'
+import { shareProblem } from './shares.ts'
+
+type Asker = Pick<FastifyRequest, 'caller' | 'raw'>
 
 export interface BodyReaderLimits {
   /** Largest body, unpacked. */
   readonly bodyBytesMax: number
   /** Longest time from a request's headers to its body's last byte. */
   readonly bodyArrivalMsMax: number
-  /** Bodies that are still arriving, together: one more byte is answered `overloaded`. */
-  readonly arrivingBytesMax: number
 }
 
 /**
@@ -17,11 +20,7 @@ export interface BodyReaderLimits {
  */
 export interface BodyReader {
   /** `encoding`: of the body, null when it comes as it is. */
-  read(
-    request: IncomingMessage,
-    encoding: ContentEncoding | null,
-    done: (error: ProblemError | null, body: Buffer) => void,
-  ): void
+  read(asker: Asker, encoding: ContentEncoding | null, done: (error: ProblemError | null, body: Buffer) => void): void
   /** Ends the bodies that took too long. Called by the server, once a second. */
   expire(): void
 }
@@ -47,23 +46,19 @@ interface Arriving {
   readonly end: (error: ProblemError) => void
 }
 
-export function createBodyReader(limits: BodyReaderLimits): BodyReader {
+/** `share`: of bytes that have come of bodies that are still arriving. One that comes in a piece is none of them. */
+export function createBodyReader(limits: BodyReaderLimits, share: FairShare): BodyReader {
   const tooLarge = (unpacked: string) =>
     new ProblemError({ code: 'too_large', detail: `The body is larger than ${limits.bodyBytesMax} bytes${unpacked}.` })
   /** In order of their deadlines. */
   const arriving = new Set<Arriving>()
-  let arrivingBytes = 0
-
-  const overloaded = () => {
-    const detail = 'The service has as many bodies in hand as it can hold. Nothing was written.'
-    return new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
-  }
 
   function read(
-    request: IncomingMessage,
+    asker: Asker,
     encoding: ContentEncoding | null,
     done: (error: ProblemError | null, body: Buffer) => void,
   ): void {
+    const request = asker.raw
     const declared = Number(request.headers['content-length'] ?? 0)
     if (declared > limits.bodyBytesMax + discardedBytesMax) {
       done(tooLarge(''), nothing)
@@ -72,18 +67,20 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
     const unpacking = encoding === null ? null : unpackedBody(request, encoding, unpackedChunkBytes)
     const chunks: Buffer[] = []
     let bytes = 0
-    let held = unpacking === null ? 0 : unpackerBytes
+    let lease: Lease | null = null
     let ended = false
     const entry: Arriving = { deadlineMs: performance.now() + limits.bodyArrivalMsMax, end: (error) => finish(error) }
     arriving.add(entry)
-    arrivingBytes += held
+    const body = unpacking ?? request
+    body.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
+    if (unpacking !== null) lease = holdMore(asker, lease, unpackerBytes, finish)
 
     // The listeners stay, and hear nothing any more: taking them off again cost as much as the reading.
     function finish(error: ProblemError | null): void {
       if (ended) return
       ended = true
       arriving.delete(entry)
-      arrivingBytes -= held
+      lease?.release()
       const [first = nothing] = chunks
       const body = chunks.length <= 1 ? first : Buffer.concat(chunks, bytes)
       chunks.length = 0
@@ -100,15 +97,12 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
       bytes += chunk.length
       if (bytes <= limits.bodyBytesMax) {
         chunks.push(chunk)
-        held += chunk.length
-        arrivingBytes += chunk.length
-        if (arrivingBytes > limits.arrivingBytesMax) finish(overloaded())
+        if (bytes !== declared || unpacking !== null) lease = holdMore(asker, lease, chunk.length, finish)
       } else if (unpacking !== null) {
         finish(tooLarge(' when it is unpacked'))
       } else {
         chunks.length = 0
-        arrivingBytes -= held
-        held = 0
+        lease?.release()
         if (bytes > limits.bodyBytesMax + discardedBytesMax) finish(tooLarge(''))
       }
     }
@@ -121,8 +115,15 @@ export function createBodyReader(limits: BodyReaderLimits): BodyReader {
       if (ended) return
       finish(new ProblemError({ code: 'invalid', detail: 'The body ended before it was whole.' }))
     }
-    const body = unpacking ?? request
-    body.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
+  }
+
+  /** What a body holds, with so much more; one that must give it up, now or later, is ended. */
+  function holdMore(asker: Asker, lease: Lease | null, bytes: number, end: Arriving['end']): Lease | null {
+    const owner = ownerOf(asker)
+    const overloaded = () => end(shareProblem('bodies', share, owner))
+    const held = lease ?? share.take(owner, bytes, overloaded)
+    if (held === null || (lease !== null && !lease.grow(bytes))) overloaded()
+    return held
   }
 
   function expire(): void {

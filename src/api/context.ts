@@ -7,7 +7,9 @@ import type { ProjectionControl } from '../projections/control/control.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
-import type { StandingAnswers } from './standingAnswers.ts'
+import type { ReadLimiter } from './readLimiter.ts'
+import type { Shares } from './shares.ts'
+import type { UnreadAnswers } from './unreadAnswers.ts'
 
 /** What reads of operations work with. */
 export type ReadContext = Pick<ApiContext, 'log' | 'commands' | 'readModel' | 'tokens' | 'limits' | 'draining'> & {
@@ -29,7 +31,10 @@ export interface ApiContext {
   readonly control: ProjectionControl
   readonly tokens: PositionTokens
   readonly limits: ApiLimits
-  readonly answers: StandingAnswers
+  readonly answers: UnreadAnswers
+  /** Lists and counts are read through it. */
+  readonly reads: ReadLimiter
+  readonly shares: Shares
   /** Aborted when the service begins to shut down: nothing may wait any longer. */
   readonly draining: AbortSignal
   /** Aborted when the database turned out to hold another history: nothing of it is shown. Default: it never does. */

@@ -4,7 +4,7 @@ import { isJsonObject } from '../operation/json.ts'
 import type { ApiServer } from './apiServer.ts'
 import { isKnownTag } from './entityTags.ts'
 import { noRoute } from './notFound.ts'
-import type { StandingAnswers } from './standingAnswers.ts'
+import type { UnreadAnswers } from './unreadAnswers.ts'
 
 /** What the document says of a route follows from this. */
 export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'config'>
@@ -59,7 +59,7 @@ export function documentedRoutes(app: ApiServer): readonly DocumentedRoute[] {
 export function serveDocument(
   app: ApiServer,
   routes: readonly DocumentedRoute[],
-  { version, answers }: { readonly version: string; readonly answers: StandingAnswers },
+  { version, answers }: { readonly version: string; readonly answers: UnreadAnswers },
 ): void {
   let loading: Promise<FastifyInstance> | undefined
   function load(): Promise<FastifyInstance> {

@@ -1,11 +1,13 @@
 import type { FastifyReply } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { roughEventCount } from '../eventlog/roughEventCount.ts'
+import type { FairShareCounts } from '../fairShare.ts'
 import { commandMetrics } from './commandMetrics.ts'
 import type { ApiContext } from './context.ts'
 import type { Live } from './live/live.ts'
 import { operationMetrics } from './operationMetrics.ts'
 import { failingChecks, type Readiness } from './readiness.ts'
+import { shareMetrics } from './shareMetrics.ts'
 
 export interface Metrics {
   readonly contentType: string
@@ -17,7 +19,7 @@ export interface Metrics {
 /** Called once an answer is sent. */
 export type RouteObserver = (method: string, reply: Pick<FastifyReply, 'statusCode' | 'elapsedTime'>) => void
 
-type MetricsContext = Pick<ApiContext, 'commands' | 'log' | 'projector' | 'readModel' | 'selfAudit'>
+type MetricsContext = Pick<ApiContext, 'commands' | 'log' | 'projector' | 'readModel' | 'selfAudit' | 'shares'>
 
 /** Everything at `/metrics`: our own with the prefix `waybill_`, base units, no ids in labels. A registry of its own for each server. */
 export function createMetrics(context: MetricsContext, readiness: Readiness, live: Pick<Live, 'metrics'>): Metrics {
@@ -36,6 +38,7 @@ export function createMetrics(context: MetricsContext, readiness: Readiness, liv
   operationMetrics(registry, context.readModel)
   projectionMetrics(registry, context)
   liveMetrics(registry, live)
+  shareMetrics(registry, () => shareCounts(context))
   if (context.selfAudit !== undefined) auditMetrics(registry, context.selfAudit)
 
   // Who asks while they are collected gets the same: one text for all.
@@ -62,6 +65,13 @@ export function createMetrics(context: MetricsContext, readiness: Readiness, liv
       }
     },
   }
+}
+
+function shareCounts({ shares, commands }: MetricsContext): Record<string, FairShareCounts> {
+  const queued = commands.metrics.queued()
+  const counts: Record<string, FairShareCounts> = { commands: queued.commands, command_bytes: queued.bytes }
+  for (const [name, share] of Object.entries(shares)) counts[name] = share.counts
+  return counts
 }
 
 function readinessMetrics(registry: Registry, readiness: Readiness): void {

@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { OldestInStatus } from '../projections/oldestInStatus.ts'
+import type { OldestInStatus } from '../projections/queries/oldestInStatus.ts'
 import type { ReadModel, Stats } from '../projections/readModel.ts'
 import { CachedRead } from './cachedRead.ts'
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { isOperationId } from '../operation/names.ts'
-import type { OperationFilter } from '../projections/changedOperations.ts'
+import type { OperationFilter } from '../projections/queries/changedOperations.ts'
 import { type OperationQuery, placeValue } from '../projections/readModel.ts'
 import type { ReadContext } from './context.ts'
 import { metadataPrefix, type operationListQuery } from './contract/operations.ts'

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
-import { isKeyKnown, requireKeyKnown } from './accessControl.ts'
+import { isKeyKnown, ownerOf, requireKeyKnown } from './accessControl.ts'
 import type { ApiContext } from './context.ts'
 import { knownRevisions } from './entityTags.ts'
 import type { Live } from './live/live.ts'
@@ -30,15 +30,16 @@ export function awaitOperation(
 ): Promise<OperationAnswer> {
   const { headers } = request
   const untilMs = performance.now() + waitMs(context, headers)
-  const isKnown = () => isKeyKnown(context.access, headers.authorization)
-  return live.wait(id, isKnown, async (wait, lookTo) => {
+  const owner = ownerOf(request)
+  const isAllowed = () => isKeyKnown(context.access, headers.authorization)
+  return live.wait(id, { owner, isAllowed }, async (wait, lookTo) => {
     const onClose = () => wait.end()
     reply.raw.once('close', onClose)
     try {
       // What was told before the wait began may not be in the read model yet, and nobody tells it again.
       const isVisible = await visible(context, lookTo, untilMs - performance.now(), headers)
       const seen = isVisible ? question : { ...question, consistency: 'strong' as const }
-      const look = (asked: OperationQuestion) => live.look(() => findOperation(context, id, asked, headers))
+      const look = (asked: OperationQuestion) => live.look(owner, () => findOperation(context, id, asked, headers))
       const mayComeYet = waitMsAskedFor(context, headers) !== null
       const found = mayComeYet ? await unlessNotThere(look(seen)) : await look(seen)
       const known = newestKnown(headers) ?? found?.revision ?? beforeAnyRevision

@@ -173,7 +173,8 @@ type Subject = 'operation' | 'pipeline' | 'projection'
 
 const detailsOf = (subject: Subject): Readonly<Record<CommandFailure['code'], string>> => ({
   overloaded:
-    'The service takes no more commands for now: it holds as many as it can, or is about to stop. Nothing was written.',
+    'The service takes no more commands for now: it holds as many as it can, and this key has its share of them, or it is ' +
+    'about to stop. Nothing was written; send the command again later.',
   contention: `Other writers kept changing the ${subject}. Nothing was written; send the command again.`,
   log_unavailable: 'The event log could not be reached. Nothing was written; send the command again later.',
   outcome_unknown:

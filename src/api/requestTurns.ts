@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { FairQueue } from '../fairQueue.ts'
 
 /**
  * The event loop, shared between requests and what those taken before wait for. Node hands over every request that has
@@ -8,11 +10,14 @@ import type { Socket } from 'node:net'
  */
 export interface RequestTurns {
   /**
-   * Begins a request: at once, or in a later turn of the event loop when this one has begun as many as it may. Connections
-   * take turns, one request after the other; a connection with many in line is not read from until there are fewer.
+   * Begins a request: at once, or in a later turn of the event loop when this one has begun as many as it may. The owners
+   * of those in line take turns, and so do the connections of each, one request after the other; a connection with many in
+   * line is not read from until there are fewer.
    */
-  enter(connection: Connection, begin: Begin): void
+  enter(connection: Connection, begin: Begin, request?: OwnedRequest): void
 }
+
+export type OwnedRequest = Pick<IncomingMessage, 'headers' | 'socket'>
 
 export type Connection = Pick<Socket, 'pause' | 'resume'>
 
@@ -26,13 +31,14 @@ export const requestsInLineMax = 64
 
 interface InLine {
   readonly connection: Connection
-  readonly requests: { readonly begin: Begin; readonly sinceMs: number }[]
+  readonly requests: { readonly begin: Begin; readonly sinceMs: number; readonly owner: string }[]
   paused: boolean
 }
 
-export function createRequestTurns(): RequestTurns {
+/** `ownerOf`: who sends a request (accessControl.ts); asked of requests that stand in line alone. */
+export function createRequestTurns(ownerOf: (request: OwnedRequest) => string = () => ''): RequestTurns {
   const inLine = new Map<Connection, InLine>()
-  let line: InLine[] = []
+  const line = new FairQueue<InLine>()
   let begun = 0
   let scheduled = false
 
@@ -45,20 +51,18 @@ export function createRequestTurns(): RequestTurns {
   const turn = (): void => {
     scheduled = false
     begun = 0
-    if (line.length > 0) schedule()
-    let next = 0
-    for (; begun < requestsOfTurn; next += 1) {
-      const one = line[next]
+    if (!line.isEmpty) schedule()
+    for (; begun < requestsOfTurn; begun += 1) {
+      const one = line.shift()
       if (one === undefined) break
-      begun += 1
       beginOne(one)
     }
-    line = line.slice(next)
   }
 
   const beginOne = (one: InLine): void => {
     const request = one.requests.shift()
-    if (one.requests.length > 0) line.push(one)
+    const [next] = one.requests
+    if (next !== undefined) line.push(next.owner, one)
     else inLine.delete(one.connection)
     if (one.paused && one.requests.length <= requestsInLineMax / 2) {
       one.paused = false
@@ -67,13 +71,13 @@ export function createRequestTurns(): RequestTurns {
     request?.begin(performance.now() - request.sinceMs)
   }
 
-  const wait = (connection: Connection, begin: Begin): void => {
-    const request = { begin, sinceMs: performance.now() }
+  const wait = (connection: Connection, begin: Begin, owner: string): void => {
+    const request = { begin, sinceMs: performance.now(), owner }
     const one = inLine.get(connection)
     if (one === undefined) {
       const first = { connection, requests: [request], paused: false }
       inLine.set(connection, first)
-      line.push(first)
+      line.push(owner, first)
       return
     }
     one.requests.push(request)
@@ -83,13 +87,13 @@ export function createRequestTurns(): RequestTurns {
   }
 
   return {
-    enter(connection, begin) {
+    enter(connection, begin, request) {
       schedule()
-      if (begun < requestsOfTurn && line.length === 0) {
+      if (begun < requestsOfTurn && line.isEmpty) {
         begun += 1
         begin(0)
       } else {
-        wait(connection, begin)
+        wait(connection, begin, request === undefined ? '' : ownerOf(request))
       }
     },
   }

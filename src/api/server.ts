@@ -1,10 +1,9 @@
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
-import { guardRoutes } from './accessControl.ts'
+import { expectedOwnerOf, guardRoutes, ownerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { parseJsonBodies, passLinesOn, unsupportedTypeProblem } from './bodyParsers.ts'
 import { createBodyReader } from './bodyReader.ts'
-import { boundReads } from './boundReads.ts'
 import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
@@ -26,6 +25,7 @@ import {
 } from './problem.ts'
 import { createRateCounts, limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
+import { ReadLimiter } from './readLimiter.ts'
 import { recordActs } from './recordedActs.ts'
 import { createRefusalLog } from './refusalLog.ts'
 import { createRequestTurns } from './requestTurns.ts'
@@ -40,10 +40,11 @@ import { parkedRoutes } from './routes/parkedRoutes.ts'
 import { pipelineRoutes } from './routes/pipelineRoutes.ts'
 import { projectionRoutes } from './routes/projectionRoutes.ts'
 import { serviceRoutes } from './routes/serviceRoutes.ts'
-import { boundStandingAnswers, StandingAnswers } from './standingAnswers.ts'
+import { createShares } from './shares.ts'
+import { boundUnreadAnswers, UnreadAnswers } from './unreadAnswers.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
-export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers'> {
+export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers' | 'reads' | 'shares'> {
   /** Each that is not given: `defaultApiLimits`. */
   readonly limits?: Partial<ApiLimits>
   /** Of the product, for the document. */
@@ -102,13 +103,16 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     loopbackOnly = false,
   } = options
   const tokens = createPositionTokens(log.logId)
-  const answers = new StandingAnswers(limits)
+  const shares = createShares(limits)
+  const answers = new UnreadAnswers(shares.answers, limits.bulkIdleMsMax)
   const context: ApiContext = {
     access,
     trail,
     log,
     commands,
-    readModel: boundReads(readModel, limits.readsMax),
+    readModel,
+    reads: new ReadLimiter(shares.reads),
+    shares,
     projector,
     control,
     tokens,
@@ -118,10 +122,10 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     ...(options.anotherHistory === undefined ? {} : { anotherHistory: options.anotherHistory }),
     ...(options.selfAudit === undefined ? {} : { selfAudit: options.selfAudit }),
   }
-  const bodies = createBodyReader(limits)
+  const bodies = createBodyReader(limits, shares.bodies)
   const live = new Live(context, logger)
-  const readiness = new Readiness({ ...context, readModel })
-  const metrics = createMetrics({ ...context, readModel }, readiness, live)
+  const readiness = new Readiness(context)
+  const metrics = createMetrics(context, readiness, live)
 
   const app: ApiServer = fastify({
     // Requests are not logged by Fastify: its logger alone was measured at the cost of all the rest.
@@ -165,9 +169,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setErrorHandler<FastifyError>(answerError)
   app.removeAllContentTypeParsers()
 
-  const turns = createRequestTurns()
+  const turns = createRequestTurns((raw) => expectedOwnerOf(access, raw))
   app.addHook('onRequest', ({ raw }, _reply, done) => {
-    turns.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()))
+    turns.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()), raw)
   })
   options.prepare?.(app)
   const methods = createMethodIndex(app)
@@ -206,7 +210,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   const checkActs = recordActs(app, trail)
   const rate = createRateCounts(limits.requestsPerSMax)
   if (limits.requestsPerSMax > 0) await limitRate(app, limits.requestsPerSMax, rate)
-  boundStandingAnswers(app, answers)
+  boundUnreadAnswers(app, answers)
   observeRoutes(app, metrics)
   if (options.logRequests === true) {
     app.addHook('onResponse', (request, reply, done) => {
@@ -277,14 +281,14 @@ function answerProblem(
   problem: Problem,
   request: FastifyRequest,
   reply: FastifyReply,
-  answers: StandingAnswers,
+  answers: UnreadAnswers,
 ): FastifyReply {
   const { raw } = request
   if (problem.code === 'timeout') reply.header('connection', 'close')
   else if (hasBody(raw) && !raw.complete) lingerAfterAnswer(raw, reply.raw)
   const line = problemLine(problem, pathOf(request.url))
   // That of a read is counted as any answer to one.
-  if (raw.method !== 'GET') answers.stand(reply.raw, line)
+  if (raw.method !== 'GET') answers.track(reply.raw, ownerOf(request), line)
   return reply.code(problemStatus(problem)).headers(problemHeaders(problem)).send(line)
 }
 

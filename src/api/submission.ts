@@ -1,18 +1,18 @@
 import type { FastifyReply } from 'fastify'
 import type { Caller } from '../access/access.ts'
 import type { CommandResult } from '../commands/commandService.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import type { Command, CommandBody, OpenOperation, ReportStatus } from '../operation/commands.ts'
 import { generatedOperationId } from '../operation/eventId.ts'
 import { requestHash } from '../operation/requestHash.ts'
-import { mayReadEvents } from './accessControl.ts'
+import { mayReadEvents, ownerOf } from './accessControl.ts'
 import type { CommandHeaders } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
 import type { OpenOperationBody, ReportBody } from './contract/commands.ts'
 import { eventText } from './eventText.ts'
 import { failureProblem, type Problem, refusalProblem } from './problem.ts'
-import { turnToAnswer } from './standingAnswers.ts'
 import { normaliseTime } from './time.ts'
+import { turnToAnswer } from './unreadAnswers.ts'
 
 /** Who sends a command, as far as it matters to the command. */
 export type CommandSender = Pick<Caller, 'name' | 'binding'>
@@ -45,7 +45,7 @@ function commandOf(operation: string, headers: CommandHeaders, sender: CommandSe
 const sinceEventsMax = 100
 const sinceBytesMax = 256 * 1024
 /** So many requests read at once: what they read is counted only when it is answered. */
-const reading = createSlots(2)
+const reading = createSemaphore(2)
 
 export type NotAccepted = Exclude<CommandResult, { kind: 'accepted' }>
 
@@ -72,7 +72,7 @@ export async function sinceExpected(
 ): Promise<{ readonly eventsText?: string }> {
   if (expected.code !== 'revision_mismatch' || expected.revision === undefined || !mayReadEvents(caller)) return {}
   await turnToAnswer(reply)
-  if (!context.answers.hasRoom(sinceBytesMax)) return {}
+  if (!context.answers.hasRoom(ownerOf(reply.request), sinceBytesMax)) return {}
   return { eventsText: await eventsSince(context, stream, expected.revision) }
 }
 

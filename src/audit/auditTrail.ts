@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AppendOutcome, AppendRequest, EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import { lastEvent, streamEvents } from '../eventlog/readStream.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import { transact } from '../eventlog/transact.ts'
 import { type SealedEvent, sealNext } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
@@ -44,7 +44,7 @@ export function createAuditTrail(options: { readonly log: EventLog; readonly now
   let everMade = false
   let nextRevision = 0n
   /** One after the other: the log takes one append of a stream at a time. */
-  const oneByOne = createSlots(1)
+  const oneByOne = createSemaphore(1)
 
   async function append(act: Act): Promise<void> {
     const { kind } = await transact(appendOne, conflictsMax, async () => {

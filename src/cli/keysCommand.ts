@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
 import { readConnection } from './connection.ts'
-import { callApi, isObject, type JsonObject } from './httpApi.ts'
+import { type Connection, callApi, isObject, type JsonObject } from './httpApi.ts'
 import { CommandFailed, WrongUsage } from './outcome.ts'
+import { makeSecretFile } from './secretFile.ts'
 import { type ChangeOptions, type SharedOptions, shared } from './sharedOptions.ts'
 import { createTerminal, table } from './terminal.ts'
 
@@ -33,7 +34,7 @@ Examples
 
 function createCommand(): Command {
   const command = new Command('create')
-    .description('Make a key and write it to standard output. It cannot be shown again')
+    .description('Make a key and write it to a file or to standard output. It cannot be shown again')
     .argument('<name>', 'who uses the key; it becomes the actor of all events that its requests cause')
     .addOption(
       new Option('--role <role...>', 'what the key may do; you can give several roles')
@@ -42,6 +43,7 @@ function createCommand(): Command {
     )
     .option('--service <service...>', 'bind the key to reports of these services (16 at most; default: all)')
     .option('--pipeline <pipeline...>', 'bind the key to operations and definitions of these pipelines (the same)')
+    .option('--out <file>', 'write the key to this new file, which only you can read (default: standard output)')
   return shared(command)
     .option('--dry-run', 'say what would be made, but make nothing')
     .addHelpText(
@@ -49,11 +51,11 @@ function createCommand(): Command {
       `
 Examples
   Make the first key on the machine where the service runs (it must be an operator's):
-    $ waybill keys create admin --role operator > admin.key
+    $ waybill keys create admin --role operator --out admin.key
   Make a key for a service, and write it to a file:
-    $ WAYBILL_KEY_FILE=admin.key waybill keys create ocr --role service --quiet > ocr.key
+    $ WAYBILL_KEY_FILE=admin.key waybill keys create ocr --role service --out ocr.key
   Make a key that may report for one service only, and into one pipeline only:
-    $ waybill keys create scanner --role service --service scanner --pipeline invoice > scanner.key
+    $ waybill keys create scanner --role service --service scanner --pipeline invoice --out scanner.key
   Make a key that may both report and read:
     $ waybill keys create erp --role service viewer --key-file admin.key --json`,
     )
@@ -64,6 +66,7 @@ interface CreateOptions extends ChangeOptions {
   readonly role: readonly string[]
   readonly service?: readonly string[]
   readonly pipeline?: readonly string[]
+  readonly out?: string
 }
 
 async function create(name: string, options: CreateOptions): Promise<void> {
@@ -82,10 +85,32 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     if (options.json === true) terminal.data(JSON.stringify({ dryRun: true, ...asked }))
     return
   }
-  const made = await callApi(connection, 'POST', 'v1/keys', asked)
-  if (typeof made.key !== 'string') throw new CommandFailed('The service answered without a key')
-  terminal.data(options.json === true ? JSON.stringify(made) : made.key)
-  terminal.progress(`Made ${described}. Keep it now: it is not shown again.`)
+  const { key, ...record } = await make(connection, asked, options.out)
+  const inFile = options.out !== undefined
+  if (options.json === true) terminal.data(JSON.stringify(inFile ? record : { ...record, key }))
+  else if (!inFile) terminal.data(key)
+  terminal.progress(
+    inFile ? `Made ${described}. It is in ${options.out}.` : `Made ${described}. Keep it now: it is not shown again.`,
+  )
+}
+
+/** The key that was made, in its file already where it shall be in one. */
+async function make(
+  connection: Connection,
+  asked: JsonObject,
+  out: string | undefined,
+): Promise<JsonObject & { readonly key: string }> {
+  const file = out === undefined ? null : makeSecretFile(out)
+  let made: JsonObject
+  try {
+    made = await callApi(connection, 'POST', 'v1/keys', asked)
+    if (typeof made.key !== 'string') throw new CommandFailed('The service answered without a key')
+  } catch (error) {
+    file?.remove()
+    throw error
+  }
+  file?.write(`${made.key}\n`)
+  return { ...made, key: made.key }
 }
 
 /** What a key is bound to, for a person: `service ocr`. Empty: to nothing. */
@@ -149,7 +174,7 @@ Examples
   $ waybill keys revoke ocr --key-file admin.key
   $ waybill keys revoke ocr --key-file admin.key --yes --quiet
   Replace a key and keep its name:
-    $ waybill keys revoke ocr --yes && waybill keys create ocr --role service > ocr.key`,
+    $ waybill keys revoke ocr --yes && waybill keys create ocr --role service --out new-ocr.key`,
     )
     .action(revoke)
 }

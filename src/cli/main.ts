@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { isClosedPipe, whenOutputFails } from '../closedPipe.ts'
+import { auditCommand } from './auditCommand.ts'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'
 import { newLogIdCommand } from './offline/newLogIdCommand.ts'
@@ -21,6 +22,7 @@ function program(): Command {
     .addCommand(serveCommand())
     .addCommand(keysCommand())
     .addCommand(projectionsCommand())
+    .addCommand(auditCommand())
     .addCommand(copyLogCommand())
     .addCommand(newLogIdCommand())
     .addHelpText(
@@ -33,9 +35,10 @@ Where the package is installed, and in a clone that npm start or npm run build h
 
 Examples
   $ waybill serve
-  $ waybill keys create admin --role operator > admin.key
+  $ waybill keys create admin --role operator --out admin.key
   $ waybill keys list --key-file admin.key --json
-  $ waybill projections list --key-file admin.key`,
+  $ waybill projections list --key-file admin.key
+  $ waybill audit --key-file auditor.key`,
     )
 }
 

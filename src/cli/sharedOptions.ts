@@ -11,12 +11,13 @@ export interface ChangeOptions extends SharedOptions {
   readonly dryRun?: boolean
 }
 
-export function shared(command: Command): Command {
+/** `whose`: the key that the verb asks for. */
+export function shared(command: Command, whose = "an operator's"): Command {
   return command
     .option('--url <url>', 'address of the service (or WAYBILL_URL; default http://127.0.0.1:8080)')
     .option(
       '--key-file <file>',
-      "file that holds an operator's key (or WAYBILL_KEY_FILE; WAYBILL_KEY may hold the key itself)",
+      `file that holds ${whose} key (or WAYBILL_KEY_FILE; WAYBILL_KEY may hold the key itself)`,
     )
     .option('--json', 'print data as JSON')
     .option('--quiet', 'print data and errors only')

@@ -44,9 +44,8 @@ export function createTerminal(environment: Environment, quiet: boolean): Termin
   }
 }
 
-/** Columns as wide as their widest cell; the last one is not padded. */
-export function table(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = []
+/** Columns as wide as their widest cell, or as `widths` has them from before; the last one is not padded. */
+export function table(rows: readonly (readonly string[])[], widths: number[] = []): string[] {
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length)
   }

@@ -1,13 +1,13 @@
 import type { Carrier } from './carriers.ts'
-import { type CommandLanes, createCommandLanes, type LaneLimits } from './commandLanes.ts'
 import type { Receipt } from './contract.ts'
 import { type Failure, mayRetry, type Outcome } from './errors.ts'
-import type { Entry, Lane } from './lane.ts'
+import type { OperationQueue, PendingCommand } from './operationQueue.ts'
+import { createOperationQueues, type OperationQueues, type PendingLimits } from './operationQueues.ts'
 import { createOutage } from './outage.ts'
 import type { Timing } from './retry.ts'
 
 /** Bounds of what waits and what is under way. Counts and UTF-16 code units. */
-export interface QueueLimits extends LaneLimits {
+export interface QueueLimits extends PendingLimits {
   /** Commands in one request. */
   readonly linesMax: number
   readonly bytesMax: number
@@ -15,7 +15,7 @@ export interface QueueLimits extends LaneLimits {
   readonly requestsMax: number
 }
 
-export type CommandQueue = Pick<CommandLanes, 'submit' | 'ready' | 'pending' | 'close'>
+export type CommandQueue = Pick<OperationQueues, 'submit' | 'ready' | 'pending' | 'close'>
 
 /**
  * Gathers commands while requests are under way and sends them together. What holds: a command's retries carry its key
@@ -25,17 +25,17 @@ export type CommandQueue = Pick<CommandLanes, 'submit' | 'ready' | 'pending' | '
  */
 export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: Timing): CommandQueue {
   const { clock } = timing
-  /** Lanes with something to send, in turn. */
-  const turn = new Set<Lane>()
+  /** Queues that have something to send, in the order in which they got it. */
+  const sendable = new Set<OperationQueue>()
   let requests = 0
   let scheduled = false
   const outage = createOutage(timing, schedule)
-  const lanes = createCommandLanes(limits, timing, outage, {
-    onReady(lane) {
-      turn.add(lane)
+  const queues = createOperationQueues(limits, timing, outage, {
+    onReady(queue) {
+      sendable.add(queue)
       schedule()
     },
-    onIdle: (lane) => turn.delete(lane),
+    onIdle: (queue) => sendable.delete(queue),
   })
 
   function schedule(): void {
@@ -44,7 +44,7 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
     clock.soon(() => {
       scheduled = false
       // A second request for a few commands would cost more than it saves: they gather while the first is under way.
-      while (turn.size > 0 && !outage.isOn && mayOpenRequest()) {
+      while (sendable.size > 0 && !outage.isOn && mayOpenRequest()) {
         void send(takeBatch())
       }
     })
@@ -57,8 +57,8 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
   function hasFullBatch(): boolean {
     let count = 0
     let size = 0
-    for (const lane of turn) {
-      for (const { line } of lane.entries) {
+    for (const queue of sendable) {
+      for (const { line } of queue.commands) {
         count += 1
         size += line.line.length
         if (count >= limits.linesMax || size >= limits.bytesMax) return true
@@ -67,34 +67,34 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
     return false
   }
 
-  function takeBatch(): (readonly [Lane, Entry])[] {
-    const batch: (readonly [Lane, Entry])[] = []
+  function takeBatch(): (readonly [OperationQueue, PendingCommand])[] {
+    const batch: (readonly [OperationQueue, PendingCommand])[] = []
     let size = 0
-    for (const lane of turn) {
-      for (const entry of lane.entries) {
-        const length = entry.line.line.length
+    for (const queue of sendable) {
+      for (const pending of queue.commands) {
+        const length = pending.line.line.length
         if (batch.length >= limits.linesMax || (batch.length > 0 && size + length > limits.bytesMax)) return batch
-        turn.delete(lane)
+        sendable.delete(queue)
         size += length
-        lanes.begin(lane, entry)
-        batch.push([lane, entry])
+        queues.begin(queue, pending)
+        batch.push([queue, pending])
       }
     }
     return batch
   }
 
-  async function send(batch: readonly (readonly [Lane, Entry])[]): Promise<void> {
+  async function send(batch: readonly (readonly [OperationQueue, PendingCommand])[]): Promise<void> {
     requests += 1
     let answered = 0
     let wasTurnedAway = false
-    const take = (place: readonly [Lane, Entry], result: Outcome<Receipt>) => {
+    const take = (place: readonly [OperationQueue, PendingCommand], result: Outcome<Receipt>) => {
       if (result.kind !== 'answer' && concernsAll(result)) {
         if (!wasTurnedAway) outage.begin(result)
         wasTurnedAway = true
       } else if (!wasTurnedAway) {
         outage.forget()
       }
-      lanes.take(...place, result)
+      queues.take(...place, result)
     }
     let failure: Failure | null
     try {
@@ -128,7 +128,7 @@ export function createCommandQueue(carry: Carrier, limits: QueueLimits, timing: 
     schedule()
   }
 
-  return lanes
+  return queues
 }
 
 /** True when sending other commands meanwhile would be no use. */

@@ -1,5 +1,5 @@
 import type { Outcome, RefusalCode } from '../operation/decision.ts'
-import type { Accepted } from './chain.ts'
+import type { Accepted } from './commandChain.ts'
 import type { CommandResult } from './commandService.ts'
 import type { KeyReuse } from './keyReuse.ts'
 import type { Receipt } from './receipts.ts'

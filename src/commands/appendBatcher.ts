@@ -1,19 +1,21 @@
 import type { AppendOutcome, AppendRequest, EventLog } from '../eventlog/eventLog.ts'
-import type { BatchRoom, Chain } from './chain.ts'
+import { FairQueue } from '../fairQueue.ts'
+import type { BatchRoom, CommandChain } from './commandChain.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { StreamQueue } from './streamQueue.ts'
 
 /**
  * Group commit: as soon as the log can take a batch, everything that is ready becomes one. While up to two batches are
- * being confirmed the next one gathers by itself; nothing ever waits for company (waiting was measured, and lost).
+ * being confirmed the next one gathers by itself; nothing ever waits for company (waiting was measured, and lost). Owners of
+ * what is ready take turns: nobody waits for all that another one sent.
  */
 export interface AppendBatcher {
   /** The queue has commands for the next batch. */
   ready(queue: StreamQueue): void
   /** Appends one request of a stream that has no queue. The caller has one at a time under way per stream. */
-  append(request: AppendRequest): Promise<AppendOutcome>
+  readonly append: (request: AppendRequest) => Promise<AppendOutcome>
   /** Calls `overdue` with every chain that was sent before `sentMs` and is still unconfirmed. */
-  eachOverdue(sentMs: number, overdue: (chain: Chain) => void): void
+  eachOverdue(sentMs: number, overdue: (chain: CommandChain) => void): void
   readonly sent: () => number
   onBatch(listener: BatchListener): void
 }
@@ -26,19 +28,19 @@ export interface AppendBatcherOptions {
   readonly limits: CommandLimits
   readonly monotonicMs: () => number
   /** Decides what a queue puts into the batch; null when it puts nothing. */
-  readonly build: (queue: StreamQueue, room: BatchRoom) => Chain | null
+  readonly build: (queue: StreamQueue, room: BatchRoom) => CommandChain | null
   /**
    * `outcomes` are those of the whole batch, the chain's begin at `offset`. `arrival`: commands up to this number had
    * arrived when the batch was sent.
    */
-  readonly settle: (chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
+  readonly settle: (chain: CommandChain, outcomes: readonly AppendOutcome[], offset: number, arrival: number) => void
   readonly arrivals: () => number
   readonly reportBug: (bug: unknown) => void
 }
 
 interface Batch {
   readonly requests: AppendRequest[]
-  readonly chains: Chain[]
+  readonly chains: CommandChain[]
   readonly singles: Single[]
   readonly arrival: number
   sentMs: number
@@ -53,7 +55,7 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
   const { log, limits, monotonicMs } = options
   const inFlight = new Set<Batch>()
   const listeners: BatchListener[] = []
-  let readyQueues: StreamQueue[] = []
+  const readyQueues = new FairQueue<StreamQueue>()
   let singles: Single[] = []
   let scheduled = false
   let sent = 0
@@ -64,7 +66,7 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
     scheduled = true
     setImmediate(() => {
       scheduled = false
-      while (inFlight.size < limits.batchesInFlightMax && (readyQueues.length > 0 || singles.length > 0)) {
+      while (inFlight.size < limits.batchesInFlightMax && (!readyQueues.isEmpty || singles.length > 0)) {
         const batch = gather()
         if (batch.requests.length > 0) send(batch)
       }
@@ -76,21 +78,16 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
     for (const { request } of singles) batch.requests.push(request)
     singles = []
     const room = { commands: limits.batchCommandsMax, bytes: limits.batchBytesMax }
-    const candidates = readyQueues
-    readyQueues = []
-    let taken = 0
-    while (taken < candidates.length && room.commands > 0 && room.bytes > 0) {
-      const queue = candidates[taken]
-      taken += 1
-      if (queue === undefined) continue
+    while (room.commands > 0 && room.bytes > 0) {
+      const queue = readyQueues.shift()
+      if (queue === undefined) break
       queue.isReady = false
       const chain = options.build(queue, room)
       if (chain === null) continue
       queue.inFlight = true
       batch.chains.push(chain)
-      for (const link of chain.links) batch.requests.push(link.request)
+      for (const append of chain.appends) batch.requests.push(append.request)
     }
-    if (taken < candidates.length) readyQueues = candidates.slice(taken).concat(readyQueues)
     return batch
   }
 
@@ -121,24 +118,24 @@ export function createAppendBatcher(options: AppendBatcherOptions): AppendBatche
     for (const single of batch.singles) single.resolve(outcomes[offset++] ?? { kind: 'unknown' })
     let commands = batch.singles.length
     for (const chain of batch.chains) {
-      commands += chain.entries.length
+      commands += chain.commands.length
       chain.queue.inFlight = false
       try {
         options.settle(chain, outcomes, offset, batch.arrival)
       } catch (bug) {
         options.reportBug(bug)
       }
-      offset += chain.links.length
+      offset += chain.appends.length
     }
     for (const listener of listeners) listener(commands, logSeconds, outcomes)
-    if (readyQueues.length > 0 || singles.length > 0) schedule()
+    if (!readyQueues.isEmpty || singles.length > 0) schedule()
   }
 
   return {
     ready(queue) {
       if (queue.isReady) return
       queue.isReady = true
-      readyQueues.push(queue)
+      readyQueues.push(queue.waiting[0]?.owner ?? '', queue)
       schedule()
     },
     append: (request) =>

@@ -1,6 +1,6 @@
 import type { AppendOutcome } from '../eventlog/eventLog.ts'
 import { accepted, type Place, receiptAgain, receiptOf, refused } from './answers.ts'
-import type { Chain, ChainEntry } from './chain.ts'
+import type { ChainedCommand, CommandChain } from './commandChain.ts'
 import type { CommandFailure, CommandResult } from './commandService.ts'
 import type { KeyReuse } from './keyReuse.ts'
 import { plus } from './plus.ts'
@@ -16,7 +16,7 @@ export interface ApplyTools {
 }
 
 /**
- * Takes what the log said of a chain's links, in their order: moves the queue's confirmed state on to the last link that
+ * Takes what the log said of a chain's appends, in their order: moves the queue's confirmed state on to the last one that
  * was appended, answers every command whose state is thereby proved, and puts those that must be decided again back to
  * the queue's front, in their order.
  *
@@ -24,25 +24,25 @@ export interface ApplyTools {
  * @param arrival commands up to this number had arrived when the batch was sent
  */
 export function applyOutcomes(
-  chain: Chain,
+  chain: CommandChain,
   outcomes: readonly AppendOutcome[],
   offset: number,
   arrival: number,
   tools: ApplyTools,
 ): void {
-  const { queue, links } = chain
+  const { queue, appends } = chain
   const before = placeOf(chain)
-  /** Where the stream stood after each confirmed link. */
+  /** Where the stream stood after each confirmed append. */
   let places: Place[] = []
-  for (const link of links) {
+  for (const append of appends) {
     const outcome = outcomes[offset + places.length]
     if (outcome?.kind !== 'appended') break
-    const place = link.owner === null ? before : outcome
+    const place = append.owner === null ? before : outcome
     places = plus(places, place)
-    queue.state = link.stateAfter
+    queue.state = append.stateAfter
     queue.position = place.position
-    if (link.owner !== null) {
-      const { pending, accepted: decision } = link.owner
+    if (append.owner !== null) {
+      const { pending, accepted: decision } = append.owner
       rememberReceipt(queue.receipts, pending.command.key, receiptOf(pending, decision, place), tools.receiptsMax)
     }
   }
@@ -52,32 +52,37 @@ export function applyOutcomes(
   }
   const failing = outcomes[offset + places.length]
   // A request that the log would not hold says nothing about the stream; every other failure does.
-  if (places.length < links.length && failing?.kind !== 'rejected') queue.knowledge = 'unknown'
+  if (places.length < appends.length && failing?.kind !== 'rejected') queue.knowledge = 'unknown'
 
   let again: PendingCommand[] = []
-  for (const entry of chain.entries) {
-    if (entry.pending.answered) continue
-    const place = places[entry.link]
+  for (const chained of chain.commands) {
+    if (chained.pending.answered) continue
+    const place = places[chained.append]
     if (place !== undefined) {
       answerProved(
         chain,
-        entry,
-        entry.answer.kind === 'nothing' && entry.answer.rests === 'before' ? before : place,
+        chained,
+        chained.answer.kind === 'nothing' && chained.answer.rests === 'before' ? before : place,
         tools,
       )
-    } else if (!answerFailed(entry, outcomes, offset, places.length, tools)) {
-      again = plus(again, entry.pending)
+    } else if (!answerFailed(chained, outcomes, offset, places.length, tools)) {
+      again = plus(again, chained.pending)
     }
   }
   if (again.length > 0) queue.waiting = again.concat(queue.waiting)
 }
 
-function placeOf({ queue }: Chain): Place {
+function placeOf({ queue }: CommandChain): Place {
   return { revision: queue.state?.revision ?? -1n, position: queue.position }
 }
 
-function answerProved(chain: Chain, { pending, link, answer }: ChainEntry, place: Place, tools: ApplyTools): void {
-  const owner = chain.links[link]?.owner ?? null
+function answerProved(
+  chain: CommandChain,
+  { pending, append, answer }: ChainedCommand,
+  place: Place,
+  tools: ApplyTools,
+): void {
+  const owner = chain.appends[append]?.owner ?? null
   switch (answer.kind) {
     case 'own':
       if (owner !== null) tools.answer(pending, accepted(pending, owner.accepted, place))
@@ -102,19 +107,19 @@ function answerProved(chain: Chain, { pending, link, answer }: ChainEntry, place
 }
 
 /**
- * Answers a command that rests on a link which was not appended, if there is an answer; false: decide it again.
+ * Answers a command that rests on an append which was not appended, if there is an answer; false: decide it again.
  *
- * @param failing index of the first link that was not appended
+ * @param failing index of the first append that was not appended
  */
 function answerFailed(
-  { pending, link, answer }: ChainEntry,
+  { pending, append, answer }: ChainedCommand,
   outcomes: readonly AppendOutcome[],
   offset: number,
   failing: number,
   tools: ApplyTools,
 ): boolean {
   const cause = outcomes[offset + failing] ?? { kind: 'unknown' }
-  const own = answer.kind === 'own' ? outcomes[offset + link] : undefined
+  const own = answer.kind === 'own' ? outcomes[offset + append] : undefined
   // Without a log there is no point in deciding the rest of the chain again: all of it is safe to send again.
   if (cause.kind === 'unavailable' && own?.kind !== 'unknown') {
     tools.fail(pending, 'log_unavailable')
@@ -126,7 +131,7 @@ function answerFailed(
   }
   // Whatever the log said of its key before, another node may have used it since.
   pending.recorded = undefined
-  if (link !== failing) return false
+  if (append !== failing) return false
   if (own?.kind === 'rejected') {
     tools.answer(pending, rejection(pending, own.reason))
     return true

@@ -1,4 +1,4 @@
-/** Every bound of the command room. All are counts, bytes or milliseconds; none may be zero. */
+/** Every bound of the command service. All are counts, bytes or milliseconds; none may be zero. */
 export interface CommandLimits {
   /** Commands taken and not yet answered; one more is answered `overloaded` at once. */
   readonly queuedCommandsMax: number

@@ -1,15 +1,12 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { receiptOutcome } from '../operation/decision.ts'
-import { decode } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
-import { isOperationEvent } from '../operation/eventSchemas.ts'
 import { operationStream } from '../operation/streamName.ts'
-import { expectSealed } from '../operation/verifyStream.ts'
 import { heldReasonNow } from '../operation/view.ts'
-import { type CommandOutcome, type LoadedOperation, UnreadableStreamError } from './commandService.ts'
+import type { CommandOutcome, LoadedOperation } from './commandService.ts'
 import type { OperationLoader } from './operationLoader.ts'
 import type { Receipt } from './receipts.ts'
-import { unreadable } from './unreadable.ts'
+import { decodeAlone } from './unreadable.ts'
 
 export interface CommandOutcomesOptions {
   readonly log: EventLog
@@ -48,11 +45,7 @@ export function createCommandOutcomes({ log, loader, load }: CommandOutcomesOpti
 }
 
 function settledOutcome(recorded: RecordedEvent): NonNullable<CommandOutcome['now']> {
-  unreadable(() => expectSealed(recorded))
-  const event = unreadable(() => decode(recorded))
   const { revision, position } = recorded
-  if (!isOperationEvent(event))
-    throw new UnreadableStreamError(`${recorded.stream}@${revision} is no event of an operation`)
-  const { outcome, reason } = receiptOutcome([event])
+  const { outcome, reason } = receiptOutcome([decodeAlone(recorded)])
   return reason === undefined ? { outcome, revision, position } : { outcome, reason, revision, position }
 }

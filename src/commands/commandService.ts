@@ -1,3 +1,4 @@
+import type { FairShareCounts } from '../fairShare.ts'
 import type { Command } from '../operation/commands.ts'
 import type { Outcome, Refusal } from '../operation/decision.ts'
 import type { HeldReason, IgnoredReason, ProjectionEvent } from '../operation/events.ts'
@@ -22,8 +23,11 @@ export interface CommandService {
    * `group` ties commands whose order matters, as the lines of a bulk request do: once one of them failed (refusals
    * do not count), its later ones on the same operation fail with `not_tried`. So a caller may submit them all without
    * waiting for each answer.
+   *
+   * `owner`: whose share of the queue the command uses; default: its actor. Owners that have commands waiting take turns,
+   * and when the queue is full the one with the most of them makes room for the others.
    */
-  submit(command: Command, group?: CommandGroup): Promise<CommandResult>
+  submit(command: Command, group?: CommandGroup, owner?: string): Promise<CommandResult>
 
   /** Defines a pipeline, or finds it unchanged. `definition` is the caller's, not yet checked. */
   definePipeline(command: DefinePipeline): Promise<DefinePipelineResult>
@@ -168,6 +172,8 @@ export interface CommandMetrics {
   readonly inFlight: () => number
   /** One more is answered `overloaded`. */
   readonly inFlightMax: number
+  /** The same commands and their bytes as they are shared among owners (fairShare.ts). */
+  readonly queued: () => { readonly commands: FairShareCounts; readonly bytes: FairShareCounts }
   /** Answers to reports since the start, one given again under the same key included. */
   readonly reports: () => Iterable<ReportCount>
   readonly batches: () => number

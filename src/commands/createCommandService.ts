@@ -1,17 +1,17 @@
 import { performance } from 'node:perf_hooks'
 import type { AppendOutcome, EventLog } from '../eventlog/eventLog.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import { decide } from '../operation/decide.ts'
 import type { Decision } from '../operation/decision.ts'
 import { defaultLimits, type OperationLimits } from '../operation/limits.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
 import type { SnapshotStore } from '../snapshots/snapshotStore.ts'
-import { createAdmission } from './admission.ts'
+import { type Answered, createAdmission } from './admission.ts'
 import { accepted, receiptAgain } from './answers.ts'
 import { createAppendBatcher } from './appendBatcher.ts'
 import { type ApplyTools, applyOutcomes } from './applyOutcomes.ts'
-import { type BatchRoom, buildChain, type Chain, type ChainTools, mustAskForPipeline } from './chain.ts'
+import { type BatchRoom, buildChain, type ChainTools, type CommandChain, mustAskForPipeline } from './commandChain.ts'
 import { type CommandLimits, defaultCommandLimits } from './commandLimits.ts'
 import { createCommandOutcomes } from './commandOutcome.ts'
 import type { CommandService, LoadedOperation } from './commandService.ts'
@@ -26,7 +26,7 @@ import { plus } from './plus.ts'
 import { adopt, createQueueLoader } from './queueLoader.ts'
 import { ReportCounts } from './reportCounts.ts'
 import { createSnapshots, noSnapshots, type SnapshotLogger } from './snapshots.ts'
-import { forgetState, type PendingCommand, type StreamQueue } from './streamQueue.ts'
+import { dequeue, forgetState, type PendingCommand, type StreamQueue } from './streamQueue.ts'
 import { createStreamQueueCache } from './streamQueueCache.ts'
 import { failureOf } from './unreadable.ts'
 import { createUnreadableReports } from './unreadableReports.ts'
@@ -46,7 +46,7 @@ export interface CommandServiceOptions {
   readonly logger?: CommandLogger
 }
 
-/** The part of a pino logger that this room uses. */
+/** The part of a pino logger that this module uses. */
 export interface CommandLogger extends SnapshotLogger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
@@ -58,13 +58,17 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   const { log, clock, logger, monotonicMs = () => performance.now(), operationLimits = defaultLimits } = options
   const limits: CommandLimits = { ...defaultCommandLimits, ...options.limits }
   const reports = new ReportCounts()
-  const admission = createAdmission(limits, monotonicMs, ({ operation, body }, opensWith, result) => {
+  const countAnswer: Answered = ({ operation, body }, opensWith, result) => {
     if (!('service' in body)) return
     const pipeline = queues.get(operation)?.state?.pipeline.name ?? opensWith ?? 'unknown'
     if (result === null) reports.add(pipeline, body.service, 'failed', 'internal')
     else reports.note(pipeline, body.service, result)
+  }
+  const admission = createAdmission(limits, monotonicMs, countAnswer, (pending) => {
+    const queue = queues.get(pending.command.operation)
+    if (queue !== undefined) dequeue(queue, pending)
   })
-  const slots = createSlots(limits.loadsMax)
+  const slots = createSemaphore(limits.loadsMax)
   const unreadable = createUnreadableReports(logger, monotonicMs)
   const keyReuse = createKeyReuse()
   const catalog = createPipelineCatalog({ log, pipelinesMax: limits.cachedPipelinesMax })
@@ -156,21 +160,22 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     },
   }
 
-  function build(queue: StreamQueue, room: BatchRoom): Chain | null {
+  function build(queue: StreamQueue, room: BatchRoom): CommandChain | null {
     const { chain, question } = buildChain(queue, room, tools)
     if (question !== null) queueLoader.ask(queue, question)
     if (chain === null) advance(queue)
+    else for (const { pending } of chain.commands) admission.sent(pending)
     return chain
   }
 
-  function settle(chain: Chain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
+  function settle(chain: CommandChain, outcomes: readonly AppendOutcome[], offset: number, arrival: number): void {
     const { queue } = chain
     try {
       applyOutcomes(chain, outcomes, offset, arrival, applyTools)
     } catch (bug) {
       // What the queue knows may be half-updated: let the log say what is true.
       forgetState(queue)
-      for (const { pending } of chain.entries) admission.failWithBug(pending, bug)
+      for (const { pending } of chain.commands) admission.failWithBug(pending, bug)
       throw bug
     } finally {
       queues.settle(queue)
@@ -194,7 +199,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
       else expireWaiting(queue, nowMs - limits.waitMsMax)
     }
     batcher.eachOverdue(nowMs - limits.confirmMsMax, (chain) => {
-      for (const { pending } of chain.entries) admission.fail(pending, 'outcome_unknown')
+      for (const { pending } of chain.commands) admission.fail(pending, 'outcome_unknown')
     })
     if (admission.open() > 0 || busy.size > 0) return
     clearInterval(sweeper ?? undefined)
@@ -212,9 +217,9 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
   }
 
   return {
-    submit: (command, group) =>
+    submit: (command, group, owner) =>
       new Promise((resolve, reject) => {
-        const pending = admission.take(command, group, resolve, reject)
+        const pending = admission.take(command, group, resolve, reject, owner)
         if (pending === null) return
         sweeper ??= setInterval(sweep, sweepMs).unref()
         const queue = queues.take(command.operation)
@@ -244,6 +249,7 @@ export function createCommandService(options: CommandServiceOptions): CommandSer
     metrics: {
       inFlight: admission.open,
       inFlightMax: limits.queuedCommandsMax,
+      queued: admission.counts,
       reports: () => reports.all(),
       batches: batcher.sent,
       unknownOutcomes: admission.unknownOutcomes,

@@ -143,11 +143,12 @@ export function createPipelineDefiner(options: PipelineDefinerOptions): Pipeline
       const { definition } = checked
       const errors = checked.kind === 'invalid' ? checked.errors : []
       if (definition === null) return { kind: 'invalid', errors, key: command.key }
-      if (!admission.enter()) return failed(command, 'overloaded')
+      const leave = admission.enter(command.actor)
+      if (leave === null) return failed(command, 'overloaded')
       try {
         return await pipelines.run(command.name, () => guarded(command, { definition, errors }))
       } finally {
-        admission.leave()
+        leave()
       }
     },
   }

@@ -1,6 +1,6 @@
 import { encode } from '../operation/envelope.ts'
 import type { OperationState } from '../operation/state.ts'
-import type { Accepted, Encoded } from './chain.ts'
+import type { Accepted, Encoded } from './commandChain.ts'
 import type { PendingCommand } from './streamQueue.ts'
 
 /** What was decided on `state`, as a request to the log that holds only if the stream still stands there. */

@@ -101,7 +101,8 @@ export function createIntervener(options: IntervenerOptions): Intervener {
 
   return {
     async intervene(command) {
-      if (!admission.enter()) return failed(command, 'overloaded')
+      const leave = admission.enter(command.actor)
+      if (leave === null) return failed(command, 'overloaded')
       try {
         return await projections.run(command.projection, () => carryOut(command))
       } catch (error) {
@@ -111,7 +112,7 @@ export function createIntervener(options: IntervenerOptions): Intervener {
         }
         return failed(command, failureOf(error))
       } finally {
-        admission.leave()
+        leave()
       }
     },
   }

@@ -1,13 +1,11 @@
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { streamEvents, streamPages } from '../eventlog/readStream.ts'
-import { type DecodedEvent, decode } from '../operation/envelope.ts'
 import { eventId } from '../operation/eventId.ts'
-import { isOperationEvent } from '../operation/eventSchemas.ts'
-import type { OperationEvent } from '../operation/events.ts'
-import { evolve } from '../operation/evolve.ts'
+import { chainEnd, type DecodedOperationEvent, decodeOperationEvent, foldNext } from '../operation/fold.ts'
+import type { CompiledPipeline } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { operationStream } from '../operation/streamName.ts'
-import { chainedOn, expectSealed } from '../operation/verifyStream.ts'
+import { chainedOn } from '../operation/verifyStream.ts'
 import { UnreadableStreamError } from './commandService.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
 import {
@@ -21,7 +19,7 @@ import {
 } from './receipts.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Confirmed } from './snapshotText.ts'
-import { unreadable } from './unreadable.ts'
+import { decodeAlone, unreadable } from './unreadable.ts'
 
 /** An operation as far as it was folded. */
 export interface FoldedOperation {
@@ -120,11 +118,12 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     return {
       async add(page: readonly RecordedEvent[]): Promise<void> {
         for (const recorded of page) {
-          const end = state === null ? null : { revision: state.revision, hash: state.lastHash }
-          unreadable(() => chainedOn(recorded, end))
-          const event = decodeOperationEvent(recorded)
+          const before = state
+          unreadable(() => chainedOn(recorded, chainEnd(before)))
+          const event = unreadable(() => decodeOperationEvent(recorded))
           // Only the first event may have to wait, for its pipeline.
-          state = state === null ? await foldFirst(event) : foldNext(state, event)
+          const pipeline = before === null ? await pipelineOf(event) : before.pipeline
+          state = unreadable(() => foldNext(before, event, () => pipeline ?? noPipeline()))
           position = recorded.position
           if (open !== null && open.key !== event.metadata.$causationId) close()
           open = foldReceipt(open, event, event.metadata, recorded)
@@ -137,17 +136,13 @@ export function createOperationLoader(options: OperationLoaderOptions): Operatio
     }
   }
 
-  function foldNext(state: OperationState, event: OperationDecoded): OperationState {
-    const { pipeline } = state
-    return unreadable(() => evolve(state, event, event.meta, () => pipeline))
-  }
-
-  async function foldFirst(event: OperationDecoded): Promise<OperationState> {
-    if (event.type !== 'OperationOpened') return unreadable(() => evolve(null, event, event.meta, noPipeline))
+  /** Null for an event that opens nothing: no state can be folded from it. */
+  async function pipelineOf(event: DecodedOperationEvent): Promise<CompiledPipeline | null> {
+    if (event.type !== 'OperationOpened') return null
     const { name, version } = event.data.pipeline
     const record = await catalog.version(name, version)
     if (record === null) throw new UnreadableStreamError(`pipeline ${name} has no version ${version}`)
-    return unreadable(() => evolve(null, event, event.meta, () => record.pipeline))
+    return record.pipeline
   }
 
   async function receipt(operation: string, key: string): Promise<Receipt | null> {
@@ -183,20 +178,6 @@ export async function loadOn(
     if (!(error instanceof UnreadableStreamError)) throw error
     return { folded: await loader.load(operation, null), refuted: true }
   }
-}
-
-type OperationDecoded = DecodedEvent & OperationEvent
-
-/** Without the events before it: it is held against its own hash alone. */
-function decodeAlone(recorded: RecordedEvent): OperationDecoded {
-  unreadable(() => expectSealed(recorded))
-  return decodeOperationEvent(recorded)
-}
-
-function decodeOperationEvent(recorded: RecordedEvent): OperationDecoded {
-  const event = unreadable(() => decode(recorded))
-  if (isOperationEvent(event)) return event
-  throw new UnreadableStreamError(`${recorded.stream}@${recorded.revision} is no event of an operation`)
 }
 
 function noPipeline(): never {

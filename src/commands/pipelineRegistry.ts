@@ -1,7 +1,7 @@
 import type { AppendOutcome, AppendRequest, EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import { streamEvents } from '../eventlog/readStream.ts'
-import { createSlots } from '../eventlog/slots.ts'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import { type Decided, transact } from '../eventlog/transact.ts'
 import { type SealedEvent, sealNext } from '../operation/envelope.ts'
 import { isJsonObject } from '../operation/json.ts'
@@ -55,7 +55,7 @@ export function createPipelineRegistry(options: PipelineRegistryOptions): Pipeli
   /** How many pipelines there are, as the last one registered says; null: none was. */
   let count: number | null = null
   /** One after the other: the log takes one append of a stream at a time. */
-  const oneByOne = createSlots(1)
+  const oneByOne = createSemaphore(1)
 
   async function readOn(): Promise<void> {
     const fromRevision = last === null ? 0n : last.revision + 1n

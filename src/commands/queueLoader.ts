@@ -1,7 +1,7 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
-import type { Slots } from '../eventlog/slots.ts'
+import type { Semaphore } from '../eventlog/semaphore.ts'
 import type { Admission } from './admission.ts'
-import { mustAskForReceipt, type Question } from './chain.ts'
+import { mustAskForReceipt, type Question } from './commandChain.ts'
 import type { CommandFailure } from './commandService.ts'
 import { loadOn, type OperationLoader } from './operationLoader.ts'
 import type { PipelineCatalog } from './pipelineCatalog.ts'
@@ -20,7 +20,7 @@ export interface QueueLoader {
 export interface QueueLoaderOptions {
   readonly loader: OperationLoader
   readonly catalog: PipelineCatalog
-  readonly slots: Slots
+  readonly slots: Semaphore
   readonly admission: Admission
   /** Called after each question, answered or not. */
   readonly resume: (queue: StreamQueue) => void
@@ -81,7 +81,7 @@ export function createQueueLoader(options: QueueLoaderOptions): QueueLoader {
 
   async function findReceipt(queue: StreamQueue, pending: PendingCommand): Promise<void> {
     try {
-      pending.recorded = await slots.run(() => loader.receipt(queue.operation, pending.command.key))
+      pending.recorded = await slots.run(() => loader.receipt(queue.operation, pending.command.key), pending.owner)
     } catch (error) {
       admission.fail(pending, codeOf(queue, error))
     }
@@ -96,7 +96,7 @@ export function createQueueLoader(options: QueueLoaderOptions): QueueLoader {
     under(queue, () => findPipelineOf(queue, pending))
 
   return {
-    load: (queue) => under(queue, () => slots.run(() => loadInto(queue))),
+    load: (queue) => under(queue, () => slots.run(() => loadInto(queue), queue.waiting[0]?.owner)),
     ask(queue, question) {
       const first = queue.waiting[0]
       if (question === 'receipts') under(queue, () => findReceipts(queue))

@@ -1,3 +1,4 @@
+import type { Lease } from '../fairShare.ts'
 import type { Command } from '../operation/commands.ts'
 import type { Document } from '../operation/document.ts'
 import type { CompiledPipeline } from '../operation/pipeline.ts'
@@ -9,9 +10,13 @@ import { roughJsonBytes } from './roughJsonBytes.ts'
 /** A command on its way, until it is answered. */
 export interface PendingCommand {
   readonly command: Command
+  /** Whose share of the queue it uses. */
+  readonly owner: string
   readonly group: CommandGroup | undefined
-  /** Approximate bytes of what the command carries. */
-  readonly bytes: number
+  /** Of the number of commands. */
+  readonly lease: Lease
+  /** Of their approximate bytes. */
+  readonly bytesLease: Lease
   /** Number of this command among all the service took: tells whether a state was read after it came. */
   readonly arrival: number
   /** On the monotonic clock. */
@@ -49,7 +54,7 @@ export interface StreamQueue {
   snapshotRevision: bigint
   /** Commands that arrived up to this number came before the log was last asked for this queue's state. */
   confirmedAfter: number
-  /** True while a batch that holds a link of it is being confirmed. */
+  /** True while a batch that holds a append of it is being confirmed. */
   inFlight: boolean
   /** Questions to the log under way: loading, a pipeline, an old receipt. */
   asking: number
@@ -80,6 +85,12 @@ export function newStreamQueue(operation: string, stream: string): StreamQueue {
     documents: { bytes: 0, bound: 0 },
     movedAt: 0,
   }
+}
+
+/** Takes a command out that waits, because it has been answered. */
+export function dequeue(queue: StreamQueue, pending: PendingCommand): void {
+  const at = queue.waiting.indexOf(pending)
+  if (at >= 0) queue.waiting.splice(at, 1)
 }
 
 /** True when nothing is going on in it: it is a cache entry only and may be dropped. */

@@ -1,6 +1,7 @@
-import { LogUnavailableError } from '../eventlog/eventLog.ts'
+import { LogUnavailableError, type RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
-import { TamperedError } from '../operation/verifyStream.ts'
+import { type DecodedOperationEvent, decodeOperationEvent } from '../operation/fold.ts'
+import { expectSealed, TamperedError } from '../operation/verifyStream.ts'
 import { type CommandFailure, UnreadableStreamError } from './commandService.ts'
 
 /** Whatever keeps an event from being decoded or folded (poison, a newer schema) means one thing to commands: not on this node. */
@@ -11,6 +12,14 @@ export function unreadable<T>(fold: () => T): T {
     if (error instanceof UnreadableStreamError || error instanceof LogUnavailableError) throw error
     throw new UnreadableStreamError(error instanceof Error ? error.message : String(error), { cause: error })
   }
+}
+
+/** An event of an operation without those before it: it is held against its own hash alone. Throws UnreadableStreamError. */
+export function decodeAlone(recorded: RecordedEvent): DecodedOperationEvent {
+  return unreadable(() => {
+    expectSealed(recorded)
+    return decodeOperationEvent(recorded)
+  })
 }
 
 /**

@@ -1,3 +1,4 @@
+import { listensOnLoopback } from '../loopback.ts'
 import { hasCluster } from '../postgres/embedded/clusterDirectory.ts'
 
 /** Settings that are right or wrong together. Undefined: not known. */
@@ -26,13 +27,9 @@ export function faultsTogether(settings: SettingsTogether, toServe: boolean): st
   if (settings.hasMigrationDatabaseUrl && dataDir !== null) {
     faults.push('WAYBILL_MIGRATION_DATABASE_URL: set DATABASE_URL as well, to the login that serves')
   }
-  if (!toServe || host === undefined || isLoopback(host) || allowUnauthenticated || hasOperatorKey) return faults
+  if (!toServe || host === undefined || listensOnLoopback(host) || allowUnauthenticated || hasOperatorKey) return faults
   if (dataDir !== null && !hasCluster(dataDir)) faults.push(keysNeeded(host))
   return faults
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }
 
 /** Nobody could use the service, or everybody could. */

@@ -5,6 +5,10 @@ import { closeSync, openSync } from 'node:fs'
 /** Options of a connection string of PostgreSQL that name files, which `pg` reads at each connection. */
 const databaseFiles = ['sslrootcert', 'sslcert', 'sslkey']
 
+/** What `pg` knows of. Any other it takes for the strictest, or, of `ssl`, fails on in the middle of a connection. */
+const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
+const sslWords = ['true', '1', '0', 'no-verify']
+
 export function databaseUrlFaults(databaseUrl: string): string[] {
   const url = databaseUrlOf(databaseUrl)
   if (url === null) {
@@ -12,7 +16,11 @@ export function databaseUrlFaults(databaseUrl: string): string[] {
       'must be postgres://user:password@host:port/database; in a password, # / ? @ and % are written as %23 and so on',
     ]
   }
-  return databaseFiles.flatMap((option) => fileFaults(option, url.searchParams.get(option)))
+  return [
+    ...wordFaults('sslmode', url.searchParams.getAll('sslmode'), sslModes),
+    ...wordFaults('ssl', url.searchParams.getAll('ssl'), sslWords),
+    ...databaseFiles.flatMap((option) => fileFaults(option, url.searchParams.get(option))),
+  ]
 }
 
 /** Null when it is none. As `pg` does, takes one whose host is in its query (`postgres://user@/database?host=/run`). */
@@ -47,6 +55,11 @@ function decoded(value: string): string {
   } catch {
     return value
   }
+}
+
+function wordFaults(option: string, values: readonly string[], known: readonly string[]): string[] {
+  if (values.every((value) => value === '' || known.includes(value))) return []
+  return [`its option ${option} must be one of ${known.join(', ')} (docs/operations.md says what each means)`]
 }
 
 function fileFaults(option: string, path: string | null): string[] {

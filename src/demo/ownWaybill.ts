@@ -16,18 +16,30 @@ export interface OwnWaybill {
 const startTimeoutMs = 60_000
 const stopTimeoutMs = 30_000
 
+/** What says where the machine has its things, and how Node.js shall run. */
+const passedOn = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'SystemRoot', 'NODE_OPTIONS'] as const
+
+/** Listed, not inherited: no secret, nothing that would lead it to other data or make it ask for a key. */
+export function environmentOfOwn(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const own: Record<string, string> = {}
+  for (const name of passedOn) {
+    const value = environment[name]
+    if (value !== undefined) own[name] = value
+  }
+  return own
+}
+
 export async function startOwnWaybill(): Promise<OwnWaybill> {
   const dataDir = await mkdtemp(join(tmpdir(), 'waybill-demo-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const env = { ...process.env }
-  // What would lead it to other data, or make it ask for a key.
-  for (const name of ['DATABASE_URL', 'EVENTSTORE_URL', 'WAYBILL_OPERATOR_KEY']) {
-    delete env[name]
-    delete env[`${name}_FILE`]
-  }
   const child = spawn(process.execPath, [fileURLToPath(new URL('../main.js', import.meta.url))], {
-    env: { ...env, WAYBILL_HOST: '127.0.0.1', WAYBILL_PORT: String(port), WAYBILL_DATA_DIR: dataDir },
+    env: {
+      ...environmentOfOwn(process.env),
+      WAYBILL_HOST: '127.0.0.1',
+      WAYBILL_PORT: String(port),
+      WAYBILL_DATA_DIR: dataDir,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -2,45 +2,22 @@ import { nothingDeleted } from './deletedPaths.ts'
 import { Document } from './document.ts'
 import type {
   DataMerged,
-  FinalOutcome,
   OperationDescribed,
   OperationEvent,
   OperationOpened,
-  ReportedFacts,
   ReportHeld,
   ReportIgnored,
   StatusChanged,
 } from './events.ts'
-import { markRulesVersion } from './eventVersion.ts'
-import { passedBetween, relation } from './graph.ts'
+import { type Draft, heardTrack, markedTrack, observedTrack, reach, setTrack } from './evolveTrack.ts'
+import { type FoldMeta, isOfMarkRules } from './foldMeta.ts'
 import type { JsonObject } from './json.ts'
-import { equalHeld, lateness, markOf, observedMs, raisedMarks } from './lateness.ts'
+import { equalHeld, lateness, markOf, observedMs } from './lateness.ts'
 import { defaultLimits } from './limits.ts'
-import { type DocumentTexts, filled, filledAsThen, merged, type OperationDocuments } from './operationDocuments.ts'
+import { filled, filledAsThen, merged, type OperationDocuments } from './operationDocuments.ts'
 import type { CompiledPipeline, PipelineOf } from './pipeline.ts'
-import { type HeldReport, type OperationState, type TrackState, trackOf } from './state.ts'
+import { type HeldReport, type OperationState, trackOf } from './state.ts'
 import { openedTracks, operationPhase, settleTracks, settleTracksAsThen } from './trackStarts.ts'
-
-/** What the fold needs of an event's envelope and of its place in the stream. */
-export interface FoldMeta {
-  /** The operation's id. */
-  readonly operation: string
-  readonly revision: bigint
-  /** RFC 3339 UTC with milliseconds. */
-  readonly recordedAt: string
-  /** The key the event is recorded under. */
-  readonly command: string
-  readonly requestHash: string
-  readonly actor: string
-  readonly traceparent?: string
-  readonly hash: string
-  /** Of the event (eventVersion.ts): an old event means what it meant then. */
-  readonly schemaVersion: number
-  /** UTF-8 bytes of the event's data as stored. */
-  readonly dataBytes: number
-  /** JSON texts of the documents that the event carries, where they are at hand. */
-  readonly texts?: DocumentTexts
-}
 
 /**
  * Folds one event. Pure; shares with `state` what did not change. Never throws on a stream the decider made; on anything
@@ -83,12 +60,6 @@ export function evolve(
   return next
 }
 
-/**
- * A copy that is still being made: nobody else has seen it. Copied as one and then set member by member, as that is what
- * V8 does fastest: literals with several spreads took most of a command's time.
- */
-type Draft<T> = { -readonly [Member in keyof T]: T[Member] }
-
 function stamped(state: OperationState, meta: FoldMeta): Draft<OperationState> {
   const next: Draft<OperationState> = { ...state }
   next.revision = meta.revision
@@ -98,10 +69,6 @@ function stamped(state: OperationState, meta: FoldMeta): Draft<OperationState> {
   // Whoever opened it by a report has described nothing yet.
   if (meta.revision === 1n && meta.command === state.openedBy && isOfMarkRules(meta)) next.undescribed = true
   return next
-}
-
-function isOfMarkRules(meta: FoldMeta): boolean {
-  return meta.schemaVersion >= markRulesVersion
 }
 
 function opened(event: OperationOpened, meta: FoldMeta, pipelineOf: PipelineOf): OperationState {
@@ -222,50 +189,6 @@ function describe(next: Draft<OperationState>, event: OperationDescribed, meta: 
   if (event.theme !== undefined) next.theme = event.theme
   next.undescribed = false
   setDocuments(next, filled(next, event, meta.texts), meta)
-}
-
-function setTrack(next: Draft<OperationState>, name: string, track: TrackState): void {
-  next.tracks = { ...next.tracks, [name]: track }
-}
-
-/** A copy of the report's track that has heard of it. */
-function heardTrack(next: OperationState, facts: ReportedFacts, meta: FoldMeta): Draft<TrackState> {
-  const track: Draft<TrackState> = { ...trackOf(next, facts.track) }
-  track.heardAt = meta.recordedAt
-  return track
-}
-
-/** The same, with the report's mark. */
-function markedTrack(next: OperationState, facts: ReportedFacts, meta: FoldMeta): Draft<TrackState> {
-  const track = heardTrack(next, facts, meta)
-  const mark = markOf(next.pipeline, facts, meta.recordedAt)
-  const raised = mark === null ? null : raisedMarks(track, facts.service, mark)
-  return raised === null ? track : Object.assign(track, raised)
-}
-
-/** The same, where the report is of the status in which the track stands. */
-function observedTrack(
-  next: OperationState,
-  track: Draft<TrackState>,
-  facts: ReportedFacts & { readonly status: string },
-  meta: FoldMeta,
-): Draft<TrackState> {
-  const observed = facts.status === track.status ? observedMs(next.pipeline, facts, meta.recordedAt) : null
-  if (observed !== null && (track.observedMs === null || observed > track.observedMs)) track.observedMs = observed
-  return track
-}
-
-/** Adds what the track reaches with this change, and gives how it ends there; null when it does not. */
-function reach(pipeline: CompiledPipeline, track: Draft<TrackState>, event: StatusChanged): FinalOutcome | null {
-  const compiled = pipeline.tracks.get(event.track)
-  if (compiled === undefined || event.from === null || !compiled.graph.indexes.has(event.to)) {
-    throw new Error(`pipeline ${pipeline.name} has no status ${event.to} on track ${event.track} after ${event.from}`)
-  }
-  const jumps = relation(compiled.graph, event.from, event.to) === 'ahead'
-  const passed = jumps ? passedBetween(compiled.graph, event.from, event.to) : []
-  const newly = [...passed, event.to].filter((status) => !track.reached.includes(status))
-  if (newly.length > 0) track.reached = [...track.reached, ...newly]
-  return compiled.final.get(event.to) ?? null
 }
 
 function heldReport(state: OperationState, event: ReportHeld, meta: FoldMeta): HeldReport {

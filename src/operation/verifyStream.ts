@@ -3,7 +3,7 @@ import { eventId } from './eventId.ts'
 import { MalformedEventError, parseMetadata } from './eventSchemas.ts'
 
 export type Verification =
-  | { readonly kind: 'intact'; readonly link: Link | null }
+  | { readonly kind: 'intact'; readonly end: VerifiedEnd | null }
   | { readonly kind: 'broken'; readonly revision: bigint; readonly reason: string }
 
 /** Where a chain stands after an event. */
@@ -13,7 +13,7 @@ export interface ChainEnd {
 }
 
 /** The same, to be passed on to verify what follows. */
-export interface Link extends ChainEnd {
+export interface VerifiedEnd extends ChainEnd {
   /** Events so far by key, from which ids follow; it is carried on and must not be changed. */
   readonly keys: ReadonlyMap<string, number>
 }
@@ -39,7 +39,7 @@ export class TamperedError extends Error {
  *
  * A chain shows that nothing within it was changed. That nothing was cut off its end only shows against a hash kept elsewhere.
  */
-export function verifyStream(events: readonly StoredEvent[], after: Link | null = null): Verification {
+export function verifyStream(events: readonly StoredEvent[], after: VerifiedEnd | null = null): Verification {
   let end: ChainEnd | null = after
   const keys = new Map(after?.keys)
   for (const event of events) {
@@ -52,7 +52,7 @@ export function verifyStream(events: readonly StoredEvent[], after: Link | null 
     keys.set(sealed.command, n + 1)
     end = { revision: event.revision, hash: sealed.hash }
   }
-  return { kind: 'intact', link: end === null ? null : { ...end, keys } }
+  return { kind: 'intact', end: end === null ? null : { ...end, keys } }
 }
 
 /**

@@ -10,6 +10,7 @@ import { EmbeddedPostgresError } from './embedded/errors.ts'
 import { installBinaries } from './embedded/installBinaries.ts'
 import { launchServer } from './embedded/launch.ts'
 import { stopOrphan } from './embedded/orphan.ts'
+import { requireOwnFolder, requireOwnPath } from './embedded/ownFiles.ts'
 import { openServerLog } from './embedded/serverLog.ts'
 import { stopServer } from './embedded/serverProcess.ts'
 import { chooseServerUser } from './embedded/serverUser.ts'
@@ -62,9 +63,11 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   try {
     // Before anything is made on disk: it may not be installed.
     const packaged = await findBinaries()
+    await requireOwnPath(dataDir)
     const made = await mkdir(dataDir, { recursive: true, mode: 0o700 })
     // Root's PostgreSQL runs as another user, who has to pass through.
     if (made !== undefined && process.getuid?.() === 0) await chmod(dataDir, 0o711)
+    await requireOwnFolder(dataDir)
     const lock = await lockDirectory(dataDir, options.log === undefined ? {} : { log: options.log })
     try {
       return await startIn(dataDir, packaged, options, () => lock.release())
@@ -88,7 +91,7 @@ async function startIn(
 ): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => undefined)
   const clusterDirectory = clusterDirectoryOf(dataDir)
-  const user = await chooseServerUser(clusterDirectory, dataDir)
+  const user = await chooseServerUser(clusterDirectory)
   const binaries = await installBinaries(packaged, user, log)
   const exists = await clusterExists(clusterDirectory, binaries)
   const password = await readPassword(dataDir, !exists)

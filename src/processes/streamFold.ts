@@ -1,12 +1,13 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { streamPages } from '../eventlog/readStream.ts'
-import { decode, withoutHash } from '../operation/envelope.ts'
-import { isOperationEvent, NewerSchemaError } from '../operation/eventSchemas.ts'
-import { evolve } from '../operation/evolve.ts'
+import { decode } from '../operation/envelope.ts'
+import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { decodeOperationEvent, foldNext, foldSkipped } from '../operation/fold.ts'
 import { anyPipeline, type CompiledPipeline, compilePipeline, type PipelineOf } from '../operation/pipeline.ts'
 import type { OperationState } from '../operation/state.ts'
 import { pipelineStream } from '../operation/streamName.ts'
-import { type Link, refuseNewer, TamperedError, verifyStream } from '../operation/verifyStream.ts'
+import { refuseNewer, TamperedError, type VerifiedEnd, verifyStream } from '../operation/verifyStream.ts'
 
 export type StreamFold =
   | {
@@ -47,12 +48,12 @@ type Log = Pick<EventLog, 'readStream'>
 
 /** In memory as a whole, and events have up to 768 KiB. */
 const pageSize = 50
-/** UTF-16 units folded before others get a turn of the event loop: a few milliseconds. */
-const turnUnits = 256 * 1024
+/** UTF-16 units folded before the event loop goes on with others: a few milliseconds. */
+const sliceUnits = 256 * 1024
 
 /**
  * Folds an operation's stream from its beginning up to `revision` (-1n: nothing of it), each event held against the hash
- * chain first. What comes after `revision` is only held against the chain. Page by page, with turns for others in between:
+ * chain first. What comes after `revision` is only held against the chain. Slice by slice, and the event loop goes on in between:
  * memory grows with the stream by its keys alone. Throws NewerSchemaError, what the log throws, and the reason of `signal`.
  */
 export async function foldStream(
@@ -68,7 +69,7 @@ export async function foldStream(
       signal.throwIfAborted()
       const failure = await fold.take(events)
       if (failure !== null) return failure
-      await new Promise((resolve) => setImmediate(resolve))
+      await yieldToEventLoop()
     }
   } catch (error) {
     if (error instanceof TamperedError) return { kind: 'broken', tampered: error }
@@ -80,11 +81,11 @@ export async function foldStream(
 
 /** A stream's events up to a revision, in pieces, each held against the hash chain. Throws TamperedError, NewerSchemaError. */
 async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<readonly RecordedEvent[]> {
-  let link: Link | null = null
+  let end: VerifiedEnd | null = null
   let position = 0n
   for await (const page of streamPages(log, stream, { toRevision: to, pageSize })) {
-    for (const events of turns(page)) {
-      link = linkAfter(events, link)
+    for (const events of slicesOf(page)) {
+      end = endAfter(events, end)
       for (const event of events) {
         // No hash covers where an event is in the log; that a stream's events are there in order is known all the same.
         if (event.position <= position) throw new TamperedError(event, 'it comes before its predecessor in the log')
@@ -95,9 +96,9 @@ async function* verified(log: Log, stream: string, to: bigint): AsyncGenerator<r
   }
 }
 
-function linkAfter(events: readonly RecordedEvent[], link: Link | null): Link | null {
-  const verification = verifyStream(events, link)
-  if (verification.kind === 'intact') return verification.link
+function endAfter(events: readonly RecordedEvent[], end: VerifiedEnd | null): VerifiedEnd | null {
+  const verification = verifyStream(events, end)
+  if (verification.kind === 'intact') return verification.end
   const broken = events.find(({ revision }) => revision === verification.revision)
   if (broken === undefined) throw new Error('a verification that names no event')
   refuseNewer(broken)
@@ -144,20 +145,18 @@ class Fold {
     return null
   }
 
-  #passOver({ revision, position, metadata }: RecordedEvent): void {
+  #passOver(event: RecordedEvent): void {
     if (this.last === null) return
-    const { state } = this.last
-    this.last = { state: { ...state, revision, lastHash: withoutHash(metadata)?.hash ?? state.lastHash }, position }
+    this.last = { state: foldSkipped(this.last.state, event), position: event.position }
   }
 
   async #fold(event: RecordedEvent): Promise<void> {
-    const decoded = foldable(() => decode(event))
-    if (!isOperationEvent(decoded)) throw new UnfoldableError(`${decoded.type} in an operation's stream`)
+    const decoded = foldable(() => decodeOperationEvent(event))
     if (decoded.type === 'OperationOpened') {
       const pipeline = await this.#pipeline(decoded.data.pipeline.name, decoded.data.pipeline.version)
       this.#pipelineOf = () => pipeline
     }
-    const state = foldable(() => evolve(this.last?.state ?? null, decoded, decoded.meta, this.#pipelineOf))
+    const state = foldable(() => foldNext(this.last?.state ?? null, decoded, this.#pipelineOf))
     this.last = { state, position: event.position }
   }
 
@@ -190,17 +189,17 @@ function foldable<T>(step: () => T): T {
 }
 
 /** In pieces of so many units. */
-function* turns(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
-  let turn: RecordedEvent[] = []
+function* slicesOf(events: readonly RecordedEvent[]): Generator<readonly RecordedEvent[]> {
+  let slice: RecordedEvent[] = []
   let units = 0
   for (const event of events) {
-    if (turn.length > 0 && units >= turnUnits) {
-      yield turn
-      turn = []
+    if (slice.length > 0 && units >= sliceUnits) {
+      yield slice
+      slice = []
       units = 0
     }
-    turn.push(event)
+    slice.push(event)
     units += event.data.length + event.metadata.length
   }
-  if (turn.length > 0) yield turn
+  if (slice.length > 0) yield slice
 }

@@ -62,7 +62,7 @@ export interface ShapeWrite {
 }
 
 /** A stream that an operator's skip or retry, at `position`, was about. */
-export interface Revisit {
+export interface StreamRefold {
   readonly stream: string
   /** Null for a stream of another kind. */
   readonly operation: string | null
@@ -81,7 +81,7 @@ export interface Batch {
   readonly to: bigint
   readonly events: number
   /** Most batches have none. */
-  readonly revisits: readonly Revisit[]
+  readonly refolds: readonly StreamRefold[]
 }
 
 /** The call of `commit_batch_v2` (migrations/0005_standings.sql says what each text holds). */
@@ -135,7 +135,7 @@ export function commitBatchValues(projection: string, epoch: bigint, batch: Batc
     countsText(counts),
     parked.length === 0 ? null : JSON.stringify(parked.map(parkRow)),
     defined.length === 0 ? null : JSON.stringify(defined.map(pipelineRow)),
-    batch.revisits.length === 0 ? null : JSON.stringify(batch.revisits.map(revisitRow)),
+    batch.refolds.length === 0 ? null : JSON.stringify(batch.refolds.map(refoldRow)),
   ]
 }
 
@@ -209,12 +209,7 @@ function count(counts: Counts, shape: Shape, operations: number): { isNew: boole
 function countsText(counts: SortedWrites['counts']): string {
   const rows: string[] = []
   for (const { shape, operations, isNew } of counts.values()) {
-    if (operations === 0 && !isNew) continue
-    const { id, tracks, standings, isOther: _, ...columns } = shape
-    // JavaScript's own numbers do not hold a hash.
-    const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')
-    const text = JSON.stringify({ ...columns, operations })
-    rows.push(`{"id":${id},"tracks":${tracks},"standings":{${hashes}},${text.slice(1)}`)
+    if (operations !== 0 || isNew) rows.push(`{${shape.members},"operations":${operations}}`)
   }
   return `[${rows.join(',')}]`
 }
@@ -228,6 +223,6 @@ function pipelineRow(write: PipelineWrite): object {
   return { name: write.name, version: write.version, definition: write.definition, defined_at: write.definedAt }
 }
 
-function revisitRow({ stream, operation, position, unparked }: Revisit): object {
+function refoldRow({ stream, operation, position, unparked }: StreamRefold): object {
   return { stream, operation, position: String(position), unparked }
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { createSemaphore } from '../eventlog/semaphore.ts'
 import { BoundedClient } from '../postgres/boundedClient.ts'
 import { clientConfig } from '../postgres/connection.ts'
 
@@ -25,8 +26,7 @@ export class DatabaseSession {
   readonly #client: pg.Client
   #lost: Error | null = null
   #answerTimeoutMs = answerTimeoutMs
-  /** Settles with the last query or transaction begun. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #oneAtATime = createSemaphore(1)
 
   private constructor(client: pg.Client) {
     this.#client = client
@@ -67,12 +67,12 @@ export class DatabaseSession {
     text: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
-    return this.#inTurn(() => this.#ask<Row>(text, values))
+    return this.#oneAtATime.run(() => this.#ask<Row>(text, values))
   }
 
   /** All or nothing, and no other query between those of `work`. */
   transaction(work: (query: DatabaseSession['query']) => Promise<void>): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#oneAtATime.run(async () => {
       await this.#ask('BEGIN')
       try {
         await work((text, values) => this.#ask(text, values))
@@ -99,12 +99,6 @@ export class DatabaseSession {
   /** Ends the connection at once, and with it whatever is under way. */
   async close(): Promise<void> {
     await this.#client.end().catch(() => undefined)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work)
-    this.#turn = result.catch(() => undefined)
-    return result
   }
 
   /** A server that fell silent would otherwise be waited for as long as it likes. */

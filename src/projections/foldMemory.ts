@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { OperationState } from '../operation/state.ts'
@@ -6,25 +7,24 @@ import type { Batch } from './batch.ts'
 import { CountedStatuses } from './countedStatuses.ts'
 import { type ConfirmedState, Folding } from './folding.ts'
 import { interventionStream } from './parking/interventions.ts'
-import { revisit } from './parking/revisit.ts'
+import { ParkedStreams } from './parking/parkedStreams.ts'
+import { refoldStream } from './parking/refoldStream.ts'
 import { Skips } from './parking/skips.ts'
 import { StreamChains } from './parking/streamChains.ts'
-import { PipelineCatalogue } from './pipelineCatalogue.ts'
-import type { FoldedRows, ParkedAt } from './projectionStore.ts'
-import { tamperedReason } from './readModel.ts'
+import { ProjectedPipelines } from './projectedPipelines.ts'
+import type { FoldedRows } from './projectionStore.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 
-/** Events folded, or rows made, before others get a turn of the event loop: some 2 ms. */
+/** Events folded, or rows made, before the event loop goes on with others: some 2 ms. */
 const sliceCount = 100
 
 /** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */
 export class FoldMemory {
-  readonly pipelines = new PipelineCatalogue()
+  readonly pipelines = new ProjectedPipelines()
   /** Streams the database refused, with the reason: parked at their next event. Outlives a session. */
-  readonly condemned = new Map<string, string>()
-  /** By stream: where it is parked. */
-  parked = new Map<string, ParkedAt>()
+  readonly rejected = new Map<string, string>()
+  readonly parked = new ParkedStreams()
   readonly skips = new Skips()
   readonly chains: StreamChains
   readonly #log: Pick<EventLog, 'readStream'>
@@ -46,7 +46,7 @@ export class FoldMemory {
     this.#states.clear()
     this.#counted.clear()
     this.pipelines.clear()
-    this.parked = new Map()
+    this.parked.clear()
     this.skips.clear()
     this.chains.clear()
     this.#skipsKnown = false
@@ -56,28 +56,21 @@ export class FoldMemory {
   async learn(rows: Pick<FoldedRows, 'loadPipelines' | 'loadParked' | 'loadCountedStatuses'>): Promise<void> {
     await rows.loadPipelines(this.pipelines)
     for (const status of await rows.loadCountedStatuses()) this.#counted.see(status)
-    this.parked = await rows.loadParked()
-  }
-
-  /** How many of the parked streams have a broken hash chain. */
-  tampered(): number {
-    let count = 0
-    for (const { reason } of this.parked.values()) if (reason === tamperedReason) count += 1
-    return count
+    await rows.loadParked(this.parked)
   }
 
   /** The operation as folded last, unless something is wrong with its stream; null when it is not at hand. */
   sound(operation: string): OperationState | null {
     const stream = operationStream(operation)
-    if (this.parked.has(stream) || this.condemned.has(stream) || this.skips.concern(stream)) return null
+    if (this.parked.has(stream) || this.rejected.has(stream) || this.skips.concern(stream)) return null
     return this.#states.get(operation)?.state ?? null
   }
 
   /** Begins a batch after `from`. */
   folding(from: bigint): Folding {
-    const { pipelines, parked, condemned, skips } = this
+    const { pipelines, parked, rejected, skips } = this
     const parts = { states: this.#states, shapes: this.#shapes, counted: this.#counted }
-    return new Folding(from, { ...parts, pipelines, parked, condemned, skips })
+    return new Folding(from, { ...parts, pipelines, parked, rejected, skips })
   }
 
   /** Folds events that follow on what was folded; with the help of `confirmed` where it is given. Null, or the error of the event that a newer node must fold. */
@@ -98,10 +91,10 @@ export class FoldMemory {
     }
     if (confirmed !== undefined) folding.recognise(events, confirmed)
     for (const [index, event] of events.entries()) {
-      if (index > 0 && index % sliceCount === 0) await othersTurn()
+      if (index > 0 && index % sliceCount === 0) await yieldToEventLoop()
       try {
         if (event.stream === interventionStream) {
-          await revisit(event, folding, { log: this.#log, rows, memory: this })
+          await refoldStream(event, folding, { log: this.#log, rows, memory: this })
           continue
         }
         const fault = this.chains.faultOf(event, folding)
@@ -118,11 +111,7 @@ export class FoldMemory {
 
   /** Ends a batch. */
   async finish(folding: Folding): Promise<Batch> {
-    while (folding.settle(sliceCount)) await othersTurn()
+    while (folding.settle(sliceCount)) await yieldToEventLoop()
     return folding.finish()
   }
-}
-
-function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

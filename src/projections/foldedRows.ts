@@ -3,10 +3,12 @@ import { sqlState } from '../postgres/serviceRole.ts'
 import { type Batch, commitBatchStatement, commitBatchValues } from './batch.ts'
 import { anyTrack, otherStatus } from './countedStatuses.ts'
 import type { DatabaseSession } from './databaseSession.ts'
+import { EmptyShapes } from './emptyShapes.ts'
 import type { LoadedOperation } from './folding.ts'
 import { type StateColumns, stateOf } from './operationState.ts'
-import type { PipelineCatalogue } from './pipelineCatalogue.ts'
-import { FencedError, type FoldedRows, type ParkedAt, projectionName, RefusedDataError } from './projectionStore.ts'
+import type { ParkedAt, ParkedStreams } from './parking/parkedStreams.ts'
+import type { ProjectedPipelines } from './projectedPipelines.ts'
+import { FencedError, type FoldedRows, projectionName, RefusedDataError } from './projectionStore.ts'
 
 /** Data exception, integrity constraint violation, program limit exceeded. */
 const refusedClasses = new Set(['22', '23', '54'])
@@ -14,21 +16,25 @@ const refusedClasses = new Set(['22', '23', '54'])
 /** Rows of one statement: making its texts takes some milliseconds, in which nobody else gets a turn. */
 const statementWritesMax = 2_000
 
+const parkedPageSize = 5_000
+
 /** The rows of the session's set of tables. */
 export class PostgresFoldedRows implements FoldedRows {
   readonly #session: DatabaseSession
   readonly #epoch: bigint
+  readonly #emptyShapes: EmptyShapes
 
   constructor(session: DatabaseSession, epoch: bigint) {
     this.#session = session
     this.#epoch = epoch
+    this.#emptyShapes = new EmptyShapes(session, epoch)
   }
 
-  async loadPipelines(catalogue: PipelineCatalogue): Promise<void> {
+  async loadPipelines(pipelines: ProjectedPipelines): Promise<void> {
     const { rows } = await this.#session.query<{ name: string; version: number; definition: PipelineDefinition }>(
       'SELECT name, version, definition FROM pipelines ORDER BY name, version',
     )
-    for (const { name, version, definition } of rows) catalogue.define(name, { version, definition })
+    for (const { name, version, definition } of rows) pipelines.define(name, { version, definition })
   }
 
   async loadCountedStatuses(): Promise<readonly string[]> {
@@ -39,21 +45,26 @@ export class PostgresFoldedRows implements FoldedRows {
     return rows.map(({ status }) => status)
   }
 
-  async loadParked(): Promise<Map<string, ParkedAt>> {
-    const { rows } = await this.#session.query<ParkedAt & { stream: string }>(
-      'SELECT stream, revision, reason FROM parked',
-    )
-    return new Map(rows.map(({ stream, revision, reason }) => [stream, { revision, reason }]))
+  async loadParked(parked: ParkedStreams): Promise<void> {
+    for (let after = '', full = true; full; ) {
+      const { rows } = await this.#session.query<ParkedAt>({
+        text: 'SELECT stream, revision, reason FROM parked WHERE stream > $1 ORDER BY stream LIMIT $2',
+        values: [after, parkedPageSize],
+      })
+      for (const row of rows) parked.park(row)
+      after = rows.at(-1)?.stream ?? after
+      full = rows.length === parkedPageSize
+    }
   }
 
-  async loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]> {
+  async loadStates(ids: readonly string[], pipelines: ProjectedPipelines): Promise<readonly LoadedOperation[]> {
     const { rows } = await this.#session.query<StateColumns>({
       name: 'load_states',
       text: 'SELECT o.state, o.data, o.metadata FROM unnest($1::text[]) AS v (id) JOIN operations o ON o.id = v.id',
       values: [ids],
     })
     return rows.map((row) => ({
-      state: stateOf(row, catalogue.pipelineOf),
+      state: stateOf(row, pipelines.pipelineOf),
       dataLength: row.data.length,
       metadataLength: row.metadata.length,
     }))
@@ -61,8 +72,8 @@ export class PostgresFoldedRows implements FoldedRows {
 
   async commit(batch: Batch): Promise<void> {
     try {
-      // What is revisited goes with all of its batch: streams are taken out of `parked` before others are parked anew.
-      if (batch.revisits.length > 0 || batch.writes.length <= statementWritesMax) {
+      // What is folded again goes with all of its batch: streams are taken out of `parked` before others are parked anew.
+      if (batch.refolds.length > 0 || batch.writes.length <= statementWritesMax) {
         await this.#session.query({ ...commitBatchStatement, values: this.#values(batch) })
       } else {
         await this.#session.transaction(async (query) => {
@@ -72,6 +83,7 @@ export class PostgresFoldedRows implements FoldedRows {
     } catch (error) {
       throw translated(error, batch)
     }
+    await this.#emptyShapes.left(batch)
   }
 
   #values(batch: Batch): unknown[] {

@@ -1,26 +1,20 @@
 import type { RecordedEvent } from '../eventlog/eventLog.ts'
 import { decode } from '../operation/envelope.ts'
-import { isOperationEvent, MalformedEventError, NewerSchemaError } from '../operation/eventSchemas.ts'
+import { MalformedEventError, NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { PipelineDefined } from '../operation/events.ts'
-import { evolve } from '../operation/evolve.ts'
+import { decodeOperationEvent, foldNext } from '../operation/fold.ts'
 import type { OperationState } from '../operation/state.ts'
 import { streamSubject } from '../operation/streamName.ts'
-import { TamperedError } from '../operation/verifyStream.ts'
-import type { Batch, ParkWrite, Revisit, Write } from './batch.ts'
+import type { Batch, ParkWrite, StreamRefold, Write } from './batch.ts'
 import { anyTrack, type CountedStatuses, statusSetBy } from './countedStatuses.ts'
 import { operationWrite } from './operationWrite.ts'
 import type { Intervention } from './parking/interventions.ts'
+import type { ParkedStreams } from './parking/parkedStreams.ts'
+import { parkReason, RefusedByDatabaseError } from './parking/parkReason.ts'
 import type { Skips } from './parking/skips.ts'
-import { type PipelineCatalogue, UnknownPipelineError } from './pipelineCatalogue.ts'
-import type { ParkedAt } from './projectionStore.ts'
-import { tamperedReason } from './readModel.ts'
+import type { ProjectedPipelines } from './projectedPipelines.ts'
 import { type Shapes, shapeOfStatus } from './shape.ts'
 import { estimatedBytes, type FoldedOperation, type StateCache } from './stateCache.ts'
-
-/** The stream's events do not follow on what was folded. */
-export class RevisionGapError extends Error {
-  override readonly name = 'RevisionGapError'
-}
 
 /** An operation as its row has it. */
 export interface LoadedOperation {
@@ -42,7 +36,6 @@ interface Touched {
   units: number
 }
 
-const detailLengthMax = 500
 /** All names in streams are printable ASCII; a line break would tear the batch's columns apart. */
 export const unprintable = /[^\x21-\x7e]/
 
@@ -52,11 +45,10 @@ export const unprintable = /[^\x21-\x7e]/
  */
 export class Folding {
   readonly #states: StateCache
-  readonly #pipelines: PipelineCatalogue
-  /** By stream: where it is parked. */
-  readonly #parked: Map<string, ParkedAt>
+  readonly #pipelines: ProjectedPipelines
+  readonly #parked: ParkedStreams
   /** Streams the database refused, with the reason: parked at their next event. */
-  readonly #condemned: ReadonlyMap<string, string>
+  readonly #rejected: ReadonlyMap<string, string>
   readonly #shapes: Shapes
   readonly #counted: CountedStatuses
   readonly #skips: Skips
@@ -66,7 +58,7 @@ export class Folding {
   /** By stream: its state after its last event of this batch, as somebody else had folded it already. */
   readonly #recognised = new Map<string, OperationState>()
   #writes: Write[] = []
-  #revisits: Revisit[] = []
+  #refolds: StreamRefold[] = []
   #to: bigint
   #events = 0
 
@@ -74,9 +66,9 @@ export class Folding {
     from: bigint,
     parts: {
       readonly states: StateCache
-      readonly pipelines: PipelineCatalogue
-      readonly parked: Map<string, ParkedAt>
-      readonly condemned: ReadonlyMap<string, string>
+      readonly pipelines: ProjectedPipelines
+      readonly parked: ParkedStreams
+      readonly rejected: ReadonlyMap<string, string>
       readonly shapes: Shapes
       readonly counted: CountedStatuses
       readonly skips: Skips
@@ -87,7 +79,7 @@ export class Folding {
     this.#states = parts.states
     this.#pipelines = parts.pipelines
     this.#parked = parts.parked
-    this.#condemned = parts.condemned
+    this.#rejected = parts.rejected
     this.#shapes = parts.shapes
     this.#counted = parts.counted
     this.#skips = parts.skips
@@ -113,7 +105,7 @@ export class Folding {
   }
 
   /**
-   * Looks for the operations' states after these events among those that this node's command room has folded already. The
+   * Looks for the operations' states after these events among those that this node's command service has folded already. The
    * hash of a stream's last event stands for all of the stream, so a state that carries it is the fold of just these
    * events, and they need not be parsed and folded a second time (half of the projector's time, measured).
    */
@@ -122,7 +114,7 @@ export class Folding {
     for (const event of events) last.set(event.stream, event)
     for (const [stream, { revision, metadata }] of last) {
       const subject = streamSubject(stream)
-      // The command room knows of no skips.
+      // The command service knows of no skips.
       if (subject?.kind !== 'operation' || this.#skips.concern(stream)) continue
       const state = confirmed(subject.name)
       if (state === null || state.revision !== revision) continue
@@ -193,7 +185,7 @@ export class Folding {
   finish(): Batch {
     this.settle(Number.POSITIVE_INFINITY)
     this.#states.trim()
-    return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events, revisits: this.#revisits }
+    return { writes: this.#writes, from: this.#from, to: this.#to, events: this.#events, refolds: this.#refolds }
   }
 
   /** Whether the rest of the stream's events in this batch is known from its state, and not read. */
@@ -201,7 +193,7 @@ export class Folding {
     return this.#recognised.has(stream)
   }
 
-  // What parking/revisit.ts folds again, in the midst of the batch.
+  // What parking/refoldStream.ts folds again, in the midst of the batch.
 
   /** Folded up to here. */
   get to(): bigint {
@@ -209,7 +201,7 @@ export class Folding {
   }
 
   parkedAt(stream: string): bigint | undefined {
-    return this.#parked.get(stream)?.revision
+    return this.#parked.revisionOf(stream)
   }
 
   /** Otherwise `stateOf` is only right once its row was loaded and admitted. */
@@ -224,7 +216,7 @@ export class Folding {
   /** The stream is parked no more. */
   reopen(stream: string): void {
     this.#recognised.delete(stream)
-    this.#parked.delete(stream)
+    this.#parked.unpark(stream)
     this.#writes = this.#writes.filter((write) => write.kind !== 'park' || write.stream !== stream)
   }
 
@@ -242,12 +234,12 @@ export class Folding {
   }
 
   /** To be said of each intervention, whether or not it changed anything: the rows hold where it was. */
-  revisited({ stream, position }: Intervention): void {
+  refolded({ stream, position }: Intervention): void {
     const subject = streamSubject(stream)
     const operation = subject?.kind === 'operation' ? subject.name : null
-    this.#revisits = this.#revisits.filter((revisit) => revisit.stream !== stream)
+    this.#refolds = this.#refolds.filter((refold) => refold.stream !== stream)
     const unparked = !this.#parked.has(stream)
-    this.#revisits.push({ stream, operation, position, unparked })
+    this.#refolds.push({ stream, operation, position, unparked })
   }
 
   #foldOrPark(event: RecordedEvent): void {
@@ -263,8 +255,8 @@ export class Folding {
     const subject = streamSubject(event.stream)
     // Streams of other kinds, and names that no command could have given, are none of this projection's business.
     if (subject === null || unprintable.test(subject.name)) return
-    const condemned = this.#condemned.get(event.stream)
-    if (condemned !== undefined) throw new RefusedByDatabaseError(condemned)
+    const rejected = this.#rejected.get(event.stream)
+    if (rejected !== undefined) throw new RefusedByDatabaseError(rejected)
     const recognised = this.#recognised.get(event.stream)
     if (recognised !== undefined) {
       if (recognised.pipeline.any && event.type === 'StatusChanged' && !this.#counted.isFull) {
@@ -279,20 +271,18 @@ export class Folding {
       this.#touch(this.#touched.get(stream), { stream, before, state: recognised, position, units })
       return
     }
-    const decoded = decode(event)
     if (subject.kind === 'pipeline') {
+      const decoded = decode(event)
       if (decoded.type !== 'PipelineDefined') throw new MalformedEventError(`${decoded.type} in a pipeline's stream`)
       this.#define(event.stream, subject.name, decoded.data, decoded.meta.recordedAt)
       return
     }
-    if (!isOperationEvent(decoded)) throw new MalformedEventError(`${decoded.type} in an operation's stream`)
+    const decoded = decodeOperationEvent(event)
     const touched = this.#touched.get(event.stream)
     const before = touched?.before ?? this.#states.get(subject.name) ?? null
     const current = touched?.state ?? before?.state ?? null
-    const next = current === null ? 0n : current.revision + 1n
-    if (event.revision < next) return
-    if (event.revision > next) throw new RevisionGapError(`revision ${event.revision} comes after ${next - 1n}`)
-    const state = evolve(current, decoded, decoded.meta, this.#pipelines.pipelineOf)
+    if (current !== null && event.revision <= current.revision) return
+    const state = foldNext(current, decoded, this.#pipelines.pipelineOf)
     if (state.pipeline.any && decoded.type === 'StatusChanged') this.#see(event.stream, decoded.data.to)
     // Most reports bring a document that takes the place of the one before: nothing piles up then.
     const isReplaced = decoded.data.data !== undefined && state.data.is(decoded.data.data)
@@ -321,29 +311,13 @@ export class Folding {
   }
 
   park({ stream, revision, position }: RecordedEvent, error: unknown): void {
-    const { reason, detail } = reasonOf(error)
-    this.#parked.set(stream, { revision, reason })
+    const { reason, detail } = parkReason(error)
+    this.#parked.park({ stream, revision, reason })
     const park: ParkWrite = { kind: 'park', stream, revision, position, reason, detail }
     this.#writes.push(park)
   }
 }
 
-export class RefusedByDatabaseError extends Error {
-  override readonly name = 'RefusedByDatabaseError'
-}
-
 function unitsOf(before: FoldedOperation | null): number {
   return before === null ? 0 : before.dataLength + before.metadataLength
-}
-
-function reasonOf(error: unknown): { readonly reason: string; readonly detail: string } {
-  const message = error instanceof Error ? error.message : String(error)
-  // Texts of PostgreSQL hold no NUL, and a lone surrogate is no UTF-8.
-  const detail = Buffer.from(message.replaceAll('\0', '').slice(0, detailLengthMax)).toString()
-  if (error instanceof TamperedError) return { reason: tamperedReason, detail }
-  if (error instanceof MalformedEventError) return { reason: 'malformed_event', detail }
-  if (error instanceof UnknownPipelineError) return { reason: 'unknown_pipeline', detail }
-  if (error instanceof RevisionGapError) return { reason: 'revision_gap', detail }
-  if (error instanceof RefusedByDatabaseError) return { reason: 'refused_by_database', detail }
-  return { reason: 'fold_failed', detail }
 }

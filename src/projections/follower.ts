@@ -90,7 +90,7 @@ export class Follower {
     } catch (error) {
       if (!(error instanceof RefusedDataError)) throw error
       settings.logger?.warn({ err: error }, 'the database refuses a batch')
-      this.#eventsWanted = eventsAfterRefusal(error, memory.condemned)
+      this.#eventsWanted = eventsAfterRefusal(error, memory.rejected)
       return { kind: 'refused' }
     } finally {
       stopListening()

@@ -1,7 +1,8 @@
 import { stateVersion } from '../operation/stateJson.ts'
 import type { Batch } from './batch.ts'
 import type { LoadedOperation } from './folding.ts'
-import type { PipelineCatalogue } from './pipelineCatalogue.ts'
+import type { ParkedStreams } from './parking/parkedStreams.ts'
+import type { ProjectedPipelines } from './projectedPipelines.ts'
 
 /** One projection for now: operations, their counts, and the pipelines they name move on together. */
 export const projectionName = 'operations'
@@ -80,24 +81,18 @@ export interface Leftover {
 /** One set of rows, as their writer of one epoch has them. */
 export interface FoldedRows {
   /** The definitions folded so far. */
-  loadPipelines(catalogue: PipelineCatalogue): Promise<void>
+  loadPipelines(catalogue: ProjectedPipelines): Promise<void>
   /** The statuses of pipeline `any` that are counted by name so far. */
   loadCountedStatuses(): Promise<readonly string[]>
-  /** By stream: where it is parked, and why. */
-  loadParked(): Promise<Map<string, ParkedAt>>
+  /** Those that are parked, some at a time. */
+  loadParked(parked: ParkedStreams): Promise<void>
   /** Operations as their rows have them; those without a row are left out. */
-  loadStates(ids: readonly string[], catalogue: PipelineCatalogue): Promise<readonly LoadedOperation[]>
+  loadStates(ids: readonly string[], catalogue: ProjectedPipelines): Promise<readonly LoadedOperation[]>
   /**
    * Writes rows, counts and checkpoint, all or nothing, and nothing unless the checkpoint is at `from` and of this epoch.
    * Throws FencedError, RefusedDataError, or what the connection threw: then nobody knows whether it was written.
    */
   commit(batch: Batch): Promise<void>
-}
-
-export interface ParkedAt {
-  /** Of the first event that was not folded. */
-  readonly revision: bigint
-  readonly reason: string
 }
 
 export interface ShadowOptions {

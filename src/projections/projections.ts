@@ -5,11 +5,11 @@ import { type AuditRows, createAuditRows } from './auditRows.ts'
 import { CheckpointSignal } from './checkpointSignal.ts'
 import type { ProjectionControl } from './control/control.ts'
 import { createControlStore } from './control/controlStore.ts'
-import { OrderDesk } from './control/orderDesk.ts'
+import { ControlWorker } from './control/controlWorker.ts'
 import { createPostgresProjectionStore } from './postgresProjectionStore.ts'
-import { createReadModel, type ReadModelSettings } from './postgresReadModel.ts'
 import { projectionName } from './projectionStore.ts'
 import { createProjector, type ProjectorSettings } from './projector.ts'
+import { createReadModel, type ReadModelSettings } from './queries/postgresReadModel.ts'
 import type { Projector, ReadModel } from './readModel.ts'
 
 export interface ProjectionsSettings
@@ -64,16 +64,16 @@ export function createProjections(settings: ProjectionsSettings): Projections {
     admit,
   })
   const store = createControlStore(pool, projectionName)
-  const desk = new OrderDesk({ ...settings, store, projector })
+  const controlWorker = new ControlWorker({ ...settings, store, projector })
   const thenLook = async <T>(change: Promise<T>): Promise<T> => {
     const changed = await change
     // Otherwise it would hear of it with its next look, as all others do.
-    void desk.look()
+    void controlWorker.look()
     return changed
   }
   let closing: Promise<void> | null = null
   const close = async (): Promise<void> => {
-    await desk.stop()
+    await controlWorker.stop()
     await projector.stop()
     await auditRows.close()
     await readModel.close()
@@ -89,7 +89,7 @@ export function createProjections(settings: ProjectionsSettings): Projections {
       resume: () => thenLook(store.resume()),
       askRebuild: (by) => thenLook(store.askRebuild(by)),
     },
-    takeOrders: () => desk.start(),
+    takeOrders: () => controlWorker.start(),
     close() {
       closing ??= close()
       return closing

@@ -1,4 +1,5 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
+import { WakeUp } from '../eventlog/wakeUp.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
@@ -7,13 +8,7 @@ import { FoldMemory } from './foldMemory.ts'
 import { Follower } from './follower.ts'
 import { LagMeter } from './lagMeter.ts'
 import { tellParked } from './parking/tellParked.ts'
-import {
-  FencedError,
-  foldVersion,
-  type ProjectionStore,
-  type ProjectorSession,
-  projectionName,
-} from './projectionStore.ts'
+import { FencedError, type ProjectionStore, type ProjectorSession } from './projectionStore.ts'
 import {
   type ProjectionLogger,
   type Projector,
@@ -23,6 +18,7 @@ import {
   type RebuildOptions,
 } from './readModel.ts'
 import { Rebuilds } from './rebuild/rebuilds.ts'
+import { StoppedError, takeOver } from './takeOver.ts'
 
 export interface ProjectorSettings {
   /** Where the rows are. */
@@ -30,7 +26,7 @@ export interface ProjectorSettings {
   readonly log: EventLog
   readonly signal: CheckpointSignal
   readonly logger?: ProjectionLogger
-  /** Spares the projector to fold again what this node's command room has folded (Folding.recognise). */
+  /** Spares the projector to fold again what this node's command service has folded (Folding.recognise). */
   readonly confirmed?: ConfirmedState
   /**
    * Least time between the starts of two batches while events keep coming; default 12. An operation that gets several
@@ -61,16 +57,6 @@ export function createProjector(settings: ProjectorSettings): Projector {
   return new StoreProjector(settings)
 }
 
-/** Ends the run for good: there is nothing to retry. */
-class StoppedError extends Error {
-  readonly phase: ProjectorPhase
-
-  constructor(phase: ProjectorPhase, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.phase = phase
-  }
-}
-
 class StoreProjector implements Projector {
   readonly #settings: ProjectorSettings
   readonly #memory: FoldMemory
@@ -87,8 +73,8 @@ class StoreProjector implements Projector {
   /** As last known: the memory forgets its streams with every session. */
   #parkedCount = 0
   #tamperedCount = 0
-  #wakeSleeper: (() => void) | null = null
-  /** Whether the projection is paused: as the checkpoint said at the take-over, and the order desk since. */
+  readonly #wakeUp = new WakeUp()
+  /** Whether the projection is paused: as the checkpoint said at the take-over, and the control worker since. */
   #held = false
 
   constructor(settings: ProjectorSettings) {
@@ -197,11 +183,13 @@ class StoreProjector implements Projector {
       if (!(await this.#waitForLock(session))) return
       while (!this.#stopped) {
         this.#memory.forget()
-        const taken = await this.#takeOver(session)
+        const taken = await takeOver(session, this.#memory, this.#settings)
+        this.#held = taken === null
         if (taken === null) {
           await this.#waitWhilePaused(session)
           continue
         }
+        this.#countParked()
         const { position, older } = taken
         await this.#rebuilds.tend(session, older)
         for (let at: bigint | null = position; at !== null && !this.#stopped && !this.#held; ) {
@@ -247,50 +235,6 @@ class StoreProjector implements Projector {
     }
   }
 
-  /**
-   * The position to go on from, and whether the rows are of an older fold, which is not gone on from. Null: the projection
-   * is paused.
-   */
-  async #takeOver(session: ProjectorSession): Promise<{ readonly position: bigint; readonly older: boolean } | null> {
-    const { log, signal, logger } = this.#settings
-    const { epoch, position, logId, foldVersion: rowsVersion, paused } = await session.takeOver()
-    this.#held = paused
-    if (paused) return null
-    if (rowsVersion !== null && rowsVersion > foldVersion) {
-      throw new StoppedError(
-        'newer_schema',
-        `a newer node folded the rows (${rowsVersion}; this one makes ${foldVersion})`,
-      )
-    }
-    if (logId !== log.logId || rowsVersion === null) {
-      if (logId !== null)
-        logger?.warn({ logId: log.logId, logIdOfRows: logId }, 'the read model is dropped and folded anew')
-      await session.startOver(log.logId)
-      signal.reset(0n)
-      signal.publish(true)
-      return { position: 0n, older: false }
-    }
-    const head = await log.head()
-    if (head < position) {
-      throw new StoppedError(
-        'log_behind',
-        `the log ends at ${head}, before the checkpoint ${position}: events are missing`,
-      )
-    }
-    const older = rowsVersion < foldVersion
-    // Definitions of an older fold may be ones that this node cannot read.
-    if (older) this.#memory.parked = await session.rows.loadParked()
-    else await this.#memory.learn(session.rows)
-    this.#countParked()
-    if (this.#tamperedCount > 0) {
-      logger?.error({ tampered: this.#tamperedCount }, 'streams are set aside because they were tampered with')
-    }
-    signal.observe(position)
-    signal.publish(true)
-    logger?.info({ projection: projectionName, epoch: String(epoch), position: String(position) }, 'projecting')
-    return { position, older }
-  }
-
   /** The position up to which the rows are folded once it stands still; null when they have to be read again. */
   async #follow(session: ProjectorSession, from: bigint): Promise<bigint | null> {
     this.#setPhase('live')
@@ -313,21 +257,20 @@ class StoreProjector implements Projector {
     this.#batches += 1
     for (const write of batch.writes) {
       if (write.kind !== 'park') continue
-      this.#memory.condemned.delete(write.stream)
+      this.#memory.rejected.delete(write.stream)
       tellParked(this.#settings.logger, write)
     }
-    for (const { stream, position, unparked } of batch.revisits) {
-      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was revisited')
+    for (const { stream, position, unparked } of batch.refolds) {
+      this.#settings.logger?.info({ stream, position: String(position), unparked }, 'a stream was folded again')
     }
-    // Counting goes over all of them, and most batches set none aside.
-    if (batch.revisits.length > 0 || batch.writes.some(({ kind }) => kind === 'park')) this.#countParked()
+    this.#countParked()
     this.#lag.committed()
     this.#settings.signal.observe(batch.to)
   }
 
   #countParked(): void {
     this.#parkedCount = this.#memory.parked.size
-    this.#tamperedCount = this.#memory.tampered()
+    this.#tamperedCount = this.#memory.parked.tampered
   }
 
   /** Nothing is folded into the rows of an older fold: they stay as they are until others take their place. */
@@ -356,22 +299,15 @@ class StoreProjector implements Projector {
 
   #wake(): void {
     this.#follower.wake()
-    this.#wakeSleeper?.()
+    this.#wakeUp.wake()
   }
 
   #setPhase(phase: ProjectorPhase): void {
     this.#phase = phase
   }
 
-  async #sleep(ms: number): Promise<void> {
-    if (this.#stopped) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      this.#wakeSleeper = resolve
-      timer = setTimeout(resolve, ms)
-    })
-    clearTimeout(timer)
-    this.#wakeSleeper = null
+  #sleep(ms: number): Promise<void> {
+    return this.#wakeUp.wait(this.#stopping.signal, ms)
   }
 }
 

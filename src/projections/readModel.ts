@@ -1,6 +1,6 @@
 import type { JsonObject } from '../operation/json.ts'
-import type { ChangedOperation } from './changedOperations.ts'
-import type { OldestInStatus } from './oldestInStatus.ts'
+import type { ChangedOperation } from './queries/changedOperations.ts'
+import type { OldestInStatus } from './queries/oldestInStatus.ts'
 
 /** The read model as queries see it (postgresReadModel.ts). Reads throw ReadModelUnavailableError. */
 export interface ReadModel {
@@ -182,7 +182,7 @@ export interface Projector {
    * then goes on with the rebuild), when the rebuild failed, or when `signal` aborted.
    */
   rebuild(options?: RebuildOptions): Promise<void>
-  /** Told by the node's order desk what an operator wants; the checkpoint itself is what decides (session.ts). */
+  /** Told by the node's control worker what an operator wants; the checkpoint itself is what decides (session.ts). */
   hold(paused: boolean): void
   /**
    * The revision of an operation's row, without asking the database: known on the node that projects, of operations that it

@@ -27,6 +27,8 @@ export interface Shape {
   readonly changedTracks: readonly string[]
   /** By track: a hash of pipeline, state, track and status, of the tracks beside the default one that have a status. */
   readonly standings: ReadonlyMap<string, bigint>
+  /** Its row without the count, as members of a JSON object: the same for each batch, so it is printed once. */
+  readonly members: string
 }
 
 /** The operation's last event, one before, or none. */
@@ -145,7 +147,15 @@ function shapeOf(
   }
   const id = hashed(`${pipeline.name}\n${state}\n${text}\n${flagsText(flags)}`)
   const isOther = statuses.some(([, status]) => status === otherStatus)
-  return { id, pipeline: pipeline.name, state, tracks: text, isOther, ...flags, standings }
+  const found = { id, pipeline: pipeline.name, state, tracks: text, isOther, ...flags, standings }
+  return { ...found, members: membersOf(found) }
+}
+
+function membersOf(shape: Omit<Shape, 'members'>): string {
+  const { id, tracks, standings, isOther: _, ...columns } = shape
+  // JavaScript's own numbers do not hold a hash.
+  const hashes = [...standings].map(([track, standing]) => `${JSON.stringify(track)}:${standing}`).join(',')
+  return `"id":${id},"tracks":${tracks},"standings":{${hashes}},${JSON.stringify(columns).slice(1, -1)}`
 }
 
 /**

@@ -12,7 +12,7 @@ export interface FoldedOperation {
 
 /** What an operation costs beside its documents: tracks, held reports, the objects themselves. */
 const bytesEach = 2_000
-/** A text at rest takes a byte for each unit, or two where a character needs them. The command room of this node may share it. */
+/** A text at rest takes a byte for each unit, or two where a character needs them. The command service of this node may share it. */
 const bytesPerRestingUnit = 1
 /** A parsed document takes several times the bytes of its text. */
 const bytesPerUnit = 3

@@ -1,6 +1,6 @@
 // `waybill keys` as a process of its own, against services of their own.
 import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -82,6 +82,18 @@ test('keys are made, listed and revoked at a running service, and are in force o
     /^NAME +ROLES +CREATED +BY +ID +BOUND TO\nadmin +operator .* anonymous .*\nerp +service,viewer .* admin /,
   )
   expect(JSON.parse((await waybill(['keys', 'list', '--json'], environment)).out).keys).toHaveLength(2)
+
+  const out = join(folder, 'out.key')
+  const create = ['keys', 'create', 'out', '--role', 'viewer', '--out', out, '--url', url, '--key-file', keyFile]
+  const kept = await waybill([...create, '--json'])
+  expect([kept.code, JSON.parse(kept.out).key, kept.err.includes(out)], kept.err).toEqual([0, undefined, true])
+  expect(await status(url, readFileSync(out, 'utf8').trim())).toBe(200)
+  expect(statSync(out).mode & 0o777).toBe(0o600)
+  const occupied = await waybill(create)
+  expect([occupied.code, occupied.err]).toEqual([2, expect.stringContaining('is there already')])
+  // The name is taken: nothing was made, so there is no file either.
+  const refused = await waybill(create.map((word) => (word === out ? `${out}.2` : word)))
+  expect([refused.code, existsSync(`${out}.2`)], refused.err).toEqual([1, false])
 
   const unasked = await waybill(['keys', 'revoke', 'erp', ...json])
   expect([unasked.code, unasked.out]).toEqual([2, ''])

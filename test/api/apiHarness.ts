@@ -11,12 +11,12 @@ import { recordedEvent } from '../../src/api/contract/recordedEvent.ts'
 import type { ApiLimits } from '../../src/api/limits.ts'
 import { buildServer } from '../../src/api/server.ts'
 import { type AuditTrail, createAuditTrail } from '../../src/audit/auditTrail.ts'
-import { keyTrailOf } from '../../src/audit/keyTrail.ts'
 import type { CommandLimits } from '../../src/commands/commandLimits.ts'
 import type { CommandService } from '../../src/commands/commandService.ts'
 import { createCommandService } from '../../src/commands/createCommandService.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
+import { keyTrailOf } from '../../src/keyTrail.ts'
 import { createProjections, type Projections } from '../../src/projections/projections.ts'
 import { createMigratedDatabase } from '../support/database.ts'
 import { patienceMs } from '../support/patience.ts'
@@ -69,7 +69,7 @@ export interface HarnessOptions {
   readonly projecting?: boolean
 }
 
-/** The real rooms: memory log, command service, read model and projector on a database of their own. */
+/** The real modules: memory log, command service, read model and projector on a database of their own. */
 export async function startApi(options: HarnessOptions = {}): Promise<ApiHarness> {
   const database = await createMigratedDatabase()
   const { connectionString } = database

@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createUnreadResults } from '../../src/api/bulk/bulkAnswer.ts'
 import { BulkRun } from '../../src/api/bulk/bulkRun.ts'
-import { createBulkShare } from '../../src/api/bulk/bulkShare.ts'
+import { BulkShare } from '../../src/api/bulk/bulkShare.ts'
 import { createBulkTurns, refusedOfTurn } from '../../src/api/bulk/bulkTurns.ts'
 import { allResults } from '../../src/api/bulk/resultForm.ts'
 import type { ApiContext } from '../../src/api/context.ts'
@@ -41,7 +41,7 @@ describe('turns of bulk uploads', () => {
     const turns = createBulkTurns()
     const loop = countTurns()
     const came = await Promise.all(
-      ['a', 'b', 'c'].map(async (name) => [await turns.next(), name, loop.turn()] as const),
+      ['a', 'b', 'c'].map(async (name) => [await turns.next('owner'), name, loop.turn()] as const),
     )
     loop.end()
     expect(came.map(([, name]) => name)).toEqual(['a', 'b', 'c'])
@@ -52,7 +52,7 @@ describe('turns of bulk uploads', () => {
     const unread = createUnreadResults({ bulkUnreadBytesMax: 1 })
     const room = {
       rate: createRateCounts(0),
-      share: createBulkShare({ bulkCommandsMax: 1_000, bulkCommandsTotalMax: 1_000 }),
+      share: new BulkShare({ bulkCommandsMax: 1_000, bulkCommandsTotalMax: 1_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
       turns: createBulkTurns(),
       unread,
@@ -72,7 +72,7 @@ describe('turns of bulk uploads', () => {
   it('leave the loop to others while thousands of lines are refused', async () => {
     const room = {
       rate: createRateCounts(0),
-      share: createBulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),
+      share: new BulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
       turns: createBulkTurns(),
       unread: createUnreadResults(limits),

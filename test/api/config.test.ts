@@ -149,6 +149,14 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'postgres://u:se#cret@h/d', 'DATABASE_URL: must be postgres://user:password@host:port/database'],
     ['DATABASE_URL', 'postgres://u:p@h:99999/d', 'DATABASE_URL: must be postgres://user:password@host:port/database'],
     ['DATABASE_URL', 'postgres://h/d?sslrootcert=/nowhere', 'DATABASE_URL: the file of its option sslrootcert'],
+    ['DATABASE_URL', 'postgres://h/d?sslmode=verify-full&ssl=true', ''],
+    [
+      'DATABASE_URL',
+      'postgres://h/d?sslmode=verify_full',
+      'DATABASE_URL: its option sslmode must be one of disable, prefer',
+    ],
+    ['DATABASE_URL', 'postgres://h/d?sslmode=allow', 'DATABASE_URL: its option sslmode must be one of disable, prefer'],
+    ['DATABASE_URL', 'postgres://h/d?ssl=false', 'DATABASE_URL: its option ssl must be one of true, 1, 0, no-verify'],
     ['EVENTSTORE_URL', 'esdb://a:2113,b:2113,c?tls=true&nodePreference=leader', ''],
     ['EVENTSTORE_URL', 'esdb+discover://u:p@cluster.example:2113/?tls=false', ''],
     ['EVENTSTORE_URL', 'esdb://a:21x13', 'EVENTSTORE_URL: must be esdb://'],
@@ -183,6 +191,10 @@ a typing error. Sizes are in bytes; names with \`_MS_\` are in milliseconds, tho
 | variable | default | values | what it does |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
+
+Limits that keys share are for all of them together: [while there is room](http.md#limits-that-keys-share) one key may use all of it.
+What was sent to the log does not give way to another key: keep \`WAYBILL_QUEUED_COMMANDS_MAX\` above twice \`WAYBILL_BATCH_COMMANDS_MAX\`, as it
+is by default.
 
 The limits of names are part of the HTTP contract and cannot be changed: 128 characters for operation ids, statuses, services and
 themes, 64 for names of pipelines and tracks, 255 for idempotency keys.

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { label, statusName } from '../../src/api/contract/names.ts'
 import { problemCodes } from '../../src/api/problem.ts'
+import { newNamePattern, printablePattern } from '../../src/operation/names.ts'
 import { type ApiHarness, startApi } from './apiHarness.ts'
 
 let api: ApiHarness
@@ -205,4 +208,35 @@ test('what is no part of the page is a problem like any other', async () => {
 test('the version in the document is that of the package, where the service builds it', async () => {
   const { version } = await import('../../src/version.ts')
   expect(version).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version)
+})
+
+describe('the patterns of names in the document', () => {
+  const patterns = () =>
+    [...JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(([, text]) => text)
+  const published = (schema: z.ZodType) => {
+    const { pattern = '' } = z.toJSONSchema(schema)
+    return [new RegExp(pattern), new RegExp(pattern, 'u')] as const
+  }
+  /** All of the basic plane that UTF-8 can hold. */
+  const characters = Array.from({ length: 0x10000 }, (_, code) => code)
+    .filter((code) => code < 0xd800 || code > 0xdfff)
+    .map((code) => String.fromCharCode(code))
+
+  test('need no Unicode mode', () => {
+    expect(patterns().length).toBeGreaterThan(10)
+    expect(patterns().filter((text) => /\\\\[pP]\{/.test(text ?? ''))).toEqual([])
+  })
+
+  test.each([
+    ['a new name', statusName, newNamePattern],
+    ['a name as it may have been recorded', label, printablePattern],
+  ])('allow, with and without it, what the service does: %s', (_, schema, pattern) => {
+    const [plain, unicode] = published(schema)
+    const differ = characters.filter((character) => {
+      const allowed = pattern.test(character)
+      return plain.test(character) !== allowed || unicode.test(character) !== allowed
+    })
+    expect(differ).toEqual([])
+    expect([plain.test('\u{1f600}'), unicode.test('\u{1f600}'), pattern.test('\u{1f600}')]).toEqual([true, true, true])
+  })
 })

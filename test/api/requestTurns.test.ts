@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Connection, createRequestTurns, requestsInLineMax, requestsOfTurn } from '../../src/api/requestTurns.ts'
 import { type ApiHarness, startApi } from './apiHarness.ts'
@@ -51,6 +51,24 @@ describe('turns of requests', () => {
     for (let n = 0; n < 2; n += 1) turns.enter(modest, () => begun.push(`modest ${n}`))
     await nextTurn()
     expect(begun).toEqual(['greedy 0', 'modest 0', 'greedy 1', 'modest 1', 'greedy 2'])
+  })
+
+  it('come to an owner with many connections as often as to any other', async () => {
+    const turns = createRequestTurns(({ headers }) => headers.authorization ?? '')
+    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => undefined)
+    const begun: string[] = []
+    const enter = (owner: string, name: string, of = connection()) => {
+      const request = { headers: { authorization: owner }, socket: new Socket() }
+      turns.enter(of, () => begun.push(name), request)
+      return of
+    }
+    for (let n = 0; n < 3; n += 1) enter('flooder', `flooder ${n}`)
+    const modest = enter('modest', 'modest 0')
+    enter('modest', 'modest 1', modest)
+    // A connection may speak for one owner after the other: a proxy's does.
+    enter('flooder', 'flooder 3', modest)
+    await nextTurn()
+    expect(begun).toEqual(['flooder 0', 'modest 0', 'flooder 1', 'modest 1', 'flooder 2', 'flooder 3'])
   })
 
   it('stop reading from a connection with too many in line, until there are half as many', async () => {

@@ -10,7 +10,7 @@ export interface RunningService {
   close(): Promise<void>
 }
 
-/** The real rooms, listening on a port of their own. */
+/** The real modules, listening on a port of their own. */
 export async function startService(options: HarnessOptions = {}): Promise<RunningService> {
   const api = await startApi(options)
   const url = await api.app.listen({ host: '127.0.0.1', port: 0 })

@@ -9,9 +9,9 @@ const documentsOf = (length: number) => ({ data: { text: 'x'.repeat(length) } })
 
 function createDesk(limits: Partial<typeof defaultCommandLimits> = {}) {
   const admission = createAdmission({ ...defaultCommandLimits, ...limits }, () => 5)
-  function take(key: string, group?: CommandGroup, body: Parameters<typeof open>[2] = {}) {
+  function take(key: string, group?: CommandGroup, body: Parameters<typeof open>[2] = {}, owner = 'somebody') {
     const [resolve, reject] = [vi.fn(), vi.fn()]
-    return { pending: admission.take(open('op-1', key, body), group, resolve, reject), resolve, reject }
+    return { pending: admission.take(open('op-1', key, body), group, resolve, reject, owner), resolve, reject }
   }
   return { admission, take }
 }
@@ -66,17 +66,51 @@ test('a group knows the first of an operation’s commands that failed, in which
 test('it closes once the last one is answered, and takes none meanwhile', async () => {
   const { admission, take } = createDesk()
   const one = take('key-1')
-  expect(admission.enter()).toBe(true)
+  const leave = admission.enter('somebody')
   let closed = false
   const closing = admission.close().then(() => {
     closed = true
   })
-  expect(admission.enter()).toBe(false)
+  expect(admission.enter('somebody')).toBeNull()
   expect(take('key-2').pending).toBeNull()
-  admission.leave()
+  leave?.()
   await Promise.resolve()
   expect(closed).toBe(false)
   admission.fail(taken(one), 'log_unavailable')
   await closing
   await admission.close()
+})
+
+test('a full queue is shared: who holds the most makes room, in order of arrival, but for what is sent or of a group', () => {
+  const { admission, take } = createDesk({ queuedCommandsMax: 6 })
+  const group = { failed: new Map<string, number>() }
+  const flood = ['1', '2', '3', '4', '5'].map((key) => take(key, undefined, {}, 'flooder'))
+  const grouped = take('6', group, {}, 'flooder')
+  admission.sent(taken(flood[0] ?? expect.unreachable()))
+  expect(take('7', undefined, {}, 'flooder').pending).toBeNull()
+  const others = ['8', '9', '10'].map((key) => taken(take(key, undefined, {}, 'other')))
+  expect(flood.map(({ resolve }) => resolve.mock.calls.length)).toEqual([0, 1, 1, 1, 0])
+  expect(flood[1]?.resolve.mock.calls).toMatchObject([[{ kind: 'failed', key: '2', failure: { code: 'overloaded' } }]])
+  expect(grouped.resolve).not.toHaveBeenCalled()
+  expect(take('11', undefined, {}, 'other').pending).toBeNull()
+  expect(admission.counts().commands).toEqual({ max: 6, taken: 6, refused: 2, reclaimed: 3 })
+  for (const pending of [
+    ...others,
+    ...[flood[0], flood[4], grouped].map((one) => taken(one ?? expect.unreachable())),
+  ]) {
+    admission.failWithBug(pending, 'a bug')
+  }
+  const { commands, bytes } = admission.counts()
+  expect([commands.taken, bytes.taken]).toEqual([0, 0])
+})
+
+test('their bytes are shared in the same way', () => {
+  const { admission, take } = createDesk({ queuedBytesMax: 10_000 })
+  const flood = ['1', '2', '3'].map((key) => take(key, undefined, documentsOf(2_500), 'flooder'))
+  expect(take('4', undefined, documentsOf(2_500), 'flooder').pending).toBeNull()
+  const other = taken(take('5', undefined, documentsOf(2_500), 'other'))
+  expect(flood.map(({ resolve }) => resolve.mock.calls.length)).toEqual([1, 0, 0])
+  expect(admission.open()).toBe(3)
+  admission.fail(other, 'contention')
+  expect(admission.counts().bytes.reclaimed).toBe(1)
 })

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { applyOutcomes } from '../../src/commands/applyOutcomes.ts'
-import type { Accepted, Chain, ChainAnswer, Link } from '../../src/commands/chain.ts'
+import type { Accepted, ChainAnswer, ChainedAppend, CommandChain } from '../../src/commands/commandChain.ts'
 import type { CommandResult } from '../../src/commands/commandService.ts'
 import { createKeyReuse } from '../../src/commands/keyReuse.ts'
 import { newStreamQueue, type PendingCommand, type StreamQueue } from '../../src/commands/streamQueue.ts'
 import type { AppendOutcome } from '../../src/eventlog/eventLog.ts'
+import { FairShare } from '../../src/fairShare.ts'
 import type { OperationState } from '../../src/operation/state.ts'
 import { open } from './node.ts'
 
@@ -14,11 +15,15 @@ function stateAt(revision: bigint): OperationState {
   return { id: 'op-1', revision } as OperationState
 }
 
+const share = new FairShare(100)
+
 function pending(key: string): PendingCommand {
   return {
     command: open('op-1', key),
     group: undefined,
-    bytes: 0,
+    owner: 'somebody',
+    lease: share.hold('somebody', 1),
+    bytesLease: share.hold('somebody', 1),
     arrival: 1,
     arrivedMs: 0,
     resolve: () => undefined,
@@ -45,22 +50,22 @@ function chainOf(count: number, answer?: (index: number) => ChainAnswer): Case {
   const queue = newStreamQueue('op-1', 'operation-op-1')
   queue.knowledge = 'assumedAbsent'
   const pendingCommands = Array.from({ length: count }, (_, index) => pending(`key-${index}`))
-  const links = pendingCommands.map(
-    (owner, index): Link => ({
+  const appends = pendingCommands.map(
+    (owner, index): ChainedAppend => ({
       request: { stream: queue.stream, expectedRevision: BigInt(index) - 1n, events: [] },
       stateAfter: stateAt(BigInt(index)),
       owner: { pending: owner, accepted: opened },
     }),
   )
-  const entries = pendingCommands.map((of, link) => ({
+  const commands = pendingCommands.map((of, append) => ({
     pending: of,
-    link,
-    answer: answer?.(link) ?? ({ kind: 'own' } as const),
+    append,
+    answer: answer?.(append) ?? ({ kind: 'own' } as const),
   }))
-  return settling({ queue, links, entries }, pendingCommands)
+  return settling({ queue, appends, commands }, pendingCommands)
 }
 
-function settling(chain: Chain, pendingCommands: readonly PendingCommand[]): Case {
+function settling(chain: CommandChain, pendingCommands: readonly PendingCommand[]): Case {
   const said: string[] = []
   const note = (of: PendingCommand, text: string): void => {
     of.answered = true
@@ -90,7 +95,7 @@ function textOf(result: CommandResult): string {
 const keysOf = (pendingCommands: readonly PendingCommand[]) => pendingCommands.map(({ command }) => command.key)
 
 describe('a chain that was appended', () => {
-  it('moves the queue on to its last link, confirmed for all that had come when it was sent', () => {
+  it('moves the queue on to its last append, confirmed for all that had come when it was sent', () => {
     const { queue, settle } = chainOf(2)
     expect(settle([appended(0n), appended(1n)])).toEqual(['key-0 opened 0@100', 'key-1 opened 1@101'])
     expect(queue).toMatchObject({ knowledge: 'confirmed', confirmedAfter: 7, state: stateAt(1n), position: 101n })
@@ -111,7 +116,7 @@ describe('a chain that was appended', () => {
   })
 })
 
-describe('a chain that ends at a link', () => {
+describe('a chain that ends at a append', () => {
   it('in the midst of a batch: what came before is answered, the rest waits in front of what came since', () => {
     const { queue, settle } = chainOf(3)
     queue.waiting = [pending('later')]
@@ -198,12 +203,12 @@ describe('an answer without an append of its own', () => {
     const [first] = pendingCommands
     if (first === undefined) throw new Error('no pending')
     const request = { stream: queue.stream, expectedRevision: 'noStream' as const, events: [] }
-    const links = [{ request, stateAfter: stateAt(0n), owner: { pending: first, accepted: opened } }]
-    const entries = rests.map((answer, index) => ({ pending: pendingCommands[index] ?? first, link: 0, answer }))
-    return settling({ queue, links, entries }, pendingCommands)
+    const appends = [{ request, stateAfter: stateAt(0n), owner: { pending: first, accepted: opened } }]
+    const commands = rests.map((answer, index) => ({ pending: pendingCommands[index] ?? first, append: 0, answer }))
+    return settling({ queue, appends, commands }, pendingCommands)
   }
 
-  it('is given once the link it rests on is on disk', () => {
+  it('is given once the append it rests on is on disk', () => {
     expect(resting().settle([appended(0n)])).toEqual([
       'key-0 opened 0@100',
       'key-0 opened 0@100',
@@ -212,7 +217,7 @@ describe('an answer without an append of its own', () => {
     ])
   })
 
-  it('is decided again when that link is not', () => {
+  it('is decided again when that append is not', () => {
     const { settle, queue } = resting()
     expect(settle([conflict])).toEqual([])
     expect(keysOf(queue.waiting)).toEqual(['key-0', 'key-0', 'key-2', 'key-3'])
@@ -225,10 +230,10 @@ describe('an answer without an append of its own', () => {
     const asked = pending('key-0')
     const request = { stream: queue.stream, expectedRevision: 4n, events: [] }
     const answer: ChainAnswer = { kind: 'nothing', accepted: { ...opened, outcome: 'ignored' }, rests: 'before' }
-    const chain: Chain = {
+    const chain: CommandChain = {
       queue,
-      links: [{ request, stateAfter: queue.state, owner: null }],
-      entries: [{ pending: asked, link: 0, answer }],
+      appends: [{ request, stateAfter: queue.state, owner: null }],
+      commands: [{ pending: asked, append: 0, answer }],
     }
     expect(settling(chain, [asked]).settle([{ kind: 'appended', revision: 4n, position: 0n }])).toEqual([
       'key-0 ignored 4@55',

@@ -91,7 +91,7 @@ test('an operation whose stream holds another kind of event is unreadable', asyn
   const [definition] = await versions(linear)
   const { node, reasons } = await nodeOver('operation-op-1', [await inChain('operation-op-1', definition)])
   expect(codeOf(await submit(node))).toBe('unreadable')
-  expect(reasons()).toEqual([['operation-op-1', 'operation-op-1@0 is no event of an operation']])
+  expect(reasons()).toEqual([['operation-op-1', "PipelineDefined in an operation's stream"]])
 })
 
 test('a pipeline whose stream lacks a version, or holds another kind of event, is unreadable', async () => {

@@ -135,3 +135,41 @@ test('a group that is larger than the queue gets on: what came before its overlo
   const results = await Promise.all(keys.map((key) => node.commands.submit(open('op-1', key), group)))
   expect(results.map(codeOf)).toEqual(['accepted', 'operation_exists', 'overloaded', 'not_tried'])
 })
+
+test('an owner that fills the queue keeps no other out: the other is taken, and is in the next batch', async () => {
+  const node = createNode(undefined, { queuedCommandsMax: 100, batchCommandsMax: 10 })
+  const gate = createGate()
+  node.log.beforeAppend = () => gate.passed
+  const flood = Array.from({ length: 100 }, (_, n) =>
+    node.commands.submit(open(`flood-${n}`, 'open'), undefined, 'flooder'),
+  )
+  await until(() => node.log.appends.length === 2)
+  const others = ['a', 'b'].map((id) => node.commands.submit(open(id, 'open'), undefined, 'other'))
+  expect(node.commands.metrics.queued().commands).toEqual({ max: 100, taken: 100, refused: 0, reclaimed: 2 })
+  // Two batches of ten are in the log: the oldest that is not sent makes room.
+  expect((await Promise.all(flood.slice(20, 22))).map(codeOf)).toEqual(['overloaded', 'overloaded'])
+  gate.open()
+  expect((await Promise.all(others)).map(codeOf)).toEqual(['accepted', 'accepted'])
+  const third = node.log.appends[2]?.map(({ stream }) => stream) ?? []
+  expect(third.slice(0, 4)).toEqual(expect.arrayContaining(['operation-a', 'operation-b']))
+  const codes = (await Promise.all(flood)).map(codeOf)
+  expect(codes.filter((code) => code === 'accepted')).toHaveLength(98)
+  // What was not taken is sent again.
+  expect(codeOf(await node.commands.submit(open('flood-20', 'open'), undefined, 'flooder'))).toBe('accepted')
+})
+
+test('however many commands wait for one operation, those that made room for another owner are gone from it', async () => {
+  const node = createNode(undefined, { queuedCommandsMax: 10 })
+  accepted(await node.commands.submit(open('hot', 'open')))
+  const flood = Array.from({ length: 10 }, (_, n) =>
+    node.commands.submit(report('hot', `key-${n}`, 'read'), undefined, 'flooder'),
+  )
+  const other = Array.from({ length: 5 }, (_, n) =>
+    node.commands.submit(open(`other-${n}`, 'open'), undefined, 'other'),
+  )
+  const codes = (await Promise.all(flood)).map(codeOf)
+  expect(codes.slice(0, 5)).toEqual(Array.from({ length: 5 }, () => 'overloaded'))
+  expect(codes.slice(5)).not.toContain('overloaded')
+  expect((await Promise.all(other)).map(codeOf)).toEqual(other.map(() => 'accepted'))
+  expect(node.commands.metrics.inFlight()).toBe(0)
+})

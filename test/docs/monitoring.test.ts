@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { defaultApiLimits } from '../../src/api/limits.ts'
 import { createMetrics } from '../../src/api/metrics.ts'
 import { Readiness } from '../../src/api/readiness.ts'
+import { createShares } from '../../src/api/shares.ts'
 import { type ApiHarness, eventually, startApi } from '../api/apiHarness.ts'
 
 const folder = new URL('../../docs/monitoring/', import.meta.url)
@@ -84,7 +86,8 @@ beforeAll(async () => {
     secondsSinceCheck: 1,
   }
   const selfAudit = { status: () => status }
-  const context = { access, commands, log, projector, readModel, selfAudit, draining: drain.signal }
+  const shares = createShares(defaultApiLimits)
+  const context = { access, commands, log, projector, readModel, selfAudit, shares, draining: drain.signal }
   const none = () => 0
   const live = { eventStreams: none, operationStreams: none, dropped: none, turnedAway: none, waits: none }
   const metrics = createMetrics(context, new Readiness(context), { metrics: live })

@@ -3,8 +3,8 @@ import type { Chain } from '../../src/eventlog/chains.ts'
 import type { EventToAppend } from '../../src/eventlog/eventLog.ts'
 import { KnownStreams } from '../../src/eventlog/postgres/knownStreams.ts'
 import { Notifications } from '../../src/eventlog/postgres/notifications.ts'
-import { OwnAppends } from '../../src/eventlog/postgres/ownAppends.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { TailCache } from '../../src/eventlog/postgres/tailCache.ts'
 import { newEvent, until } from './logDatabase.ts'
 
 const chainOf = (stream: string, expected: bigint, ...events: readonly EventToAppend[]): Chain => ({
@@ -25,7 +25,7 @@ describe('the streams a session knows', () => {
     known.learn(1n, [chainOf('a', 3n, newEvent(), newEvent())], [appended(0n)], [7])
     expect(known.numberFor(chainOf('a', 5n))).toBe(7)
     expect(known.numberFor(chainOf('a', 4n))).toBe(0)
-    expect(known.turn).toBe(1n)
+    expect(known.writerEpoch).toBe(1n)
   })
 
   it('are not known any more after a conflict, without a number, in another turn, or after a refusal', () => {
@@ -44,7 +44,7 @@ describe('the streams a session knows', () => {
     expect(found()).toEqual([0, 0])
     learn(2n)
     known.forget()
-    expect([...found(), known.turn]).toEqual([0, 0, -1n])
+    expect([...found(), known.writerEpoch]).toEqual([0, 0, -1n])
   })
 
   it('are fifty thousand at most, the first ones go first', () => {
@@ -68,7 +68,7 @@ describe('the streams a session knows', () => {
 
 describe('the appends a node keeps for those who follow', () => {
   it('are sixteen million characters at most', () => {
-    const own = new OwnAppends()
+    const own = new TailCache()
     const data = `"${'x'.repeat(999_998)}"`
     const append = (n: number) =>
       own.appended(BigInt(n), [chainOf('a', BigInt(n), newEvent({ data, metadata: '' }))], [appended(BigInt(n))])

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { EventLog, RecordedEvent } from '../../src/eventlog/eventLog.ts'
 import { openPostgresEventLog, type PostgresEventLogOptions } from '../../src/eventlog/postgres/postgresEventLog.ts'
+import { Reader } from '../../src/eventlog/postgres/reader.ts'
 import { createFaultyNetwork } from './faultyNetwork.ts'
 import { createLogDatabase, type LogDatabase, newStream, until } from './logDatabase.ts'
 
@@ -81,6 +82,38 @@ describe('who follows the log', () => {
     const request = newStream()
     await log.append([request])
     expect(idsOf(await event)).toEqual(request.events.map(({ id }) => id))
+  })
+
+  it('reads nothing where its own appends end, until others tell of theirs', async () => {
+    const readAll = vi.spyOn(Reader.prototype, 'readAll')
+    const network = await createFaultyNetwork(database.connectionString)
+    opened.push(network)
+    const warn = vi.fn()
+    const logger = { info: () => undefined, warn, error: () => undefined }
+    const { log, next } = await follow({ connectionString: network.connectionString, logger })
+    // What this process tells itself by NOTIFY may come late, and then counts as told by others.
+    network.refuse()
+    for (let n = 0; n < 5; n += 1) {
+      const event = next()
+      await until(() => warn.mock.calls.length > 0 && readAll.mock.calls.length > 0, 'it has looked once')
+      const request = newStream()
+      await log.append([request])
+      expect(idsOf(await event)).toEqual(request.events.map(({ id }) => id))
+    }
+    const { length } = readAll.mock.calls
+    readAll.mockRestore()
+    expect(length).toBe(1)
+  })
+
+  it('is woken by another node’s append after its own', async () => {
+    const { log, next } = await follow()
+    for (const appender of [log, writer, log, writer]) {
+      const event = next()
+      await until(async () => (await listening()).length === 1, 'it listens')
+      const request = newStream()
+      await appender.append([request])
+      expect(idsOf(await event)).toEqual(request.events.map(({ id }) => id))
+    }
   })
 
   it('leaves no session behind', async () => {

@@ -175,8 +175,11 @@ function authorization(role: string | null): Arbitrary<readonly (readonly [strin
     '',
     'Bearer \xff',
   )
+  // It has the role, and may not do all that others with the role may.
+  const bound = role === 'service' || role === 'definer' ? fc.constant(key('bound')) : own
   return fc.oneof(
-    { weight: 88, arbitrary: own },
+    { weight: 76, arbitrary: own },
+    { weight: 12, arbitrary: bound },
     { weight: 5, arbitrary: fc.constantFrom(...keyRoles).map(key) },
     { weight: 2, arbitrary: fc.constant([]) },
     { weight: 5, arbitrary: altered.map((value) => [['authorization', value] as const]) },

@@ -2,12 +2,13 @@ import { operatorActed } from '../../src/audit/act.ts'
 import { pipelineRegistered } from '../../src/commands/pipelineRegistry.ts'
 import { auditStream, pipelinesStream } from '../../src/operation/streamName.ts'
 import type { Answer } from './answers.ts'
+import { BoundKeyWatch, boundKey, type LoggedEvent } from './boundKey.ts'
 import { countOf } from './judge.ts'
 import type { FuzzRequest, Values } from './wire.ts'
 
 /** Keys by the name of their placeholder: the roles', and some that let nobody in. */
 export type FuzzKeys = Readonly<
-  Record<'service' | 'definer' | 'viewer' | 'auditor' | 'operator' | 'flipped' | 'revoked', string>
+  Record<'service' | 'definer' | 'viewer' | 'auditor' | 'operator' | 'bound' | 'flipped' | 'revoked', string>
 >
 
 interface Reply {
@@ -66,6 +67,7 @@ export class ServiceState {
   /** `stream key`, of all that was answered as taken. */
   readonly #accepted = new Set<string>()
   readonly #witnessed = new Map<string, string>()
+  readonly #boundKeyWatch = new BoundKeyWatch()
   /** Of this round's requests of whose fate nobody was told: targets and bodies. */
   #untold: string[] = []
   #position = ''
@@ -80,8 +82,13 @@ export class ServiceState {
   /** Fills an empty service. `operatorKey` null: it has no key yet, and lets everybody in. */
   static async prepare(port: number, operatorKey: string | null): Promise<ServiceState> {
     const url = `http://127.0.0.1:${port}`
-    const make = async (name: string, roles: readonly string[], by: string | null): Promise<string> => {
-      const made = await send(url, 'POST', '/v1/keys', by, { name, roles })
+    const make = async (
+      name: string,
+      roles: readonly string[],
+      by: string | null,
+      binding: object = {},
+    ): Promise<string> => {
+      const made = await send(url, 'POST', '/v1/keys', by, { name, roles, ...binding })
       if (made.status !== 201) throw new Error(`a key could not be made: ${made.text}`)
       return String(made.body.key)
     }
@@ -96,6 +103,10 @@ export class ServiceState {
       definer: await make('own-definer', ['definer'], operator),
       viewer: await make('own-viewer', ['viewer'], operator),
       auditor: await make('own-auditor', ['auditor'], operator),
+      bound: await make(boundKey.name, boundKey.roles, operator, {
+        services: boundKey.services,
+        pipelines: boundKey.pipelines,
+      }),
       flipped: `${service.slice(0, -1)}${service.endsWith('A') ? 'B' : 'A'}`,
     })
     await state.#fill()
@@ -173,14 +184,11 @@ export class ServiceState {
     const lines = (await answer.text()).split('\n').filter((line) => line !== '')
     if (answer.status !== 200) return [`the log cannot be read: ${answer.status} ${lines.join(' ')}`]
     for (const line of lines) {
-      const event = JSON.parse(line) as {
-        stream: string
-        type: string
-        position: string
-        metadata: { command: string }
-      }
+      const event = JSON.parse(line) as LoggedEvent & { position: string; metadata: { command: string } }
       this.#position = event.position
       this.events += 1
+      const fault = this.#boundKeyWatch.faultOf(event)
+      if (fault !== null) wrong.push(`${fault}: ${line.slice(0, 600)}`)
       if (this.#accepted.has(`${event.stream} ${event.metadata.command}`)) continue
       // What the operator among the senders did: an act is on record also where it came to nothing.
       if (event.stream === auditStream && event.type === operatorActed) continue

@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { LiveStream } from '../../src/api/live/liveStream.ts'
 import { OperationFeed } from '../../src/api/live/operationFeed.ts'
-import type { OperationFilter } from '../../src/projections/changedOperations.ts'
+import type { OperationFilter } from '../../src/projections/queries/changedOperations.ts'
 import { type ApiHarness, startApi } from '../api/apiHarness.ts'
 import { patienceMs } from '../support/patience.ts'
 

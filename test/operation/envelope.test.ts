@@ -277,18 +277,18 @@ describe('verifying a stream', () => {
     for (let cut = 0; cut <= stream.length; cut += 1) {
       const head = verifyStream(stream.slice(0, cut))
       assert.ok(head.kind === 'intact')
-      expect(verifyStream(stream.slice(cut), head.link)).toMatchObject({
+      expect(verifyStream(stream.slice(cut), head.end)).toMatchObject({
         kind: 'intact',
-        link: { revision: BigInt(stream.length - 1), hash: ledger.current.lastHash },
+        end: { revision: BigInt(stream.length - 1), hash: ledger.current.lastHash },
       })
     }
-    expect(verifyStream([])).toEqual({ kind: 'intact', link: null })
+    expect(verifyStream([])).toEqual({ kind: 'intact', end: null })
   })
 
   test('wants the revisions without a gap across stretches', () => {
     const head = verifyStream(stream.slice(0, 1))
     assert.ok(head.kind === 'intact')
-    expect(verifyStream(stream.slice(2), head.link)).toMatchObject({ kind: 'broken' })
+    expect(verifyStream(stream.slice(2), head.end)).toMatchObject({ kind: 'broken' })
   })
 })
 

@@ -80,8 +80,8 @@ test('so is the client of EventStoreDB, where EVENTSTORE_URL asks for it', async
 test('and where a log is to be copied to or from EventStoreDB', async () => {
   const command = waybillCommand(program)
   try {
-    const args = ['copy-log', '--yes', '--from', 'esdb://127.0.0.1:1?tls=false', '--to', database.connectionString]
-    const ran = await command.run(args, {})
+    const args = ['copy-log', '--yes', '--from', 'esdb://127.0.0.1:1?tls=false', '--to-file', '-']
+    const ran = await command.run(args, {}, database.connectionString)
     expect([ran.code, ran.out]).toEqual([1, ''])
     expect(ran.err).toMatch(/^A store in EventStoreDB needs the npm package @eventstore\/db-client, .*\n$/)
   } finally {

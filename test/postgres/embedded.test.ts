@@ -240,7 +240,7 @@ test('a port that somebody took meanwhile is left to them', async () => {
   try {
     const { server, port } = await launchServer({
       binaries: await findBinaries(),
-      user: await chooseServerUser(clusterDirectory, dataDir),
+      user: await chooseServerUser(clusterDirectory),
       clusterDirectory,
       settings: await serverSettings(dataDir),
       serverLog,

@@ -1,4 +1,16 @@
-import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -180,7 +192,7 @@ describe.runIf(isRoot)('as root, and for a plain user', () => {
     expect(await query(connectionString, 'SELECT 1 AS n')).toEqual([{ n: 1 }])
   }
 
-  test('a plain user runs the server as itself, in a folder nobody else can read, also after root did', async () => {
+  test('a plain user runs the server as itself, in a folder nobody else can read', async () => {
     const home = join(own.directory, 'home')
     await mkdir(home)
     await chown(home, user.uid, user.gid)
@@ -189,21 +201,41 @@ describe.runIf(isRoot)('as root, and for a plain user', () => {
     await works(await first.ready())
     expect((await stat(waybillDir)).mode & 0o777).toBe(0o700)
     await first.stop()
-    const asRoot = launch(own, waybillDir)
-    await works(await asRoot.ready())
-    await asRoot.stop()
     expect((await stat(join(waybillDir, 'postgres'))).uid).toBe(user.uid)
     await works(await launch(own, waybillDir, user).ready())
   })
 
-  test('in a plain user’s folder, root leaves nothing that keeps that user out', async () => {
+  test('root makes nothing in the folder of a plain user, and gives nothing away that a link there leads to', async () => {
     const waybillDir = join(own.directory, 'given')
     await mkdir(waybillDir)
+    const kept = join(own.directory, 'kept')
+    await writeFile(kept, 'kept\n', { mode: 0o600 })
+    for (const name of ['postgres.log', 'postgres.log.1', 'postgres-password.partial'])
+      await symlink(kept, join(waybillDir, name))
     await chown(waybillDir, user.uid, user.gid)
     const asRoot = launch(own, waybillDir)
-    await works(await asRoot.ready())
-    await asRoot.stop()
-    await works(await launch(own, waybillDir, user).ready())
+    expect((await asRoot.message('failed')).message).toMatch(`The folder ${waybillDir} belongs to another user`)
+    expect(await readFile(kept, 'utf8')).toBe('kept\n')
+    expect((await stat(kept)).uid).toBe(0)
+    expect((await readdir(waybillDir)).length).toBe(3)
+  })
+
+  test('root follows no link in its own folder either, whoever has put it there', async () => {
+    const waybillDir = join(own.directory, 'linked-in')
+    await mkdir(waybillDir, { mode: 0o777 })
+    const kept = join(own.directory, 'also-kept')
+    await writeFile(kept, 'kept\n', { mode: 0o600 })
+    await symlink(kept, join(waybillDir, 'postgres-password.partial'))
+    await symlink(kept, join(waybillDir, 'postgres.log'))
+    expect((await launch(own, waybillDir).message('failed')).message).toContain('ELOOP')
+    expect(await readFile(kept, 'utf8')).toBe('kept\n')
+    expect((await stat(kept)).uid).toBe(0)
+    // The partial one was replaced, not followed.
+    await rm(join(waybillDir, 'postgres.log'))
+    const child = launch(own, waybillDir)
+    await works(await child.ready())
+    expect((await stat(join(waybillDir, 'postgres-password'))).mode & 0o777).toBe(0o600)
+    await child.stop()
   })
 
   test('where npm ran no install script, the links between the server’s libraries are made now', async () => {

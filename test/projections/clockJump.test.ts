@@ -16,7 +16,7 @@ it('goes on folding when the wall clock goes back by an hour', async () => {
   const rows: FoldedRows = {
     loadPipelines: async () => undefined,
     loadCountedStatuses: async () => [],
-    loadParked: async () => new Map(),
+    loadParked: async () => undefined,
     loadStates: async () => [],
     commit: async (batch) => void committed.push(batch),
   }

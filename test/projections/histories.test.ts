@@ -68,7 +68,7 @@ function counted(journal: Journal): unknown {
   return pipelines
 }
 
-/** What a command room has at hand: true states, behind, level or ahead; of one operation a state of another history. */
+/** What a command service has at hand: true states, behind, level or ahead; of one operation a state of another history. */
 function confirmedBy(journal: Journal) {
   return (operation: string) => {
     const state = journal.states.get(operation) ?? null

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { metadataFacet, statusFacet } from '../../src/projections/facets.ts'
-import { listedPage } from '../../src/projections/listedPage.ts'
-import { pageStatement, type Statement, type Way } from '../../src/projections/listQuery.ts'
-import { type Ask, wayTo } from '../../src/projections/listWay.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
+import { listedPage } from '../../src/projections/queries/listedPage.ts'
+import { pageStatement, type Statement, type Way } from '../../src/projections/queries/listQuery.ts'
+import { type Ask, wayTo } from '../../src/projections/queries/listWay.ts'
 import type { OperationQuery } from '../../src/projections/readModel.ts'
 import { createReadModelDatabase, type ReadModelDatabase } from './support/readModelDatabase.ts'
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.ts'
 import { interventionStream } from '../../src/projections/parking/interventions.ts'
+import { ParkedStreams } from '../../src/projections/parking/parkedStreams.ts'
 import { createProjections, type Projections, type ProjectionsSettings } from '../../src/projections/projections.ts'
 import { nextInChain } from '../operation/support/nextInChain.ts'
 import { patienceMs } from '../support/patience.ts'
@@ -186,7 +187,7 @@ describe('a skip', () => {
     await expectSameAnew(projections, other)
   })
 
-  it('holds for good: also once the database takes what it refused, and though the command room has folded it', async () => {
+  it('holds for good: also once the database takes what it refused, and though the command service has folded it', async () => {
     const journal = new Journal(createMemoryEventLog())
     const confirmed = (operation: string) => journal.states.get(operation) ?? null
     const projections = start(journal.log, { confirmed, batchEventsMax: 1 })
@@ -290,4 +291,41 @@ describe('the stream of what operators did', () => {
     expect(await shown(projections, 'op-1')).toMatchObject({ parked: null })
     await expectSameAnew(projections, journal)
   })
+})
+
+it('knows of very many parked streams after a take-over, read some at a time', async () => {
+  const journal = new Journal(createMemoryEventLog())
+  const first = start(journal.log)
+  await journal.open('op-1')
+  await caughtUp(first, journal)
+  await first.close()
+  // More than two pages of them, one in ten tampered with.
+  await database.admin.query(`
+    INSERT INTO parked (stream, revision, position, reason, detail)
+    SELECT 'operation-old-' || n, 0, 1, CASE WHEN n % 10 = 0 THEN 'tampered' ELSE 'unknown_pipeline' END, ''
+    FROM generate_series(1, 12000) n`)
+  const second = start(journal.log)
+  await journal.report('op-1', 'late')
+  await caughtUp(second, journal)
+  expect(second.projector.status()).toMatchObject({ parked: 12_000, tampered: 1_200 })
+  // Its events are passed by; it is not parked a second time.
+  await journal.open('old-11999')
+  await journal.open('op-2')
+  await caughtUp(second, journal)
+  expect(second.projector.status()).toMatchObject({ phase: 'live', parked: 12_000 })
+  await database.admin.query('DELETE FROM parked')
+})
+
+it('counts parked streams as they come and go', () => {
+  const streams = new ParkedStreams()
+  streams.park({ stream: 'a', revision: 1n, reason: 'tampered' })
+  streams.park({ stream: 'b', revision: 2n, reason: 'malformed_event' })
+  streams.park({ stream: 'b', revision: 3n, reason: 'tampered' })
+  expect([streams.size, streams.tampered, streams.revisionOf('b')]).toEqual([2, 2, 3n])
+  streams.park({ stream: 'a', revision: 1n, reason: 'fold_failed' })
+  streams.unpark('b')
+  streams.unpark('c')
+  expect([streams.size, streams.tampered, streams.has('b'), streams.revisionOf('b')]).toEqual([1, 0, false, undefined])
+  streams.clear()
+  expect([streams.size, streams.tampered]).toEqual([0, 0])
 })

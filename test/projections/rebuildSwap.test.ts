@@ -5,7 +5,7 @@ import { createMemoryEventLog } from '../../src/eventlog/memory/memoryEventLog.t
 import { clientConfig } from '../../src/postgres/connection.ts'
 import type { Batch } from '../../src/projections/batch.ts'
 import { FoldMemory } from '../../src/projections/foldMemory.ts'
-import { PipelineCatalogue } from '../../src/projections/pipelineCatalogue.ts'
+import { ProjectedPipelines } from '../../src/projections/projectedPipelines.ts'
 import { FencedError, RefusedDataError } from '../../src/projections/projectionStore.ts'
 import type { Projections } from '../../src/projections/projections.ts'
 import type { ReadModel } from '../../src/projections/readModel.ts'
@@ -120,7 +120,7 @@ describe('the swap', () => {
 })
 
 describe('the fence', () => {
-  const batch = { writes: [], revisits: [], from: 0n, to: 1n, events: 1 }
+  const batch = { writes: [], refolds: [], from: 0n, to: 1n, events: 1 }
 
   it('keeps out of the shadow who wrote it before, and from the swap', async () => {
     const { old, next } = await twoWriters()
@@ -276,7 +276,7 @@ describe('a batch of more rows than one statement takes', () => {
     const { old, next } = await twoWriters()
     const committed = next.session.rows.commit(batch)
     // Its row is in the last statement.
-    const loaded = next.session.rows.loadStates([`op-${operations - 1}`], new PipelineCatalogue())
+    const loaded = next.session.rows.loadStates([`op-${operations - 1}`], new ProjectedPipelines())
     await committed
     expect(await bench.shadowPosition()).toBe(batch.to)
     expect(await count()).toBe(BigInt(operations))

@@ -13,7 +13,7 @@ import type { Random } from '../../src/demo/random.ts'
 import type { EventLog } from '../../src/eventlog/eventLog.ts'
 import { SelfAudit } from '../../src/processes/selfAudit.ts'
 import { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
-import { OrderDesk } from '../../src/projections/control/orderDesk.ts'
+import { ControlWorker } from '../../src/projections/control/controlWorker.ts'
 import { createProjector } from '../../src/projections/projector.ts'
 import { type Projector, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
 import type { SnapshotStore } from '../../src/snapshots/snapshotStore.ts'
@@ -109,7 +109,7 @@ export class SimulatedNode {
       draining: draining.signal,
     }
     const orders = createSimulatedOrders(query, () => randomUuid(databaseRandom))
-    const desk = new OrderDesk({ store: orders, projector: this.projector, lookIntervalMs: 200 })
+    const controlWorker = new ControlWorker({ store: orders, projector: this.projector, lookIntervalMs: 200 })
     this.audit = plan.audits
       ? new SelfAudit({
           log,
@@ -119,7 +119,7 @@ export class SimulatedNode {
         })
       : null
     this.projector.start()
-    desk.start()
+    controlWorker.start()
     this.audit?.start()
   }
 

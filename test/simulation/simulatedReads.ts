@@ -1,11 +1,11 @@
 import { anyPipeline, compilePipeline, type PipelineDefinition, type PipelineOf } from '../../src/operation/pipeline.ts'
 import type { AuditRows } from '../../src/projections/auditRows.ts'
-import { pollCheckpoint } from '../../src/projections/checkpointPoll.ts'
 import type { CheckpointSignal } from '../../src/projections/checkpointSignal.ts'
-import type { OrderBook } from '../../src/projections/control/controlStore.ts'
+import type { ControlOrders } from '../../src/projections/control/controlStore.ts'
 import { shownOf, shownState } from '../../src/projections/operationState.ts'
-import { UnknownPipelineError } from '../../src/projections/pipelineCatalogue.ts'
+import { UnknownPipelineError } from '../../src/projections/projectedPipelines.ts'
 import { foldVersion } from '../../src/projections/projectionStore.ts'
+import { pollCheckpoint } from '../../src/projections/queries/checkpointPoll.ts'
 import { type OperationRow, type ReadModel, ReadModelUnavailableError } from '../../src/projections/readModel.ts'
 import { countedStatuses, type RowSet, type StoredOperation, type Tables } from './tables.ts'
 
@@ -135,7 +135,7 @@ export function createSimulatedAuditRows(query: Query, ourLogId: string): AuditR
 }
 
 /** What operators asked for, as the node that projects takes it. */
-export function createSimulatedOrders(query: Query, newId: () => string): OrderBook {
+export function createSimulatedOrders(query: Query, newId: () => string): ControlOrders {
   return {
     orders: () =>
       query(({ paused, rebuild }) => ({

@@ -1,5 +1,5 @@
 import { stateOf } from '../../src/projections/operationState.ts'
-import type { PipelineCatalogue } from '../../src/projections/pipelineCatalogue.ts'
+import type { ProjectedPipelines } from '../../src/projections/projectedPipelines.ts'
 import type {
   FoldedRows,
   ProjectionStore,
@@ -101,7 +101,7 @@ const usedRows = ({ used }: Tables): RowSet => used
 
 function foldedRows(connection: Connection, rowsOf: (tables: Tables) => RowSet, epoch: bigint): FoldedRows {
   return {
-    async loadPipelines(catalogue: PipelineCatalogue) {
+    async loadPipelines(catalogue: ProjectedPipelines) {
       const versions = await connection.statement((tables) => [...rowsOf(tables).pipelines.values()])
       versions.sort((one, other) => one.version - other.version)
       for (const { name, version, definition } of versions) {
@@ -109,13 +109,9 @@ function foldedRows(connection: Connection, rowsOf: (tables: Tables) => RowSet, 
       }
     },
     loadCountedStatuses: () => connection.statement((tables) => [...countedStatuses(rowsOf(tables))]),
-    loadParked: () =>
-      connection.statement(
-        (tables) =>
-          new Map(
-            [...rowsOf(tables).parked.values()].map(({ stream, revision, reason }) => [stream, { revision, reason }]),
-          ),
-      ),
+    async loadParked(parked) {
+      for (const row of await connection.statement((tables) => [...rowsOf(tables).parked.values()])) parked.park(row)
+    },
     async loadStates(ids, catalogue) {
       const rows = await connection.statement((tables) => ids.flatMap((id) => rowsOf(tables).operations.get(id) ?? []))
       return rows.map((row) => ({

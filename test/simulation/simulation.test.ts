@@ -23,7 +23,7 @@ describe('the service simulated, under faults of every kind', () => {
 })
 
 describe('a seed', () => {
-  it('is the same run again, task by task, and another seed another', { timeout: 60_000 }, async () => {
+  it('is the same run again, task by task, and another seed another', async () => {
     const hashes = new Set<string>()
     for (let seed = 1; seed <= 20; seed += 1) {
       const { traceHash } = await simulate(seed)
@@ -35,7 +35,7 @@ describe('a seed', () => {
 })
 
 describe('a planted bug is found', () => {
-  it.each(Object.keys(plantedBugs) as BugName[])('%s', { timeout: 60_000 }, async (name) => {
+  it.each(Object.keys(plantedBugs) as BugName[])('%s', async (name) => {
     const bug = plantedBugs[name]
     const types: readonly string[] = bug.types
     for (let seed = 1; seed <= seedsToFind; seed += 1) {

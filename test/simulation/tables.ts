@@ -85,7 +85,7 @@ export class Tables {
     if (this.isFenced && !isOurs) throw new FencedError(`epoch ${epoch} writes no longer`)
     this.#checkData(set, batch)
     set.position = batch.to
-    for (const { stream, unparked } of batch.revisits) if (unparked) set.parked.delete(stream)
+    for (const { stream, unparked } of batch.refolds) if (unparked) set.parked.delete(stream)
     for (const write of batch.writes) {
       if (write.kind === 'park') {
         const { stream, revision, position, reason, detail } = write
@@ -99,7 +99,7 @@ export class Tables {
         writeOperation(set, write)
       }
     }
-    for (const { operation, position } of batch.revisits) {
+    for (const { operation, position } of batch.refolds) {
       const row = operation === null ? undefined : set.operations.get(operation)
       if (row !== undefined) set.operations.set(row.id, { ...row, revisitedAt: position })
     }
@@ -107,7 +107,7 @@ export class Tables {
 
   /** What PostgreSQL's constraints and the function's own count of rows would say. */
   #checkData(set: RowSet, batch: Batch): void {
-    const revisited = new Set(batch.revisits.map(({ stream }) => stream))
+    const revisited = new Set(batch.refolds.map(({ stream }) => stream))
     for (const write of batch.writes) {
       if (write.kind === 'pipeline' && set.pipelines.has(`${write.name} ${write.version}`)) {
         throw new RefusedDataError(batch, '23505: pipelines_pkey')

@@ -9,7 +9,8 @@ export interface Ran {
 }
 
 export interface WaybillCommand {
-  run(args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Ran>
+  /** `input`: its standard input; without, there is none. */
+  run(args: readonly string[], environment?: Readonly<Record<string, string>>, input?: string): Promise<Ran>
   /** Ends what still runs. */
   end(): void
 }
@@ -19,17 +20,18 @@ export function waybillCommand(program: string): WaybillCommand {
   const cli = join(dirname(program), 'cli', 'main.js')
   const children = new Set<ChildProcess>()
   return {
-    run(args, environment = {}) {
+    run(args, environment = {}, input) {
       const child = spawn(process.execPath, [cli, ...args], {
         env: { PATH: process.env.PATH, ...environment },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       })
       children.add(child)
+      child.stdin?.end(input)
       let [out, err] = ['', '']
-      child.stdout.on('data', (chunk: Buffer) => {
+      child.stdout?.on('data', (chunk: Buffer) => {
         out += chunk.toString()
       })
-      child.stderr.on('data', (chunk: Buffer) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
         err += chunk.toString()
       })
       return new Promise((resolve) =>

@@ -1,15 +1,15 @@
 // Appends through Waybill's port, gathered by the product's own group commit: all that came while a batch is on its way
 // makes the next one.
-import { createBatches } from '../../../dist/commands/appendBatcher.js'
+import { createAppendBatcher } from '../../../dist/commands/appendBatcher.js'
 import { defaultCommandLimits } from '../../../dist/commands/commandLimits.js'
 import { eventId } from '../../../dist/operation/eventId.js'
 
 /** @param log an open EventLog */
 export function appendThroughPort(log) {
   const unused = () => {
-    throw new Error('no command, no lane')
+    throw new Error('no command, no queue')
   }
-  const batches = createBatches({
+  const batcher = createAppendBatcher({
     log,
     limits: defaultCommandLimits,
     monotonicMs: () => performance.now(),
@@ -26,7 +26,7 @@ export function appendThroughPort(log) {
         data: JSON.stringify(data),
         metadata: JSON.stringify(metadata),
       }
-      const outcome = await batches.append({ stream, expectedRevision: revision ?? 'noStream', events: [event] })
+      const outcome = await batcher.append({ stream, expectedRevision: revision ?? 'noStream', events: [event] })
       if (outcome.kind !== 'appended') throw new Error(`an append came back as ${outcome.kind}`)
       return outcome.revision
     },

@@ -18,7 +18,7 @@ export interface BulkPace {
 
 export const pauseMs = 5
 
-/** Well within what the projector is served from memory (eventlog/postgres/ownAppends.ts). */
+/** Well within what the projector is served from memory (eventlog/postgres/tailCache.ts). */
 const behindMax = 2_000
 /** A projector that has not moved for so long is not waited for. */
 const stillMs = 1_000

@@ -99,6 +99,11 @@ export class BulkRun {
     return this.#answer.stream
   }
 
+  /** Ends before its upload does, for the reason given: what became a command by now still gets its result. */
+  giveWay(reason: Problem): void {
+    this.#cut(reason)
+  }
+
   /** Resolves when the answer is made; what is left of the request is passed over then. */
   async run(): Promise<void> {
     const { draining, limits } = this.#context
@@ -137,16 +142,17 @@ export class BulkRun {
 
   async #work(upload: Readable, onProgress: () => void): Promise<void> {
     const { pace, turns } = this.#room
+    const { owner } = this.#bulk.sender
     for (;;) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
       })
       // Held back: it goes on by itself, in a moment or in the next second.
-      const isAhead = pace.isAhead() || !this.#room.rate.hasRoom(this.#bulk.sender.owner)
-      const { hungry, refused } = isAhead ? nothingRead : this.#readLines()
+      const isAhead = pace.isAhead() || !this.#room.rate.hasRoom(owner)
+      const { hungry, refused, isBlocked } = isAhead ? nothingRead : this.#readLines()
       if (this.#group.failed.size > failedOperationsMax) this.#cut(logGone)
       const isTurnOver = refused === refusedOfTurn
-      if (isTurnOver) await turns.next()
+      if (isTurnOver) await turns.next(owner)
       const { text, count } = this.#results.takeSettled()
       if (count > 0) {
         onProgress()
@@ -159,30 +165,41 @@ export class BulkRun {
       this.#unreadBytes = this.#answer.unreadBytes()
       this.#waitingFor = hungry ? 'bytes' : this.#answer.hasRoom() ? 'commands' : 'reader'
       if (hungry && this.#state === 'arriving') upload.resume()
-      const pause = isAhead ? setTimeout(this.#wake, pauseMs) : undefined
+      // Without a command of its own under way, nothing else would wake it.
+      const looksAgain = isAhead || (isBlocked && this.#results.inHand === 0)
+      const pause = looksAgain ? setTimeout(this.#wake, isAhead ? pauseMs : blockedPauseMs) : undefined
       await woken
       clearTimeout(pause)
     }
   }
 
-  /** Makes commands of lines as far as there is room. `hungry`: all that has come is used up. */
-  #readLines(): { readonly hungry: boolean; readonly refused: number } {
+  /** Makes commands of lines as far as there is room. */
+  #readLines(): LinesRead {
     const isAllowed = this.#bulk.sender.isAllowed()
     const isRead = this.#answer.hasRoom()
     let refused = 0
-    const { rate } = this.#room
+    const { rate, share } = this.#room
     const { owner } = this.#bulk.sender
     while (isRead && rate.hasRoom(owner) && this.#hasRoom() && this.#state !== 'cut' && refused < refusedOfTurn) {
+      // Taken before the line: whether that is a command is known once it was read.
+      if (!share.take(owner)) return { hungry: false, refused, isBlocked: true }
       const line = this.#splitter.next()
-      if (line === null) return { hungry: true, refused }
+      if (line === null) {
+        share.release(owner)
+        return { hungry: true, refused, isBlocked: false }
+      }
       rate.count(owner)
       if (!isAllowed) {
         // One line is told; the rest of the upload is nobody's.
+        share.release(owner)
         this.#results.settle(this.#results.open(line), unauthorised)
         this.#cut(null)
-      } else if (!this.#submit(line)) refused += 1
+      } else if (!this.#submit(line)) {
+        share.release(owner)
+        refused += 1
+      }
     }
-    return { hungry: false, refused }
+    return { hungry: false, refused, isBlocked: false }
   }
 
   #hasRoom(): boolean {
@@ -192,7 +209,7 @@ export class BulkRun {
     )
   }
 
-  /** Whether it became a command. */
+  /** Whether it became a command: then what was taken of the share is released with its result. */
   #submit(line: Line): boolean {
     const { commands, limits } = this.#context
     const place = this.#results.open(line)
@@ -202,12 +219,15 @@ export class BulkRun {
       return false
     }
     const { command } = parsed
+    const { share } = this.#room
+    const { owner } = this.#bulk.sender
     const settle = (result: Result) => {
+      share.release(owner)
       this.#results.settle(place, result)
       if (this.#results.isNext(place)) this.#wake()
     }
     commands
-      .submit(command, this.#group)
+      .submit(command, this.#group, owner)
       .then((result) => {
         if (result.kind === 'accepted') {
           this.#room.pace.appended(result.position)
@@ -260,4 +280,15 @@ export class BulkRun {
   }
 }
 
-const nothingRead = { hungry: false, refused: 0 } as const
+interface LinesRead {
+  /** All that has come is used up. */
+  readonly hungry: boolean
+  readonly refused: number
+  /** Other requests have all of what its key may have in hand. */
+  readonly isBlocked: boolean
+}
+
+const nothingRead: LinesRead = { hungry: false, refused: 0, isBlocked: false }
+
+/** Hundreds of requests may be blocked at once. */
+const blockedPauseMs = 50

@@ -1,3 +1,5 @@
+import { FairQueue } from '../../fairQueue.ts'
+
 /**
  * The event loop, shared between uploads and everybody else: after some lines that are refused an upload waits for its next
  * turn, and in each turn of the loop one upload goes on. Lines that become commands wait for the log, and how many are in hand is
@@ -5,24 +7,24 @@
  * as it lasts, and so would the next upload's (measured with 20 of them: 2.3 s for a report beside them).
  */
 export interface BulkTurns {
-  /** Resolves in a later turn of the event loop, to one at a time, in the order of the calls. */
-  next(): Promise<void>
+  /** Resolves in a later turn of the event loop, to one at a time: owners take turns, each in the order of its calls. */
+  next(owner: string): Promise<void>
 }
 
 /** Lines that are refused in a turn: some milliseconds. */
 export const refusedOfTurn = 64
 
 export function createBulkTurns(): BulkTurns {
-  const waiting: (() => void)[] = []
+  const waiting = new FairQueue<() => void>()
   const goOn = (): void => {
     waiting.shift()?.()
-    if (waiting.length > 0) setImmediate(goOn)
+    if (!waiting.isEmpty) setImmediate(goOn)
   }
   return {
-    next: () =>
+    next: (owner) =>
       new Promise((resolve) => {
-        waiting.push(resolve)
-        if (waiting.length === 1) setImmediate(goOn)
+        if (waiting.isEmpty) setImmediate(goOn)
+        waiting.push(owner, resolve)
       }),
   }
 }

@@ -21,14 +21,29 @@ export const trackName = z
   .regex(namePattern, nameRule)
   .meta({ description: 'The name of a track: letters, digits, `-` and `_`, 64 at most.', examples: ['main'] })
 
-/** A status, a service or a theme. */
+/**
+ * The patterns of names as the document publishes them. Theirs need Unicode mode, which JSON Schema recommends and many
+ * validators do without, so classes are written out. Lengths stand beside them: in JSON Schema they count code points.
+ * Lone surrogates are left out, as no UTF-8 holds one.
+ */
+const unprintable = String.raw`\u0000-\u001f\u007f-\u009f\u2028\u2029`
+const reordering = String.raw`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069`
+const invisible = String.raw`\u00ad\u180e\u200b\u2060-\u206f\ufeff\ufff9-\ufffb`
+const published = (refused: string, maxLength: number) => ({ pattern: `^[^${refused}]+$`, minLength: 1, maxLength })
+/** Of a reason that an operator gives. */
+export const publishedReason = published(unprintable + reordering, 500)
+
 /** A status, a service or a theme, as it may have been recorded. */
-export const label = z.string().regex(printablePattern, 'must be 1 to 128 printable characters')
+export const label = z
+  .string()
+  .regex(printablePattern, 'must be 1 to 128 printable characters')
+  .meta(published(unprintable, 128))
 
 /** The same as it is given to something new. */
 const newLabel = z
   .string()
   .regex(newNamePattern, 'must be 1 to 128 printable characters, without any that are invisible or reorder text')
+  .meta(published(unprintable + reordering + invisible, 128))
 
 export const statusName = newLabel.meta({
   description: 'A status: 1 to 128 printable characters, spaces too.',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { namePattern } from '../../operation/names.ts'
-import { positionToken, revision, timestamp } from './names.ts'
+import { positionToken, publishedReason, revision, timestamp } from './names.ts'
 import { nextPageToken, pageSize, pageToken } from './paging.ts'
 
 const count = z.int().min(0)
@@ -37,7 +37,7 @@ export const noBody = z.strictObject({})
 const reason = z
   .string()
   .regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,500}$/u, 'must be 1 to 500 printable characters')
-  .meta({ description: 'For whoever reads the log later.' })
+  .meta({ ...publishedReason, description: 'For whoever reads the log later.' })
 
 export const retryBody = z.strictObject({ reason: reason.exactOptional() })
 

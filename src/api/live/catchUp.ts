@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
+import type { Semaphore } from '../../eventlog/semaphore.ts'
 import { ReadModelUnavailableError } from '../../projections/readModel.ts'
 import type { PositionTokens } from '../positionToken.ts'
 import type { Feed, LiveMessage } from './feed.ts'
 import type { LiveStream } from './liveStream.ts'
 import { ssePosition } from './sseText.ts'
-import type { Turns } from './turns.ts'
 
 /** What a stream has missed, read in pieces. */
 export interface Missed {
@@ -20,7 +20,10 @@ export interface CatchUp<Filter> {
   readonly stream: LiveStream
   readonly filter: Filter
   readonly feed: Feed<Filter>
-  readonly turns: Turns
+  /** Bounds the pieces read at once for all streams. */
+  readonly reads: Semaphore
+  /** Whose stream it is. */
+  readonly owner: string
   readonly tokens: PositionTokens
   /** Reads on from the stream's cursor: `count` events, or fewer. */
   readonly missed: (count: number) => Promise<Missed>
@@ -36,12 +39,12 @@ const retryMs = 500
 
 /** Tells a stream what it has missed, as fast as it reads, until it can join the feed. Settles when it has, or has ended. */
 export async function catchUp<Filter>(options: CatchUp<Filter>): Promise<void> {
-  const { stream, filter, feed, turns, tokens, missed } = options
+  const { stream, filter, feed, reads, owner, tokens, missed } = options
   let count = countMin * 5
   while (!stream.ended && !feed.join(stream, filter)) {
     let piece: Missed
     try {
-      piece = await turns.take(() => missed(count))
+      piece = await reads.run(() => missed(count), owner)
     } catch (error) {
       if (!(error instanceof LogUnavailableError || error instanceof ReadModelUnavailableError)) throw error
       // Heartbeats go on: the reader need not come back for that.

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { RecordedEvent } from '../../eventlog/eventLog.ts'
 import { operationStream, pipelineStream, streamSubject } from '../../operation/streamName.ts'
 import type { ApiContext } from '../context.ts'
@@ -13,7 +13,7 @@ export interface EventFilter {
   readonly pipeline?: string
 }
 
-/** Characters of events written to all streams before the loop gets a turn, in which sockets can empty. */
+/** Characters of events written to all streams before the event loop goes on, so that sockets can empty. */
 const sliceCharacters = 256 * 1024
 
 /** The log's events as they are appended: not after the read model's checkpoint, as the log is what they are read from. */
@@ -36,7 +36,7 @@ export class EventFeed {
       // A stream that asks for a pipeline may join while the pipelines are looked up.
       while (this.#asksForPipelines() && !this.#pipelines.knows(slice)) await this.#pipelines.learn(slice)
       this.#publish(slice)
-      if (start < events.length && this.feed.size > 0) await nextTurn()
+      if (start < events.length && this.feed.size > 0) await yieldToEventLoop()
     }
   }
 

@@ -1,4 +1,4 @@
-import type { ChangedOperation } from '../../projections/changedOperations.ts'
+import type { ChangedOperation } from '../../projections/queries/changedOperations.ts'
 
 /**
  * What the reader of a stream that catches up may hold: operations as they stood at `since`, or later. What stopped matching

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
-import type { OperationFilter } from '../../projections/changedOperations.ts'
+import { createSemaphore, type Semaphore } from '../../eventlog/semaphore.ts'
+import type { OperationFilter } from '../../projections/queries/changedOperations.ts'
 import type { ApiContext } from '../context.ts'
 import { expectedProblem, ProblemError } from '../problem.ts'
+import { shareProblem } from '../shares.ts'
 import { catchUp, type Missed } from './catchUp.ts'
 import { EventFeed, type EventFilter } from './eventFeed.ts'
 import type { Feed } from './feed.ts'
@@ -14,12 +16,11 @@ import type { OperationWait } from './operationWaits.ts'
 import { spreadRetryMs, sseBeginning, sseFarewell } from './sseText.ts'
 import type { StreamAnswer, StreamStart } from './streamAnswer.ts'
 import { TurnedAway } from './turnedAway.ts'
-import { Turns } from './turns.ts'
 
 interface Source<Filter> {
   readonly feed: Feed<Filter>
   readonly filter: Filter
-  readonly turns: Turns
+  readonly reads: Semaphore
   readonly missed: (stream: LiveStream, count: number) => Promise<Missed>
 }
 
@@ -60,13 +61,15 @@ export class Live {
     LiveStream,
     { readonly slot: number; readonly leave: () => void; readonly isAllowed: () => boolean }
   >()
-  readonly #turns = { events: new Turns(catchUpsMax), operations: new Turns(catchUpsMax), looks: new Turns(looksMax) }
+  readonly #reads = {
+    events: createSemaphore(catchUpsMax),
+    operations: createSemaphore(catchUpsMax),
+    looks: createSemaphore(looksMax),
+  }
   readonly #turnedAway = new TurnedAway()
   readonly #clock: NodeJS.Timeout
   #operationsRun = { abort: new AbortController(), finished: Promise.resolve() }
-  /** Streams, those that are about to begin among them. */
-  #open = 0
-  /** The same, and waits. */
+  /** Streams, those that are about to begin among them, and waits. */
   #users = 0
   #begun = 0
   #ticks = 0
@@ -116,7 +119,7 @@ export class Live {
   async streamEvents(answer: StreamAnswer, start: StreamStart, filter: EventFilter): Promise<void> {
     const from = { revision: 0n }
     const missed = (stream: LiveStream, count: number) => this.#events.missed(filter, stream.cursor, count, from)
-    await this.#begin(answer, start, { feed: this.#events.feed, filter, turns: this.#turns.events, missed })
+    await this.#begin(answer, start, { feed: this.#events.feed, filter, reads: this.#reads.events, missed })
   }
 
   /** Settles once the stream has begun; throws ProblemError before. */
@@ -125,7 +128,7 @@ export class Live {
     const holdings: Holdings = { since: start === 0n ? null : 0n }
     const missed = (stream: LiveStream, count: number) =>
       this.#operations.missed(filter, stream.cursor, count, holdings)
-    await this.#begin(answer, start, { feed: this.#operations.feed, filter, turns: this.#turns.operations, missed })
+    await this.#begin(answer, start, { feed: this.#operations.feed, filter, reads: this.#reads.operations, missed })
   }
 
   /** Where a stream that asks for the head begins; null while the log cannot be asked. */
@@ -150,31 +153,33 @@ export class Live {
 
   /**
    * Waits for changes of one operation. `work` gets the wait, which has begun, and the position up to which it must look
-   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no. Throws
-   * ProblemError when there are too many.
+   * at the operation itself: what changes after it is told. Ends within a second once `isAllowed` says no, and at once,
+   * as refused, when it is reclaimed for another owner. Throws ProblemError when there are too many.
    */
   async wait<T>(
     operation: string,
-    isAllowed: () => boolean,
+    { owner, isAllowed }: { readonly owner: string; readonly isAllowed: () => boolean },
     work: (wait: OperationWait, lookTo: bigint) => Promise<T>,
   ): Promise<T> {
-    const { waitsMax } = this.#context.limits
-    if (this.#operations.waits.size >= waitsMax) throw overloaded(`There are ${waitsMax} requests that wait already.`)
+    const { waits } = this.#context.shares
+    const lease = waits.take(owner, 1, () => wait.end(shareProblem('waits', waits, owner)))
+    if (lease === null) throw shareProblem('waits', waits, owner)
     this.#users += 1
-    const wait = this.#operations.waits.add(operation, isAllowed)
+    const wait: OperationWait = this.#operations.waits.add(operation, isAllowed)
     try {
       await this.#follower.start()
       if (this.#closed || this.#context.draining.aborted) wait.end()
       return await work(wait, this.#operations.known)
     } finally {
       wait.end()
+      lease.release()
       this.#users -= 1
     }
   }
 
-  /** Does the look at an operation that a wait begins with, in turn with others. */
-  look<T>(work: () => Promise<T>): Promise<T> {
-    return this.#turns.looks.take(work)
+  /** Does the look at an operation that a wait begins with: a few at once. */
+  look<T>(owner: string, work: () => Promise<T>): Promise<T> {
+    return this.#reads.looks.run(work, owner)
   }
 
   async close(): Promise<void> {
@@ -189,15 +194,21 @@ export class Live {
   async #begin<Filter>(
     answer: StreamAnswer,
     start: StreamStart,
-    { feed, filter, turns, missed }: Source<Filter>,
+    { feed, filter, reads, missed }: Source<Filter>,
   ): Promise<void> {
-    const { limits, tokens } = this.#context
-    if (this.#open >= limits.streamsMax) throw overloaded(`There are ${limits.streamsMax} live streams already.`)
-    this.#open += 1
+    const { limits, shares, tokens } = this.#context
+    const { owner } = answer
+    let isReclaimed = false
+    let onReclaim = () => {
+      isReclaimed = true
+    }
+    const lease = shares.streams.take(owner, 1, () => onReclaim())
+    if (lease === null) throw shareProblem('streams', shares.streams, owner)
     this.#users += 1
     let stream: LiveStream
     try {
       await this.#follower.start()
+      if (isReclaimed) throw shareProblem('streams', shares.streams, owner)
       if (this.#closed || this.#context.draining.aborted) throw overloaded('The service shuts down.')
       const cursor = start === 'head' ? feed.position : start
       answer.begin(cursor)
@@ -209,15 +220,21 @@ export class Live {
         },
       })
     } catch (error) {
-      this.#open -= 1
+      lease.release()
       this.#users -= 1
       throw error
     }
     const leave = () => {
       if (!this.#streams.delete(stream)) return
       feed.leave(stream, filter)
-      this.#open -= 1
+      lease.release()
       this.#users -= 1
+    }
+    onReclaim = () => {
+      // What its reader leaves unread must not stay here uncounted: the reader resumes from what it has.
+      if (stream.isUnread) stream.drop()
+      else this.#sayFarewell(stream)
+      leave()
     }
     this.#begun += 1
     this.#streams.set(stream, {
@@ -227,7 +244,7 @@ export class Live {
     })
     answer.response.once('close', leave)
     stream.write(sseBeginning(tokens.encode(stream.cursor), this.#retryMs()))
-    catchUp({ stream, filter, feed, turns, tokens, missed: (count) => missed(stream, count) }).catch(
+    catchUp({ stream, filter, feed, reads, owner, tokens, missed: (count) => missed(stream, count) }).catch(
       (error: unknown) => {
         this.#logger?.error({ err: error }, 'a live stream failed')
         this.#sayFarewell(stream)

@@ -31,6 +31,11 @@ export class LiveStream {
     return this.#ended
   }
 
+  /** Whether the socket has not taken what was written. */
+  get isUnread(): boolean {
+    return this.#response.writableNeedDrain
+  }
+
   /**
    * Writes, unless what was written before is still standing: then the reader is too slow. Bytes may be shared with any
    * number of streams; a write keeps a reference, not a copy.
@@ -46,13 +51,13 @@ export class LiveStream {
 
   /** Says that the service is there. Not to one who has something to read: that says it as well. */
   beat(place: string): void {
-    if (!this.#response.writableNeedDrain) this.write(sseHeartbeat(place))
+    if (!this.isUnread) this.write(sseHeartbeat(place))
   }
 
   /** True once the socket has taken all that was written; false when it did not within `timeoutMs`, or has closed. */
   drained(timeoutMs: number): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false)
-    if (!this.#response.writableNeedDrain) return Promise.resolve(true)
+    if (!this.isUnread) return Promise.resolve(true)
     return new Promise((resolve) => {
       const settle = (drained: boolean) => {
         clearTimeout(timer)

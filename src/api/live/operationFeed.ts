@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RecordedEvent } from '../../eventlog/eventLog.ts'
 import { WakeUp } from '../../eventlog/wakeUp.ts'
+import { interventionStream } from '../../projections/parking/interventions.ts'
 import {
   type ChangedOperation,
   matchesFilter,
   mayEverMatch,
   type OperationFilter,
-} from '../../projections/changedOperations.ts'
-import { interventionStream } from '../../projections/parking/interventions.ts'
+} from '../../projections/queries/changedOperations.ts'
 import type { ReadAt } from '../../projections/readModel.ts'
 import { ReadModelUnavailableError } from '../../projections/readModel.ts'
 import type { ApiContext } from '../context.ts'

@@ -1,4 +1,4 @@
-import type { ChangedOperation } from '../../projections/changedOperations.ts'
+import type { ChangedOperation } from '../../projections/queries/changedOperations.ts'
 
 /** An operation as it is answered, and whether it is over. */
 export interface SeenOperation {
@@ -15,10 +15,13 @@ export interface SeenOperation {
 export interface OperationWait {
   /** What was told of the operation last, since the wait began. */
   readonly latest: SeenOperation | null
-  /** Settles with the first that is enough, already told or to come; null when the time is up or the wait was ended. */
+  /**
+   * Settles with the first that is enough, already told or to come; null when the time is up or the wait was ended. Rejects
+   * with the reason that it was ended for, if there is one.
+   */
   until(enough: (seen: SeenOperation) => boolean, timeoutMs: number): Promise<SeenOperation | null>
   /** Ends it. Can be repeated. */
-  end(): void
+  end(reason?: Error): void
 }
 
 /** Who waits, by operation: a change costs its own waiters a call each, and nobody else anything. */
@@ -73,6 +76,7 @@ class Wait implements OperationWait {
   #enough: ((seen: SeenOperation) => boolean) | null = null
   #settle: ((seen: SeenOperation | null) => void) | null = null
   #ended = false
+  #reason: Error | null = null
 
   constructor(isAllowed: () => boolean, onEnd: () => void) {
     this.isAllowed = isAllowed
@@ -91,20 +95,23 @@ class Wait implements OperationWait {
 
   until(enough: (seen: SeenOperation) => boolean, timeoutMs: number): Promise<SeenOperation | null> {
     if (this.#latest !== null && enough(this.#latest)) return Promise.resolve(this.#latest)
+    if (this.#reason !== null) return Promise.reject(this.#reason)
     if (this.#ended || timeoutMs <= 0) return Promise.resolve(null)
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#settle?.(null), timeoutMs)
       this.#enough = enough
       this.#settle = (seen) => {
         clearTimeout(timer)
         this.#settle = null
         this.#enough = null
-        resolve(seen)
+        if (seen === null && this.#reason !== null) reject(this.#reason)
+        else resolve(seen)
       }
     })
   }
 
-  end(): void {
+  end(reason?: Error): void {
+    if (!this.#ended) this.#reason = reason ?? null
     this.#ended = true
     this.#onEnd()
     this.#settle?.(null)

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
+import type { FairShare } from '../../fairShare.ts'
 import { callerOf, isAllowed, ownerOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
 import { type BulkRoom, BulkRun } from '../bulk/bulkRun.ts'
-import { createBulkShare } from '../bulk/bulkShare.ts'
+import { BulkShare } from '../bulk/bulkShare.ts'
 import { createBulkTurns } from '../bulk/bulkTurns.ts'
 import { allResults, failedResults } from '../bulk/resultForm.ts'
 import { traceparentOf } from '../commandHeaders.ts'
@@ -16,17 +17,17 @@ import { bulkRequestHeaders } from '../contract/headers.ts'
 import { ndjson, ndjsonTypes } from '../mediaTypes.ts'
 import { ProblemError } from '../problem.ts'
 import type { RateCounts } from '../rateLimit.ts'
+import { shareProblem } from '../shares.ts'
 import { documentOnly } from '../validation.ts'
 
 export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts): void {
   const room: BulkRoom = {
     rate,
-    share: createBulkShare(context.limits),
+    share: new BulkShare(context.limits),
     pace: createBulkPace(context),
     turns: createBulkTurns(),
     unread: createUnreadResults(context.limits),
   }
-  const unpackers = createUnpackers()
   app.post(
     '/v1/commands',
     {
@@ -56,13 +57,17 @@ export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts)
     },
     async (request, reply) => {
       const { authorization, 'content-encoding': contentEncoding } = request.headers
-      const run = new BulkRun(context, room, {
+      const owner = ownerOf(request)
+      const share = context.shares.unpackers
+      const giveWay = () => run.giveWay(shareProblem('unpackers', share, owner).problem)
+      const encoding = contentEncodingOf(contentEncoding)
+      const run: BulkRun = new BulkRun(context, room, {
         request: request.raw,
         response: reply.raw,
-        unpacked: unpackers.unpacked(request.raw, contentEncodingOf(contentEncoding)),
+        unpacked: unpackedOf(request.raw, encoding, { share, owner, onReclaim: giveWay }),
         form: request.query.results === 'failures' ? failedResults : allResults(context.tokens),
         sender: {
-          owner: ownerOf(request),
+          owner,
           caller: callerOf(request),
           traceparent: traceparentOf(request.headers),
           isAllowed: () => isAllowed(context.access, authorization, 'service'),
@@ -81,24 +86,16 @@ export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts)
   )
 }
 
-/** Brotli may take 16 MiB for each, whatever it is that is unpacked. */
-const unpackersMax = 32
 const unpackedChunkBytes = 64 * 1024
 
-function createUnpackers() {
-  let running = 0
-  return {
-    /** Throws ProblemError. */
-    unpacked(request: IncomingMessage, encoding: ContentEncoding | null): UnpackedBody | null {
-      if (encoding === null) return null
-      if (running === unpackersMax) {
-        const detail = `The service unpacks ${unpackersMax} bulk requests at once, and has as many in hand. Nothing was written.`
-        throw new ProblemError({ code: 'overloaded', detail, retryAfterS: 1 })
-      }
-      running += 1
-      return unpackedBody(request, encoding, unpackedChunkBytes).once('close', () => {
-        running -= 1
-      })
-    },
-  }
+/** Null: it comes as it is. Throws ProblemError. `onReclaim`: another key's upload is to be unpacked in its place. */
+function unpackedOf(
+  request: IncomingMessage,
+  encoding: ContentEncoding | null,
+  { share, owner, onReclaim }: { readonly share: FairShare; readonly owner: string; readonly onReclaim: () => void },
+): UnpackedBody | null {
+  if (encoding === null) return null
+  const lease = share.take(owner, 1, onReclaim)
+  if (lease === null) throw shareProblem('unpackers', share, owner)
+  return unpackedBody(request, encoding, unpackedChunkBytes).once('close', () => lease.release())
 }

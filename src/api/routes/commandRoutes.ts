@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { Command } from '../../operation/commands.ts'
 import { operationStream } from '../../operation/streamName.ts'
-import { callerOf } from '../accessControl.ts'
+import { callerOf, ownerOf } from '../accessControl.ts'
 import { sendJsonLine } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { bindingFault } from '../binding.ts'
@@ -89,7 +89,7 @@ function carryOut(context: ApiContext, command: Command, asker: Asker): void {
   const { caller, reply } = asker
   const fault = bindingFault(caller.binding, command)
   if (fault !== null) throw new ProblemError(fault)
-  context.commands.submit(command).then(
+  context.commands.submit(command, undefined, ownerOf(reply.request)).then(
     (result) => {
       if (result.kind === 'accepted') sendReceipt(context, result, reply)
       else sendProblem(context, command, result, asker)

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Role } from '../../access/access.ts'
 import { isJsonObject } from '../../operation/json.ts'
-import { isAllowed } from '../accessControl.ts'
+import { isAllowed, ownerOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
 import { problemAnswers } from '../contract/answers.ts'
@@ -164,6 +164,7 @@ function answerOf(context: ApiContext, request: FastifyRequest, reply: FastifyRe
   const { authorization } = request.headers
   return {
     response: reply.raw,
+    owner: ownerOf(request),
     isAllowed: () => isAllowed(context.access, authorization, role),
     begin(position) {
       for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...headersOf(context, position) })) {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callerOf } from '../accessControl.ts'
+import { callerOf, ownerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { requirePipelineOf } from '../binding.ts'
@@ -105,7 +105,9 @@ export function operationRoutes(app: ApiServer, context: ApiContext, live: Live)
     },
     async (request, reply) => {
       const { query, headers } = request
-      const page = await readVisible(context, query, headers, () => listOperations(context, query))
+      const page = await readVisible(context, query, headers, () =>
+        context.reads.run(ownerOf(request), () => listOperations(context, query)),
+      )
       reply.header('waybill-position', context.tokens.encode(page.position))
       return sendJson(reply, 200, page.text)
     },

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { PipelineRecord } from '../../commands/commandService.ts'
 import { pipelineStream } from '../../operation/streamName.ts'
-import { callerOf } from '../accessControl.ts'
+import { callerOf, ownerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { requirePipeline } from '../binding.ts'
@@ -139,7 +139,7 @@ function definitionRoute(app: ApiServer, context: ApiContext): void {
           if (record.revision !== null) reply.header('etag', entityTag(record.revision))
           if (first) reply.header('location', `/v1/pipelines/${name}`)
           const text = definedText(context, record, result.kind, result.key)
-          context.answers.stand(reply.raw, text)
+          context.answers.track(reply.raw, ownerOf(request), text)
           return sendJson(reply, first ? 201 : 200, text)
         }
       }
@@ -167,7 +167,7 @@ function listRoute(app: ApiServer, context: ApiContext): void {
     async (request, reply) => {
       const { pageSize = Math.min(pageSizeDefault, pageSizeMax), pageToken } = request.query
       const read = await readVisible(context, request.query, request.headers, () =>
-        listPipelines(context, pageSize, pageToken),
+        context.reads.run(ownerOf(request), () => listPipelines(context, pageSize, pageToken)),
       )
       reply.header('waybill-position', context.tokens.encode(read.position))
       return sendJson(reply, 200, read.text)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isKnownReader } from '../accessControl.ts'
+import { isKnownReader, ownerOf } from '../accessControl.ts'
 import { sendJson } from '../answer.ts'
 import type { ApiServer } from '../apiServer.ts'
 import type { ApiContext } from '../context.ts'
@@ -37,7 +37,9 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, parts: Servic
     },
     async (request, reply) => {
       const { query, headers } = request
-      const read = await readVisible(context, query, headers, () => context.readModel.stats())
+      const read = await readVisible(context, query, headers, () =>
+        context.reads.run(ownerOf(request), () => context.readModel.stats()),
+      )
       // Asked for afterwards: never the older of the two.
       const head = await context.log.head()
       const position = context.tokens.encode(read.position)

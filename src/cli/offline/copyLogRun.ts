@@ -2,12 +2,15 @@ import { type Copied, type CopyProgress, copyLog } from '../../eventlog/copy/cop
 import { CommandFailed, WrongUsage } from '../outcome.ts'
 import { Progress } from '../progress.ts'
 import { createTerminal, type Terminal } from '../terminal.ts'
-import { openSource, openTarget, storeText } from './copyStores.ts'
+import { openSource, openTarget } from './copyStores.ts'
 import { foreseen } from './foreseen.ts'
+import { namedStore, type Store, storeText } from './namedStore.ts'
 
 export interface CopyLogOptions {
-  readonly from: string
+  readonly from?: string
+  readonly fromFile?: string
   readonly to?: string
+  readonly toFile?: string
   readonly reopen?: boolean
   readonly yes?: boolean
   readonly json?: boolean
@@ -16,10 +19,13 @@ export interface CopyLogOptions {
 
 export async function runCopyLog(options: CopyLogOptions): Promise<void> {
   const terminal = createTerminal(process.env, options.quiet === true)
-  if (options.reopen === true) return reopen(options, terminal)
-  const { from, to } = options
-  if (to === undefined) throw new WrongUsage('Pass either --to or --reopen')
-  const [fromText, toText] = [storeText(from, 'there'), storeText(to, 'there or new')]
+  const { from, to } = namedStores(options, terminal)
+  if (options.reopen === true) {
+    if (to !== null) throw new WrongUsage('--reopen and --to exclude each other')
+    return reopen(from, options, terminal)
+  }
+  if (to === null) throw new WrongUsage('Pass either --to or --reopen')
+  const [fromText, toText] = [storeText(from), storeText(to)]
   if (options.yes !== true) {
     if (!terminal.asks) throw new WrongUsage('There is no terminal to ask for confirmation: pass --yes')
     if (!(await terminal.confirm(`Close the log at ${fromText} for good, and move it to ${toText}?`))) {
@@ -35,8 +41,17 @@ export async function runCopyLog(options: CopyLogOptions): Promise<void> {
   )
 }
 
-async function reopen({ from, to, json }: CopyLogOptions, terminal: Terminal): Promise<void> {
-  if (to !== undefined) throw new WrongUsage('--reopen and --to exclude each other')
+function namedStores(options: CopyLogOptions, terminal: Terminal): { from: Store; to: Store | null } {
+  if (options.fromFile === '-' && options.toFile === '-') {
+    throw new WrongUsage('Standard input holds one store: pass a file for the other')
+  }
+  const from = namedStore({ option: 'from', word: options.from, file: options.fromFile, directory: 'there' }, terminal)
+  if (from === null) throw new WrongUsage('Pass --from or --from-file: the log to move')
+  const to = namedStore({ option: 'to', word: options.to, file: options.toFile, directory: 'there or new' }, terminal)
+  return { from, to }
+}
+
+async function reopen(from: Store, { json }: CopyLogOptions, terminal: Terminal): Promise<void> {
   await foreseen(async () => {
     const source = await openSource(from, (text) => terminal.progress(text))
     try {
@@ -46,10 +61,10 @@ async function reopen({ from, to, json }: CopyLogOptions, terminal: Terminal): P
     }
   })
   if (json === true) terminal.data(JSON.stringify({ reopened: true }))
-  terminal.progress(`The log at ${storeText(from, 'there')} accepts reports again`)
+  terminal.progress(`The log at ${storeText(from)} accepts reports again`)
 }
 
-function copy(from: string, to: string, terminal: Terminal): Promise<Copied> {
+function copy(from: Store, to: Store, terminal: Terminal): Promise<Copied> {
   return foreseen(async () => {
     const source = await openSource(from, (text) => terminal.progress(text))
     try {

@@ -1,7 +1,7 @@
 import { backOffMs } from '../backOff.ts'
 import { LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
 import { contentBytes } from '../limits.ts'
-import { createSlots } from '../slots.ts'
+import { createSemaphore } from '../semaphore.ts'
 import { pause } from '../wakeUp.ts'
 import type { Query, ReadStream, StoreClient } from './client.ts'
 import { fromStored } from './wire.ts'
@@ -21,7 +21,7 @@ export const identityStream = 'waybill-log'
 /** Reads of the leader. They throw LogUnavailableError. */
 export class Reads {
   readonly #options: ReadsOptions
-  readonly #slots = createSlots(readsMax)
+  readonly #slots = createSemaphore(readsMax)
 
   constructor(options: ReadsOptions) {
     this.#options = options

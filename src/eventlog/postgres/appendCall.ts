@@ -10,12 +10,12 @@ export interface Caller {
   readonly logId: string
   /** The session's own number. */
   readonly session: bigint
-  readonly turn: bigint
+  readonly writerEpoch: bigint
 }
 
 /** Parameters of a call that appends nothing: prepares the statement and everything behind it. */
-export function emptyCall({ logId, session, turn }: Caller): string[] {
-  return [logId, `${session}`, `${turn}`, '', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '', '', '']
+export function emptyCall({ logId, session, writerEpoch }: Caller): string[] {
+  return [logId, `${session}`, `${writerEpoch}`, '', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '', '', '']
 }
 
 /**
@@ -55,7 +55,7 @@ export function encodeCall(
   return [
     caller.logId,
     `${caller.session}`,
-    `${caller.turn}`,
+    `${caller.writerEpoch}`,
     streams.join(textSeparator),
     `{${numbers.join(',')}}`,
     `{${expected.join(',')}}`,

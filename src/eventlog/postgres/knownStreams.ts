@@ -11,16 +11,16 @@ interface KnownStream {
 
 /**
  * Where streams stand, as far as one session's own appends say so: the store need not look them up while nobody else
- * writes. All of it was learnt in one turn of the log (migrations/0004_append_chains.sql). In another turn somebody else has
+ * writes. All of it was learnt in one epoch of one writer (migrations/0004_append_chains.sql). In another epoch somebody else has
  * written, perhaps to any of the streams, so what was known before is forgotten, not only the streams of the call that
  * found out.
  */
 export class KnownStreams {
   readonly #streams = new Map<string, KnownStream>()
-  #turn = noTurn
+  #epoch = noEpoch
 
-  get turn(): bigint {
-    return this.#turn
+  get writerEpoch(): bigint {
+    return this.#epoch
   }
 
   /** Of a chain's stream, when it is known to stand where the chain expects it; else 0. */
@@ -29,11 +29,16 @@ export class KnownStreams {
     return known?.revision === expected ? known.number : 0
   }
 
-  /** A call was answered in `turn`. `numbers` are those of the chains' streams; one of 0 or less has none. */
-  learn(turn: bigint, chains: readonly Chain[], answers: readonly ChainAnswer[], numbers: readonly number[]): void {
-    if (turn !== this.#turn) {
+  /** A call was answered in `writerEpoch`. `numbers` are those of the chains' streams; one of 0 or less has none. */
+  learn(
+    writerEpoch: bigint,
+    chains: readonly Chain[],
+    answers: readonly ChainAnswer[],
+    numbers: readonly number[],
+  ): void {
+    if (writerEpoch !== this.#epoch) {
       this.forget()
-      this.#turn = turn
+      this.#epoch = writerEpoch
     }
     for (const [index, { stream, expected, eventCount }] of chains.entries()) {
       const number = numbers[index] ?? 0
@@ -52,9 +57,9 @@ export class KnownStreams {
   /** After a call that the store refused: what was known may be why. */
   forget(): void {
     this.#streams.clear()
-    this.#turn = noTurn
+    this.#epoch = noEpoch
   }
 }
 
-/** Turns count from 0. */
-const noTurn = -1n
+/** Epochs count from 0. */
+const noEpoch = -1n

@@ -33,6 +33,8 @@ export class Notifications {
   #told = 0n
   #telling = false
   #listening: Promise<void> | null = null
+  /** How often there was reason to think that another process has appended. */
+  #othersCount = 0
 
   constructor(options: NotificationsOptions) {
     this.#options = options
@@ -50,6 +52,16 @@ export class Notifications {
   get count(): number {
     this.#listening ??= this.#listen()
     return this.#wakeUp.count
+  }
+
+  /** The last position that this process is known to have appended. */
+  get appendedTo(): bigint {
+    return this.#appended
+  }
+
+  /** While it is the same, nobody has told of an append by another process. */
+  get othersCount(): number {
+    return this.#othersCount
   }
 
   /** Settles when something was appended since `count` was taken, after `timeoutMs`, or when `signal` aborts. */
@@ -74,6 +86,11 @@ export class Notifications {
     this.#telling = false
   }
 
+  #wakeForOthers(): void {
+    this.#othersCount += 1
+    this.#wakeUp.wake()
+  }
+
   async #listen(): Promise<void> {
     for (let failures = 1; !this.#closed.signal.aborted; failures += 1) {
       const startedMs = performance.now()
@@ -94,13 +111,13 @@ export class Notifications {
     client.on('end', () => over.abort())
     client.on('notification', ({ payload }) => {
       // Our own come back too. The payload only says whether to look: anyone who may connect can send one.
-      if (payload !== String(this.#told)) this.#wakeUp.wake()
+      if (payload !== String(this.#told)) this.#wakeForOthers()
     })
     try {
       await client.connect()
       await client.query(`LISTEN ${channel}`)
       // What was appended while nobody listened was not told.
-      this.#wakeUp.wake()
+      this.#wakeForOthers()
       await new WakeUp().wait(AbortSignal.any([over.signal, this.#closed.signal]))
     } catch (error) {
       logger.warn(

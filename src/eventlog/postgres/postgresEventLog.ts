@@ -18,9 +18,9 @@ import { pause } from '../wakeUp.ts'
 import { appendBatch } from './appendBatch.ts'
 import { IdentityGuard } from './identity.ts'
 import { Notifications } from './notifications.ts'
-import { OwnAppends } from './ownAppends.ts'
 import { Reader } from './reader.ts'
 import { StreamLoader } from './streamLoader.ts'
+import { TailCache } from './tailCache.ts'
 import { Writer } from './writer.ts'
 
 export interface PostgresEventLogOptions {
@@ -95,10 +95,10 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
     logger,
   })
   const notifications = new Notifications({ ...session, reader, logger, spacingMs: 10 })
-  const ownAppends = new OwnAppends()
+  const tailCache = new TailCache()
   const writer = new Writer({
     ...session,
-    ownAppends,
+    tailCache,
     lockTimeoutMs,
     statementTimeoutMs,
     deadlineMs,
@@ -116,7 +116,7 @@ export async function openPostgresEventLog(options: PostgresEventLogOptions): Pr
     throw error
   }
   const pollIntervalMs = options.pollIntervalMs ?? 500
-  return new PostgresEventLog({ guard, reader, writer, ownAppends, notifications, pollIntervalMs })
+  return new PostgresEventLog({ guard, reader, writer, tailCache, notifications, pollIntervalMs })
 }
 
 async function refuseUnlessOpen(reader: Reader): Promise<void> {
@@ -128,7 +128,7 @@ interface Parts {
   readonly guard: IdentityGuard
   readonly reader: Reader
   readonly writer: Writer
-  readonly ownAppends: OwnAppends
+  readonly tailCache: TailCache
   readonly notifications: Notifications
   readonly pollIntervalMs: number
 }
@@ -177,20 +177,28 @@ class PostgresEventLog implements PostgresLog {
   }
 
   async *subscribe({ after, maxCount, signal }: SubscribeOptions): AsyncGenerator<readonly RecordedEvent[]> {
-    const { guard, ownAppends, notifications, pollIntervalMs } = this.#parts
+    const { guard, tailCache, notifications, pollIntervalMs } = this.#parts
     checkMaxCount(maxCount, readAllCountMax)
     const ended = AbortSignal.any([signal, this.#closed.signal])
     let position = after
     let failures = 0
+    /** What was known of other processes' appends when the table was last read; null: it is to be read whatever is known. */
+    let lookedAt: number | null = null
     while (!signal.aborted) {
       try {
-        const count = notifications.count
-        const own = guard.isBroken ? null : ownAppends.after(position, maxCount)
-        const events = own ?? (await this.readAll({ after: position, maxCount }))
+        const { count, othersCount } = notifications
+        const own = guard.isBroken ? null : tailCache.after(position, maxCount)
+        // At the end of what this process wrote there is nothing to read until others tell of an append, or nothing was
+        // told for a while. An append of this process's own says where it found the head, and so shows what others wrote.
+        const isKnownEnd = tailCache.endsAt(position) && position >= notifications.appendedTo
+        const isAtEnd = own === null && isKnownEnd && lookedAt === othersCount && !guard.isBroken
+        const events = own ?? (isAtEnd ? [] : await this.readAll({ after: position, maxCount }))
+        if (own === null && !isAtEnd) lookedAt = othersCount
         failures = 0
         const last = events.at(-1)
         if (last === undefined) {
           await notifications.wait(count, pollIntervalMs, ended)
+          if (notifications.count === count) lookedAt = null
           continue
         }
         position = last.position

@@ -4,9 +4,9 @@ import type { Chain } from '../chains.ts'
 import type { EventLogLogger } from '../eventLog.ts'
 import { WakeUp } from '../wakeUp.ts'
 import type { ChainAnswer } from './appendCall.ts'
-import type { OwnAppends } from './ownAppends.ts'
 import type { Reader } from './reader.ts'
 import { anotherLogState, blamesTheCall, isUnavailability, logNotOpenState } from './sqlState.ts'
+import type { TailCache } from './tailCache.ts'
 import { type FoundEvents, findLanded } from './unknownOutcome.ts'
 import { WriterSession, type WriterSessionOptions } from './writerSession.ts'
 
@@ -14,7 +14,7 @@ export interface WriterOptions extends Omit<WriterSessionOptions, 'onLost'> {
   readonly reader: Reader
   readonly logger: EventLogLogger
   /** Told of every confirmed append. */
-  readonly ownAppends: OwnAppends
+  readonly tailCache: TailCache
   /** How long an append waits for a connection that was lost a moment ago. */
   readonly patienceMs: number
   /** Told the log's last position after each call that appended something. */
@@ -85,7 +85,7 @@ export class Writer {
       if (answer.kind === 'appended') count += chains[index]?.eventCount ?? 0
     }
     const head = headBefore + BigInt(count)
-    this.#options.ownAppends.appended(headBefore, chains, answers)
+    this.#options.tailCache.appended(headBefore, chains, answers)
     this.#options.guard.saw(head)
     const last = chains
       .findLast((_, index) => answers[index]?.kind === 'appended')

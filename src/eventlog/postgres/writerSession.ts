@@ -92,7 +92,7 @@ export class WriterSession {
   }
 
   get #caller(): Caller {
-    return { logId: this.#guard.logId, session: this.lockKey, turn: this.#known.turn }
+    return { logId: this.#guard.logId, session: this.lockKey, writerEpoch: this.#known.writerEpoch }
   }
 
   async append(chains: readonly Chain[]): Promise<SessionAnswer> {
@@ -102,12 +102,12 @@ export class WriterSession {
     if (this.#inFlight === 1) this.#awaitAnswer()
     try {
       const { rows } = await this.#client.query<string[]>({ ...call, values })
-      const [headBefore, conflicts, turn, numbers] = rows[0] ?? []
-      if (headBefore === undefined || conflicts === undefined || turn === undefined || numbers === undefined) {
+      const [headBefore, conflicts, writerEpoch, numbers] = rows[0] ?? []
+      if (headBefore === undefined || conflicts === undefined || writerEpoch === undefined || numbers === undefined) {
         throw new Error('append_chains() answered without a row')
       }
       const answers = decodeAnswer(chains, headBefore, conflicts)
-      this.#known.learn(BigInt(turn), chains, answers, numbers === '' ? known : numbers.split(',').map(Number))
+      this.#known.learn(BigInt(writerEpoch), chains, answers, numbers === '' ? known : numbers.split(',').map(Number))
       return { kind: 'answers', headBefore: BigInt(headBefore), answers }
     } catch (error) {
       const refused = serverError(error)

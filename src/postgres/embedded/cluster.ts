@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Binaries } from './binaries.ts'
+import { childEnvironment } from './childEnvironment.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 import { type FolderAccess, openFolderFor } from './folderAccess.ts'
-import { giveToFolderOwner } from './ownership.ts'
-import { serverEnvironment } from './serverProcess.ts'
+import { createOwn, readOwn } from './ownFiles.ts'
 import type { ServerUser } from './serverUser.ts'
 
 export const SUPERUSER = 'waybill'
@@ -40,7 +40,7 @@ export async function clusterExists(clusterDirectory: string, binaries: Binaries
 export async function readPassword(dataDir: string, create: boolean): Promise<string> {
   const path = join(dataDir, PASSWORD_FILE)
   try {
-    const password = (await readFile(path, 'utf8')).trim()
+    const password = (await readOwn(path)).trim()
     if (password !== '') return password
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
@@ -80,11 +80,14 @@ export async function createCluster({
   const partial = await mkdtemp(join(dataDir, PARTIAL))
   try {
     const passwordFile = join(partial, 'password')
-    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
-    if (user !== null) {
-      await chown(passwordFile, user.uid, user.gid)
-      await chown(partial, user.uid, user.gid)
+    const file = await createOwn(passwordFile)
+    try {
+      await file.writeFile(`${password}\n`)
+      if (user !== null) await file.chown(user.uid, user.gid)
+    } finally {
+      await file.close()
     }
+    if (user !== null) await chown(partial, user.uid, user.gid)
     const access = openFolderFor(user, partial)
     try {
       await runInitdb(binaries, user, access)
@@ -117,7 +120,7 @@ async function runInitdb(binaries: Binaries, user: ServerUser | null, access: Fo
       // Ctrl-C in a terminal signals the whole foreground group; Waybill stops in order once this is done.
       detached: true,
       cwd: '/',
-      env: serverEnvironment,
+      env: childEnvironment,
       stdio: access.stdio('pipe'),
       ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
     },
@@ -140,15 +143,13 @@ async function runInitdb(binaries: Binaries, user: ServerUser | null, access: Fo
 /** Written under another name, flushed, then renamed: the file is whole or not there. */
 async function writeDurably(path: string, text: string): Promise<void> {
   const partial = `${path}.partial`
-  const file = await open(partial, 'w', 0o600)
+  const file = await createOwn(partial)
   try {
     await file.writeFile(text)
     await file.sync()
   } finally {
     await file.close()
   }
-  await chmod(partial, 0o600)
-  await giveToFolderOwner(partial)
   await rename(partial, path)
   await syncDirectory(join(path, '..'))
 }

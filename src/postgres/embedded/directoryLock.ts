@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DirectoryInUseError } from './errors.ts'
-import { giveToFolderOwner } from './ownership.ts'
+import { noFollow, requireFolder } from './ownFiles.ts'
 import { processIdentity, processSpace } from './processIdentity.ts'
 
 export interface LockOptions {
@@ -47,8 +48,8 @@ interface Claim {
  */
 export async function lockDirectory(directory: string, options: LockOptions = {}): Promise<DirectoryLock> {
   const folder = join(directory, 'lock')
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (made !== undefined) await giveToFolderOwner(folder)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await requireFolder(folder)
   for (let attempt = 1; ; attempt += 1) {
     const own = [
       process.pid,
@@ -67,7 +68,7 @@ export async function lockDirectory(directory: string, options: LockOptions = {}
     try {
       rival = await findRival(folder, own, options)
       if (rival === null) {
-        await writeFile(path, describe(true))
+        await writeFile(path, describe(true), { flag: constants.O_WRONLY | constants.O_TRUNC | noFollow })
         return { release }
       }
     } catch (error) {

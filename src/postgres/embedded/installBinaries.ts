@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmod, cp, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Binaries, binariesIn } from './binaries.ts'
+import { childEnvironment } from './childEnvironment.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 import type { ServerUser } from './serverUser.ts'
 
@@ -52,7 +53,7 @@ export async function installBinaries(
 function cannotRun(binaries: Binaries, user: ServerUser | null): string | null {
   const identity = user === null ? {} : { uid: user.uid, gid: user.gid }
   const run = (program: string, parameters: string[]) =>
-    spawnSync(program, parameters, { ...identity, cwd: '/', encoding: 'utf8', timeout: 30_000 })
+    spawnSync(program, parameters, { ...identity, cwd: '/', env: childEnvironment, encoding: 'utf8', timeout: 30_000 })
   const { status, error, stderr } = run(binaries.postgres, ['--version'])
   if (status !== 0) return error?.message ?? stderr.trim()
   if (user === null) return null

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { statSync } from 'node:fs'
-import { chown, readFile, rm, writeFile } from 'node:fs/promises'
+import { constants, statSync } from 'node:fs'
+import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
@@ -8,6 +8,7 @@ import { clientConfig } from '../connection.ts'
 import type { Binaries } from './binaries.ts'
 import { SUPERUSER } from './cluster.ts'
 import { EmbeddedPostgresError } from './errors.ts'
+import { createOwn, noFollow } from './ownFiles.ts'
 import { processIdentity, processName } from './processIdentity.ts'
 import { type PostmasterFile, readPostmasterFile, stopServer } from './serverProcess.ts'
 import type { ServerUser } from './serverUser.ts'
@@ -85,10 +86,15 @@ async function identify(search: OrphanSearch, file: PostmasterFile): Promise<'ou
   if (name !== null && !name.startsWith('postgres')) return 'another'
   const nonce = randomBytes(16).toString('hex')
   const nonceFile = join(search.clusterDirectory, 'waybill.nonce')
-  await rm(nonceFile, { force: true })
-  await writeFile(nonceFile, nonce, { mode: 0o600 })
+  // The folder is the server's user's, who may not make root write, or give away, what a link leads to.
+  const written = await createOwn(nonceFile)
   try {
-    if (search.user !== null) await chown(nonceFile, search.user.uid, search.user.gid)
+    await written.writeFile(nonce)
+    if (search.user !== null) await written.chown(search.user.uid, search.user.gid)
+  } finally {
+    await written.close()
+  }
+  try {
     const start = performance.now()
     let silent = true
     while (performance.now() - start < (silent ? SILENCE_TIMEOUT_MS : ANSWER_TIMEOUT_MS)) {
@@ -150,6 +156,15 @@ async function ask(port: number, password: string): Promise<{ text: string } | '
  */
 async function disown(clusterDirectory: string, pid: number): Promise<void> {
   const path = join(clusterDirectory, 'postmaster.pid')
-  const text = await readFile(path, 'latin1')
-  if (text.startsWith(`${pid}\n`)) await writeFile(path, `${NOBODY}\n${text.slice(`${pid}\n`.length)}`, 'latin1')
+  // The server's file: its mode is the server's affair.
+  const file = await open(path, constants.O_RDWR | noFollow)
+  try {
+    const text = await file.readFile('latin1')
+    if (!text.startsWith(`${pid}\n`)) return
+    const disowned = Buffer.from(`${NOBODY}\n${text.slice(`${pid}\n`.length)}`, 'latin1')
+    await file.truncate()
+    await file.write(disowned, 0, disowned.length, 0)
+  } finally {
+    await file.close()
+  }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
+import { childEnvironment } from './childEnvironment.ts'
 
 /** Whether a process of this id is there; one of another user counts. */
 export function isAlive(pid: number): boolean {
@@ -29,7 +30,7 @@ export function processIdentity(pid: number): string | null {
   }
   const { status, stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH ?? '', LC_ALL: 'C', TZ: 'UTC' },
+    env: childEnvironment,
   })
   if (status === 0 && stdout.trim() !== '') return stdout.trim().replaceAll(/[^A-Za-z0-9]+/g, '.')
   // Neither /proc nor ps (Windows): the id alone.
@@ -71,7 +72,10 @@ export function processName(pid: number): string | null {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'latin1').trim()
   } catch {
-    const { status, stdout } = spawnSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' })
+    const { status, stdout } = spawnSync('ps', ['-o', 'comm=', '-p', String(pid)], {
+      encoding: 'utf8',
+      env: childEnvironment,
+    })
     if (status !== 0 || stdout.trim() === '') return null
     return basename(stdout.trim())
   }

@@ -1,5 +1,6 @@
-import { copyFile, open, rename, stat, truncate } from 'node:fs/promises'
-import { giveToFolderOwner } from './ownership.ts'
+import { constants } from 'node:fs'
+import { copyFile, rename, rm, stat } from 'node:fs/promises'
+import { openOwn } from './ownFiles.ts'
 
 const BYTES_MAX = 16 * 1024 * 1024
 const CHECK_INTERVAL_MS = 60_000
@@ -21,15 +22,16 @@ export async function openServerLog(path: string): Promise<ServerLog> {
       () => 0,
     )
   if ((await size()) > BYTES_MAX) await rename(path, `${path}.1`)
-  await (await open(path, 'a', 0o600)).close()
-  await giveToFolderOwner(path)
+  await (await openOwn(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT)).close()
   const check = setInterval(() => {
     // The server keeps the file open for appending, so it is emptied in place: the next line goes to its beginning.
     const rotate = async () => {
       if ((await size()) <= BYTES_MAX) return
-      await copyFile(path, `${path}.1`)
-      await giveToFolderOwner(`${path}.1`)
-      await truncate(path)
+      await rm(`${path}.1`, { force: true })
+      // It has the mode of what it is a copy of.
+      await copyFile(path, `${path}.1`, constants.COPYFILE_EXCL)
+      const file = await openOwn(path, constants.O_WRONLY)
+      await file.truncate().finally(() => file.close())
     }
     // A full disk must not end the process for its server's log.
     rotate().catch(() => undefined)
@@ -39,7 +41,7 @@ export async function openServerLog(path: string): Promise<ServerLog> {
     path,
     size,
     since: async (start) => {
-      const file = await open(path, 'r')
+      const file = await openOwn(path, constants.O_RDONLY)
       try {
         const end = (await file.stat()).size
         const from = Math.max(start, end - 2_000)

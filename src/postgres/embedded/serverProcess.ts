@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { closeSync, constants, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Binaries } from './binaries.ts'
+import { childEnvironment } from './childEnvironment.ts'
 import { openFolderFor } from './folderAccess.ts'
+import { noFollow, readWithoutLink } from './ownFiles.ts'
 import type { ServerUser } from './serverUser.ts'
-
-/** The programs get a clean environment: no secret of ours, no PG* variable, no locale that is not installed. */
-export const serverEnvironment = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
 /** What postmaster.pid says. */
 export interface PostmasterFile {
@@ -21,7 +19,7 @@ export interface PostmasterFile {
 
 /** Null when the file is not there, or says nothing yet. */
 export async function readPostmasterFile(clusterDirectory: string): Promise<PostmasterFile | null> {
-  const text = await readFile(join(clusterDirectory, 'postmaster.pid'), 'latin1').catch(() => '')
+  const text = await readWithoutLink(join(clusterDirectory, 'postmaster.pid'), 'latin1').catch(() => '')
   const lines = text.split('\n')
   const pid = Number(lines[0])
   if (!Number.isInteger(pid) || pid <= 0) return null
@@ -45,7 +43,7 @@ export interface ServerProcess {
 /** Spawns the server, not yet known to accept connections. Should this process exit without stopping it, it stops too. */
 export async function spawnServer(start: ServerStart): Promise<ServerProcess> {
   const { binaries, user, clusterDirectory, settings, logFile } = start
-  const log = openSync(logFile, 'a', 0o600)
+  const log = openSync(logFile, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | noFollow, 0o600)
   const access = openFolderFor(user, clusterDirectory)
   let child: ChildProcess
   try {
@@ -56,7 +54,7 @@ export async function spawnServer(start: ServerStart): Promise<ServerProcess> {
         // A session of its own: Ctrl-C signals the terminal's whole foreground group, and PostgreSQL must outlive our drain.
         detached: true,
         cwd: '/',
-        env: serverEnvironment,
+        env: childEnvironment,
         stdio: access.stdio(log),
         ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
       },
@@ -89,8 +87,9 @@ export async function spawnServer(start: ServerStart): Promise<ServerProcess> {
 /** Fast and immediate shutdown are SIGINT and SIGQUIT to the postmaster. */
 export function signalServer(binaries: Binaries, pid: number, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): void {
   try {
-    if (process.platform === 'win32') spawnSync(binaries.pgCtl, ['kill', signal.slice('SIG'.length), String(pid)])
-    else process.kill(pid, signal)
+    if (process.platform === 'win32') {
+      spawnSync(binaries.pgCtl, ['kill', signal.slice('SIG'.length), String(pid)], { env: childEnvironment })
+    } else process.kill(pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { childEnvironment } from './childEnvironment.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 
 /** The system user that PostgreSQL runs as when Waybill itself runs as root, which PostgreSQL refuses to. */
@@ -13,11 +14,10 @@ export interface ServerUser {
 const CANDIDATES = ['postgres', '_postgres', 'nobody']
 
 /**
- * Null: PostgreSQL runs as whoever runs Waybill. As root: the owner of the cluster, or of the directory
- * it shall be in, unless that is root; else the first there is of `postgres`, `_postgres` and `nobody`. initdb wants a user
- * that /etc/passwd knows.
+ * Null: PostgreSQL runs as whoever runs Waybill. As root: the owner of the cluster, or, for a new one, the first there is
+ * of `postgres`, `_postgres` and `nobody`. initdb wants a user that /etc/passwd knows.
  */
-export async function chooseServerUser(clusterDirectory: string, dataDir: string): Promise<ServerUser | null> {
+export async function chooseServerUser(clusterDirectory: string): Promise<ServerUser | null> {
   if (process.getuid?.() !== 0) return null
   const users = readUsers()
   const clusterOwner = await stat(clusterDirectory).catch(() => null)
@@ -25,9 +25,6 @@ export async function chooseServerUser(clusterDirectory: string, dataDir: string
     const name = users.find((user) => user.uid === clusterOwner.uid)?.name ?? String(clusterOwner.uid)
     return { name, uid: clusterOwner.uid, gid: clusterOwner.gid }
   }
-  const { uid } = await stat(dataDir)
-  const owner = users.find((user) => user.uid === uid)
-  if (owner !== undefined) return owner
   for (const candidate of CANDIDATES) {
     const user = users.find(({ name }) => name === candidate)
     if (user !== undefined) return user
@@ -63,6 +60,7 @@ export function canReach(user: ServerUser | null, path: string, need: 'execute' 
     uid: user.uid,
     gid: user.gid,
     cwd: '/',
+    env: childEnvironment,
     stdio: 'ignore',
   })
   return status === 0

@@ -13,7 +13,7 @@ export interface Orders {
 }
 
 /** The orders, as who does them sees them. */
-export interface OrderBook {
+export interface ControlOrders {
   orders(): Promise<Orders>
   /** A new attempt of this node, from the beginning; null when the rebuild has ended meanwhile. */
   beginRebuild(id: string): Promise<string | null>
@@ -24,7 +24,7 @@ export interface OrderBook {
   leaveRebuild(attempt: string): Promise<void>
 }
 
-export interface ControlStore extends ProjectionControl, OrderBook {}
+export interface ControlStore extends ProjectionControl, ControlOrders {}
 
 const keptMax = 100
 

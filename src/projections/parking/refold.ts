@@ -1,11 +1,8 @@
 import type { RecordedEvent } from '../../eventlog/eventLog.ts'
-import { decode, withoutHash } from '../../operation/envelope.ts'
-import { isOperationEvent, MalformedEventError } from '../../operation/eventSchemas.ts'
-import { evolve } from '../../operation/evolve.ts'
+import { chainEnd, decodeOperationEvent, foldNext, foldSkipped } from '../../operation/fold.ts'
 import type { PipelineOf } from '../../operation/pipeline.ts'
 import type { OperationState } from '../../operation/state.ts'
 import type { ChainEnd } from '../../operation/verifyStream.ts'
-import { RevisionGapError } from '../folding.ts'
 
 /** An operation folded on from a state of its own, apart from the batch. */
 export class Refold {
@@ -25,24 +22,19 @@ export class Refold {
 
   /** Where the chain of what is folded stands; null: at its beginning. */
   get end(): ChainEnd | null {
-    return this.#state === null ? null : { revision: this.#state.revision, hash: this.#state.lastHash }
+    return chainEnd(this.#state)
   }
 
   /** Throws for what cannot be folded; the state is then that before the event. */
   fold(event: RecordedEvent): void {
-    const next = this.#state === null ? 0n : this.#state.revision + 1n
-    if (event.revision > next) throw new RevisionGapError(`revision ${event.revision} comes after ${next - 1n}`)
-    const decoded = decode(event)
-    if (!isOperationEvent(decoded)) throw new MalformedEventError(`${decoded.type} in an operation's stream`)
-    this.#state = evolve(this.#state, decoded, decoded.meta, this.#pipelineOf)
+    this.#state = foldNext(this.#state, decodeOperationEvent(event), this.#pipelineOf)
     this.#position = event.position
   }
 
   /** As if the event said nothing. What follows it in the stream follows on it. */
   passOver(event: RecordedEvent): void {
     if (this.#state === null) return
-    const lastHash = withoutHash(event.metadata)?.hash ?? this.#state.lastHash
-    this.#state = { ...this.#state, revision: event.revision, lastHash }
+    this.#state = foldSkipped(this.#state, event)
     this.#position = event.position
   }
 }

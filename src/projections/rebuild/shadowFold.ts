@@ -58,7 +58,7 @@ export class ShadowFold {
       } catch (error) {
         if (!(error instanceof RefusedDataError)) throw error
         this.#remembers = false
-        this.#batchEvents = eventsAfterRefusal(error, this.#parts.memory.condemned)
+        this.#batchEvents = eventsAfterRefusal(error, this.#parts.memory.rejected)
       }
     }
   }
@@ -127,7 +127,7 @@ export class ShadowFold {
     await rows.commit(batch)
     for (const write of batch.writes) {
       if (write.kind !== 'park') continue
-      memory.condemned.delete(write.stream)
+      memory.rejected.delete(write.stream)
       onPark(write)
     }
     this.#position = batch.to

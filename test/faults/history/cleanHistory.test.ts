@@ -12,7 +12,7 @@ describe('what two sound nodes did under clients that race, retry and lose their
 
   beforeAll(async () => {
     history = await recordCleanHistory({ seed: 1, callsMin: 2_000 })
-  }, 90_000)
+  })
   afterAll(() => history?.database.drop({ allowOpen: true }))
 
   it('has no fault, and held something of everything', () => {

@@ -26,12 +26,12 @@ function withoutMarks(state: OperationState): OperationState {
   return { ...state, tracks: Object.fromEntries(tracks) }
 }
 
-describe('a planted bug in the rules', { timeout: 30_000 }, () => {
+describe('a planted bug in the rules', () => {
   let history: CleanHistory
 
   beforeAll(async () => {
     history = await recordCleanHistory({ seed: 5, callsMin: 300 })
-  }, 90_000)
+  })
   afterAll(() => history?.database.drop({ allowOpen: true }))
 
   /** Takes the steps one after the other, each appended and answered; `more` may add calls. */

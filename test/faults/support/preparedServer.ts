@@ -25,7 +25,7 @@ export async function prepareServer(dataDir: string, options: ServerOptions = {}
   const made = await startEmbeddedPostgres({ dataDir })
   await made.stop()
   const clusterDirectory = join(dataDir, 'postgres')
-  const user = await chooseServerUser(clusterDirectory, dataDir)
+  const user = await chooseServerUser(clusterDirectory)
   const binaries = await installBinaries(await findBinaries(), user, () => undefined)
   const port = await freePort()
   const settings = { ...(await serverSettings(dataDir)), ...options.settings, port: String(port) }

@@ -31,7 +31,7 @@ export function linear(outOfOrder: 'reject' | 'advance' | 'hold', statuses = ['n
 }
 
 /**
- * One operation's stream as the command room would keep it: decides, seals, and folds what was sealed. After every
+ * One operation's stream as the command service would keep it: decides, seals, and folds what was sealed. After every
  * command it holds the state the decider kept against the fold of the whole stream, a restored copy, and the chain.
  */
 export class Ledger {

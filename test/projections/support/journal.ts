@@ -12,7 +12,7 @@ import type { OperationState } from '../../../src/operation/state.ts'
 import { operationStream, pipelineStream } from '../../../src/operation/streamName.ts'
 import { interventionStream } from '../../../src/projections/parking/interventions.ts'
 
-/** Writes a log as the command room would: decides, seals and appends, and keeps the states it decided on. */
+/** Writes a log as the command service would: decides, seals and appends, and keeps the states it decided on. */
 export class Journal {
   readonly log: EventLog
   readonly states = new Map<string, OperationState>()
@@ -117,7 +117,7 @@ export class Journal {
     return revision
   }
 
-  /** As the command room records what an operator does to the projection. */
+  /** As the command service records what an operator does to the projection. */
   async intervene({ type, data }: ProjectionEvent): Promise<void> {
     const { revision: last, hash } = this.#interventions
     const text = JSON.stringify(data)
