@@ -114,6 +114,8 @@ interface CarrierEvents {
 }
 
 const headEnd = Buffer.from('\r\n\r\n')
+const lastChunk = Buffer.from('\r\n0\r\n\r\n')
+const lineBreakLength = 2
 
 /** One connection. */
 class Carrier {
@@ -166,15 +168,23 @@ class Carrier {
     this.#socket?.destroy()
   }
 
+  /** Null: it is not there yet. A chunked answer's lines are JSON, which holds no line break. */
+  #endOfAnswer(head: string, from: number): number | null {
+    if (/\r\ntransfer-encoding: chunked/i.test(head)) {
+      const last = this.#bytes.indexOf(lastChunk, from - lineBreakLength)
+      return last === -1 ? null : last + lastChunk.length
+    }
+    return from + Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
+  }
+
   #take(chunk: Buffer): void {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
     for (;;) {
       const end = this.#bytes.indexOf(headEnd)
       if (end === -1) return
       const head = this.#bytes.toString('latin1', 0, end)
-      const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
-      const whole = end + headEnd.length + length
-      if (this.#bytes.length < whole) return
+      const whole = this.#endOfAnswer(head, end + headEnd.length)
+      if (whole === null || this.#bytes.length < whole) return
       const body = this.#bytes.subarray(end + headEnd.length, whole)
       this.#bytes = this.#bytes.subarray(whole)
       const first = this.#open.shift()

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type FloodedRun, floodedRun } from '../floods/floodedRun.ts'
+import { type GreedyKeyRun, greedyKeyRun } from '../floods/greedyKeyRun.ts'
 import { type NuisanceRun, nuisanceRun } from '../floods/nuisanceRun.ts'
 import { markdownTable, type Suite, type SuiteContext, type SuiteReport } from '../suite.ts'
 
@@ -10,7 +11,8 @@ export const floods: Suite = {
   async run(context) {
     const flooded = await floodedRun(context, await folder(context, 'floods'))
     const beset = await nuisanceRun(context, await folder(context, 'nuisances'))
-    return report(flooded, beset)
+    const greedy = await greedyKeyRun(context, await folder(context, 'greedy'))
+    return report(flooded, beset, greedy)
   },
 }
 
@@ -20,11 +22,11 @@ async function folder({ scratch }: SuiteContext, name: string): Promise<string> 
   return path
 }
 
-function report(flooded: FloodedRun, beset: NuisanceRun): SuiteReport {
+function report(flooded: FloodedRun, beset: NuisanceRun, greedy: GreedyKeyRun): SuiteReport {
   return {
-    faults: [...flooded.faults, ...beset.faults],
-    figures: { floods: flooded.figures, nuisances: beset.figures },
-    markdown: `${floodTable(flooded)}\n\n${nuisanceTable(beset)}`,
+    faults: [...flooded.faults, ...beset.faults, ...greedy.faults],
+    figures: { floods: flooded.figures, nuisances: beset.figures, greedyKey: greedy.figures },
+    markdown: `${floodTable(flooded)}\n\n${nuisanceTable(beset)}\n\n${greedyTable(greedy)}`,
   }
 }
 
@@ -72,6 +74,19 @@ function nuisanceTable({ figures }: NuisanceRun): string {
     one.seconds,
     `${text(one.p50Ms)}, ${text(one.p99Ms)}`,
     `${one.memory.firstMib}, ${one.memory.mostMib}`,
+  ])
+  return markdownTable(header, rows)
+}
+
+function greedyTable({ figures }: GreedyKeyRun): string {
+  const header = ['flood of one key', 'connections', "another key's answers", "another key's: p50, p99 ms"]
+  const rows = figures.map((one) => [
+    one.name,
+    one.connections,
+    Object.entries(one.statuses)
+      .map(([status, count]) => `${count} ${status}`)
+      .join(', '),
+    `${text(one.p50Ms)}, ${text(one.p99Ms)}`,
   ])
   return markdownTable(header, rows)
 }
