@@ -17,7 +17,7 @@ import { digestOf } from './apiKey.ts'
 import { createKeyRing } from './keyRing.ts'
 import { createKeyStore } from './keyStore.ts'
 
-/** The part of a pino logger that this room uses. */
+/** The part of a pino logger that this module uses. */
 export interface AccessLogger {
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
 }

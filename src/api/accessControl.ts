@@ -5,7 +5,7 @@ import { apiKeyId, bearerToken } from '../access/apiKey.ts'
 import type { ApiServer } from './apiServer.ts'
 import { type Problem, ProblemError } from './problem.ts'
 import type { RefusalLog } from './refusalLog.ts'
-import type { OwnedRequest } from './requestTurns.ts'
+import type { OwnedRequest } from './requestScheduler.ts'
 import { strangerFault } from './strangers.ts'
 
 /** Who may call a route: everybody (`open`), or a caller with that role, or one of those; an operator always. */

@@ -12,7 +12,7 @@ export interface ApiLimits {
   readonly headersArrivalMsMax: number
   /** A bulk upload without a byte, or a bulk or large answer nobody reads, is ended after this. */
   readonly bulkIdleMsMax: number
-  /** A request that was not begun for so long, as others were before it, is answered `overloaded` (requestTurns.ts). */
+  /** A request that was not begun for so long, as others were before it, is answered `overloaded` (requestScheduler.ts). */
   readonly requestLineMsMax: number
   /** Commands of one bulk request in hand at once. */
   readonly bulkCommandsMax: number

@@ -28,7 +28,7 @@ import { Readiness } from './readiness.ts'
 import { ReadLimiter } from './readLimiter.ts'
 import { recordActs } from './recordedActs.ts'
 import { createRefusalLog } from './refusalLog.ts'
-import { createRequestTurns } from './requestTurns.ts'
+import { createRequestScheduler } from './requestScheduler.ts'
 import { bulkRoute } from './routes/bulkRoute.ts'
 import { commandRoutes } from './routes/commandRoutes.ts'
 import { eventRoutes } from './routes/eventRoutes.ts'
@@ -52,13 +52,13 @@ export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'a
   readonly logger?: ApiLogger
   /** Whether it listens on this machine only: without keys, nobody else is answered then. Default false. */
   readonly loopbackOnly?: boolean
-  /** A line for each request. Costs as much as the rest of a request's way through this room. */
+  /** A line for each request. Costs as much as the rest of a request's way through this module. */
   readonly logRequests?: boolean
   /** Called before any route is added: for hooks that must see all of them. */
   readonly prepare?: (app: ApiServer) => void
 }
 
-/** The part of a pino logger that this room uses. */
+/** The part of a pino logger that this module uses. */
 export interface ApiLogger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
   info(fields: Readonly<Record<string, unknown>>, message: string): void
@@ -169,9 +169,9 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
   app.setErrorHandler<FastifyError>(answerError)
   app.removeAllContentTypeParsers()
 
-  const turns = createRequestTurns((raw) => expectedOwnerOf(access, raw))
+  const scheduler = createRequestScheduler((raw) => expectedOwnerOf(access, raw))
   app.addHook('onRequest', ({ raw }, _reply, done) => {
-    turns.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()), raw)
+    scheduler.enter(raw.socket, (waitedMs) => (waitedMs > limits.requestLineMsMax ? done(stoodTooLong()) : done()), raw)
   })
   options.prepare?.(app)
   const methods = createMethodIndex(app)

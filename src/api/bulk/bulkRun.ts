@@ -10,8 +10,8 @@ import type { RateCounts } from '../rateLimit.ts'
 import { commandProblem } from '../submission.ts'
 import type { BulkAnswer, UnreadResults } from './bulkAnswer.ts'
 import { type BulkPace, pauseMs } from './bulkPace.ts'
+import { type BulkScheduler, refusedPerTick } from './bulkScheduler.ts'
 import type { BulkShare } from './bulkShare.ts'
-import { type BulkTurns, refusedOfTurn } from './bulkTurns.ts'
 import { type LineSender, parseCommandLine } from './commandLine.ts'
 import { createLineSplitter, type Line, type LineSplitter } from './lineSplitter.ts'
 import { cutLine, type ResultForm } from './resultForm.ts'
@@ -25,11 +25,11 @@ export interface BulkSender extends LineSender {
 }
 
 /** What all bulk requests share. */
-export interface BulkRoom {
+export interface BulkResources {
   readonly rate: RateCounts
   readonly share: BulkShare
   readonly pace: BulkPace
-  readonly turns: BulkTurns
+  readonly scheduler: BulkScheduler
   readonly unread: UnreadResults
 }
 
@@ -63,7 +63,7 @@ const corrupt: Problem = { code: 'invalid', detail: 'The body is not as its Cont
  */
 export class BulkRun {
   readonly #context: ApiContext
-  readonly #room: BulkRoom
+  readonly #shared: BulkResources
   readonly #bulk: BulkRequest
   readonly #answer: BulkAnswer
   readonly #results: ResultQueue
@@ -81,11 +81,11 @@ export class BulkRun {
   /** Resolves once a line has its result; or with a problem when the request came to nothing before its first line. */
   readonly begun: Promise<Problem | null>
 
-  constructor(context: ApiContext, room: BulkRoom, bulk: BulkRequest) {
+  constructor(context: ApiContext, shared: BulkResources, bulk: BulkRequest) {
     this.#context = context
-    this.#room = room
+    this.#shared = shared
     this.#bulk = bulk
-    this.#answer = room.unread.open(() => this.#wake())
+    this.#answer = shared.unread.open(() => this.#wake())
     // Nobody reads what is left of it: its room is for others.
     bulk.response.once('close', () => this.#answer.stream.destroy())
     this.#results = new ResultQueue(bulk.form)
@@ -122,7 +122,7 @@ export class BulkRun {
     upload.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost)
     draining.addEventListener('abort', onDrain)
     if (draining.aborted) onDrain()
-    this.#room.share.enter(this.#bulk.sender.owner)
+    this.#shared.share.enter(this.#bulk.sender.owner)
     try {
       await this.#work(upload, () => idle.refresh())
       this.#end()
@@ -131,7 +131,7 @@ export class BulkRun {
       this.#answer.stream.destroy(error as Error)
     } finally {
       clearInterval(idle)
-      this.#room.share.leave(this.#bulk.sender.owner)
+      this.#shared.share.leave(this.#bulk.sender.owner)
       draining.removeEventListener('abort', onDrain)
       upload.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost)
       unpacked?.destroy()
@@ -141,18 +141,18 @@ export class BulkRun {
   }
 
   async #work(upload: Readable, onProgress: () => void): Promise<void> {
-    const { pace, turns } = this.#room
+    const { pace, scheduler } = this.#shared
     const { owner } = this.#bulk.sender
     for (;;) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
       })
       // Held back: it goes on by itself, in a moment or in the next second.
-      const isAhead = pace.isAhead() || !this.#room.rate.hasRoom(owner)
+      const isAhead = pace.isAhead() || !this.#shared.rate.hasRoom(owner)
       const { hungry, refused, isBlocked } = isAhead ? nothingRead : this.#readLines()
       if (this.#group.failed.size > failedOperationsMax) this.#cut(logGone)
-      const isTurnOver = refused === refusedOfTurn
-      if (isTurnOver) await turns.next(owner)
+      const isTickOver = refused === refusedPerTick
+      if (isTickOver) await scheduler.next(owner)
       const { text, count } = this.#results.takeSettled()
       if (count > 0) {
         onProgress()
@@ -160,7 +160,7 @@ export class BulkRun {
         this.#answer.write(text)
         continue
       }
-      if (isTurnOver) continue
+      if (isTickOver) continue
       if (this.#results.inHand === 0 && (this.#state === 'cut' || (this.#state === 'ended' && hungry))) return
       this.#unreadBytes = this.#answer.unreadBytes()
       this.#waitingFor = hungry ? 'bytes' : this.#answer.hasRoom() ? 'commands' : 'reader'
@@ -178,9 +178,9 @@ export class BulkRun {
     const isAllowed = this.#bulk.sender.isAllowed()
     const isRead = this.#answer.hasRoom()
     let refused = 0
-    const { rate, share } = this.#room
+    const { rate, share } = this.#shared
     const { owner } = this.#bulk.sender
-    while (isRead && rate.hasRoom(owner) && this.#hasRoom() && this.#state !== 'cut' && refused < refusedOfTurn) {
+    while (isRead && rate.hasRoom(owner) && this.#hasRoom() && this.#state !== 'cut' && refused < refusedPerTick) {
       // Taken before the line: whether that is a command is known once it was read.
       if (!share.take(owner)) return { hungry: false, refused, isBlocked: true }
       const line = this.#splitter.next()
@@ -205,7 +205,8 @@ export class BulkRun {
   #hasRoom(): boolean {
     const { inHand, bytesInHand } = this.#results
     return (
-      inHand < this.#room.share.commandsMax(this.#bulk.sender.owner) && bytesInHand < this.#context.limits.bulkBytesMax
+      inHand < this.#shared.share.commandsMax(this.#bulk.sender.owner) &&
+      bytesInHand < this.#context.limits.bulkBytesMax
     )
   }
 
@@ -219,7 +220,7 @@ export class BulkRun {
       return false
     }
     const { command } = parsed
-    const { share } = this.#room
+    const { share } = this.#shared
     const { owner } = this.#bulk.sender
     const settle = (result: Result) => {
       share.release(owner)
@@ -230,7 +231,7 @@ export class BulkRun {
       .submit(command, this.#group, owner)
       .then((result) => {
         if (result.kind === 'accepted') {
-          this.#room.pace.appended(result.position)
+          this.#shared.pace.appended(result.position)
           settle(this.#bulk.form.accepted(result))
         } else if (result.kind === 'failed') settle(result)
         else settle(commandProblem(result))

@@ -4,9 +4,9 @@ import { callerOf, isAllowed, ownerOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'
 import { createBulkPace } from '../bulk/bulkPace.ts'
-import { type BulkRoom, BulkRun } from '../bulk/bulkRun.ts'
+import { type BulkResources, BulkRun } from '../bulk/bulkRun.ts'
+import { createBulkScheduler } from '../bulk/bulkScheduler.ts'
 import { BulkShare } from '../bulk/bulkShare.ts'
-import { createBulkTurns } from '../bulk/bulkTurns.ts'
 import { allResults, failedResults } from '../bulk/resultForm.ts'
 import { traceparentOf } from '../commandHeaders.ts'
 import { type ContentEncoding, contentEncodingOf, type UnpackedBody, unpackedBody } from '../contentEncoding.ts'
@@ -21,11 +21,11 @@ import { shareProblem } from '../shares.ts'
 import { documentOnly } from '../validation.ts'
 
 export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts): void {
-  const room: BulkRoom = {
+  const shared: BulkResources = {
     rate,
     share: new BulkShare(context.limits),
     pace: createBulkPace(context),
-    turns: createBulkTurns(),
+    scheduler: createBulkScheduler(),
     unread: createUnreadResults(context.limits),
   }
   app.post(
@@ -61,7 +61,7 @@ export function bulkRoute(app: ApiServer, context: ApiContext, rate: RateCounts)
       const share = context.shares.unpackers
       const giveWay = () => run.giveWay(shareProblem('unpackers', share, owner).problem)
       const encoding = contentEncodingOf(contentEncoding)
-      const run: BulkRun = new BulkRun(context, room, {
+      const run: BulkRun = new BulkRun(context, shared, {
         request: request.raw,
         response: reply.raw,
         unpacked: unpackedOf(request.raw, encoding, { share, owner, onReclaim: giveWay }),

@@ -6,15 +6,15 @@ import { FairQueue } from '../../fairQueue.ts'
  * bounded; those that are refused are answered at once, and a chunk of them, a few bytes each, would keep the loop for as long
  * as it lasts, and so would the next upload's (measured with 20 of them: 2.3 s for a report beside them).
  */
-export interface BulkTurns {
+export interface BulkScheduler {
   /** Resolves in a later turn of the event loop, to one at a time: owners take turns, each in the order of its calls. */
   next(owner: string): Promise<void>
 }
 
 /** Lines that are refused in a turn: some milliseconds. */
-export const refusedOfTurn = 64
+export const refusedPerTick = 64
 
-export function createBulkTurns(): BulkTurns {
+export function createBulkScheduler(): BulkScheduler {
   const waiting = new FairQueue<() => void>()
   const goOn = (): void => {
     waiting.shift()?.()

@@ -8,7 +8,7 @@ import { FairQueue } from '../fairQueue.ts'
  * than a thousand connections that are refused as fast as they ask, the loop did not come to the log's batches and to
  * timers for seconds on end (measured: of 16,000 requests in flight 40 a second were accepted in two minutes, with turns 4,000).
  */
-export interface RequestTurns {
+export interface RequestScheduler {
   /**
    * Begins a request: at once, or in a later turn of the event loop when this one has begun as many as it may. The owners
    * of those in line take turns, and so do the connections of each, one request after the other; a connection with many in
@@ -25,7 +25,7 @@ export type Connection = Pick<Socket, 'pause' | 'resume'>
 type Begin = (waitedMs: number) => void
 
 /** Requests begun in a turn: some ten milliseconds of work. More than come at once from clients that wait for their answers. */
-export const requestsOfTurn = 256
+export const requestsPerTick = 256
 /** Requests of one connection in line. What has been read by then comes on top: a chunk of 64 kB. */
 export const requestsInLineMax = 64
 
@@ -36,7 +36,7 @@ interface InLine {
 }
 
 /** `ownerOf`: who sends a request (accessControl.ts); asked of requests that stand in line alone. */
-export function createRequestTurns(ownerOf: (request: OwnedRequest) => string = () => ''): RequestTurns {
+export function createRequestScheduler(ownerOf: (request: OwnedRequest) => string = () => ''): RequestScheduler {
   const inLine = new Map<Connection, InLine>()
   const line = new FairQueue<InLine>()
   let begun = 0
@@ -52,7 +52,7 @@ export function createRequestTurns(ownerOf: (request: OwnedRequest) => string = 
     scheduled = false
     begun = 0
     if (!line.isEmpty) schedule()
-    for (; begun < requestsOfTurn; begun += 1) {
+    for (; begun < requestsPerTick; begun += 1) {
       const one = line.shift()
       if (one === undefined) break
       beginOne(one)
@@ -89,7 +89,7 @@ export function createRequestTurns(ownerOf: (request: OwnedRequest) => string = 
   return {
     enter(connection, begin, request) {
       schedule()
-      if (begun < requestsOfTurn && line.isEmpty) {
+      if (begun < requestsPerTick && line.isEmpty) {
         begun += 1
         begin(0)
       } else {

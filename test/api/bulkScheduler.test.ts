@@ -4,8 +4,8 @@ import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createUnreadResults } from '../../src/api/bulk/bulkAnswer.ts'
 import { BulkRun } from '../../src/api/bulk/bulkRun.ts'
+import { createBulkScheduler, refusedPerTick } from '../../src/api/bulk/bulkScheduler.ts'
 import { BulkShare } from '../../src/api/bulk/bulkShare.ts'
-import { createBulkTurns, refusedOfTurn } from '../../src/api/bulk/bulkTurns.ts'
 import { allResults } from '../../src/api/bulk/resultForm.ts'
 import type { ApiContext } from '../../src/api/context.ts'
 import { defaultApiLimits as limits } from '../../src/api/limits.ts'
@@ -36,12 +36,12 @@ function countTurns(): { turn(): number; end(): void } {
   return { turn: () => count, end: () => clearImmediate(immediate) }
 }
 
-describe('turns of bulk uploads', () => {
+describe('the scheduler of bulk uploads', () => {
   it('come to one at a time, in order, each in a turn of the loop of its own', async () => {
-    const turns = createBulkTurns()
+    const scheduler = createBulkScheduler()
     const loop = countTurns()
     const came = await Promise.all(
-      ['a', 'b', 'c'].map(async (name) => [await turns.next('owner'), name, loop.turn()] as const),
+      ['a', 'b', 'c'].map(async (name) => [await scheduler.next('owner'), name, loop.turn()] as const),
     )
     loop.end()
     expect(came.map(([, name]) => name)).toEqual(['a', 'b', 'c'])
@@ -54,7 +54,7 @@ describe('turns of bulk uploads', () => {
       rate: createRateCounts(0),
       share: new BulkShare({ bulkCommandsMax: 1_000, bulkCommandsTotalMax: 1_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
-      turns: createBulkTurns(),
+      scheduler: createBulkScheduler(),
       unread,
     }
     const request = uploadOf(1_000)
@@ -74,7 +74,7 @@ describe('turns of bulk uploads', () => {
       rate: createRateCounts(0),
       share: new BulkShare({ bulkCommandsMax: 10_000, bulkCommandsTotalMax: 20_000 }),
       pace: { appended: () => undefined, isAhead: () => false },
-      turns: createBulkTurns(),
+      scheduler: createBulkScheduler(),
       unread: createUnreadResults(limits),
     }
     const loop = countTurns()
@@ -95,7 +95,7 @@ describe('turns of bulk uploads', () => {
     }
     expect(await Promise.all([answered(), answered(), answered()])).toEqual([1_000, 1_000, 1_000])
     loop.end()
-    expect(Math.max(...linesInTurn.values())).toBeLessThanOrEqual(3 * refusedOfTurn)
-    expect(loop.turn()).toBeGreaterThan(3_000 / refusedOfTurn - 3)
+    expect(Math.max(...linesInTurn.values())).toBeLessThanOrEqual(3 * refusedPerTick)
+    expect(loop.turn()).toBeGreaterThan(3_000 / refusedPerTick - 3)
   })
 })

@@ -1,6 +1,11 @@
 import { connect, Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Connection, createRequestTurns, requestsInLineMax, requestsOfTurn } from '../../src/api/requestTurns.ts'
+import {
+  type Connection,
+  createRequestScheduler,
+  requestsInLineMax,
+  requestsPerTick,
+} from '../../src/api/requestScheduler.ts'
 import { type ApiHarness, startApi } from './apiHarness.ts'
 
 /** One turn of the event loop: what its check phase had when it began. */
@@ -22,44 +27,44 @@ function connection(): Connection & { readonly said: string[] } {
   return one
 }
 
-describe('turns of requests', () => {
+describe('the scheduler of requests', () => {
   it('begin as many at once as a turn may, and the others later, in order', async () => {
-    const turns = createRequestTurns()
+    const scheduler = createRequestScheduler()
     const begun: number[] = []
-    const count = 2 * requestsOfTurn + 10
-    for (let n = 0; n < count; n += 1) turns.enter(connection(), () => begun.push(n))
-    expect(begun).toHaveLength(requestsOfTurn)
+    const count = 2 * requestsPerTick + 10
+    for (let n = 0; n < count; n += 1) scheduler.enter(connection(), () => begun.push(n))
+    expect(begun).toHaveLength(requestsPerTick)
     await nextTurn()
-    expect(begun).toHaveLength(2 * requestsOfTurn)
+    expect(begun).toHaveLength(2 * requestsPerTick)
     // One that comes now goes behind those in line.
-    turns.enter(connection(), () => begun.push(count))
-    expect(begun).toHaveLength(2 * requestsOfTurn)
+    scheduler.enter(connection(), () => begun.push(count))
+    expect(begun).toHaveLength(2 * requestsPerTick)
     await nextTurn()
     expect(begun).toEqual(Array.from({ length: count + 1 }, (_, n) => n))
     // A turn that had nothing in line leaves the whole of it to who comes next.
     await nextTurn()
-    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => begun.push(n))
-    expect(begun).toHaveLength(count + 1 + requestsOfTurn)
+    for (let n = 0; n < requestsPerTick; n += 1) scheduler.enter(connection(), () => begun.push(n))
+    expect(begun).toHaveLength(count + 1 + requestsPerTick)
   })
 
   it('come to a connection with many requests as often as to any other', async () => {
-    const turns = createRequestTurns()
-    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => undefined)
+    const scheduler = createRequestScheduler()
+    for (let n = 0; n < requestsPerTick; n += 1) scheduler.enter(connection(), () => undefined)
     const begun: string[] = []
     const [greedy, modest] = [connection(), connection()]
-    for (let n = 0; n < 3; n += 1) turns.enter(greedy, () => begun.push(`greedy ${n}`))
-    for (let n = 0; n < 2; n += 1) turns.enter(modest, () => begun.push(`modest ${n}`))
+    for (let n = 0; n < 3; n += 1) scheduler.enter(greedy, () => begun.push(`greedy ${n}`))
+    for (let n = 0; n < 2; n += 1) scheduler.enter(modest, () => begun.push(`modest ${n}`))
     await nextTurn()
     expect(begun).toEqual(['greedy 0', 'modest 0', 'greedy 1', 'modest 1', 'greedy 2'])
   })
 
   it('come to an owner with many connections as often as to any other', async () => {
-    const turns = createRequestTurns(({ headers }) => headers.authorization ?? '')
-    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => undefined)
+    const scheduler = createRequestScheduler(({ headers }) => headers.authorization ?? '')
+    for (let n = 0; n < requestsPerTick; n += 1) scheduler.enter(connection(), () => undefined)
     const begun: string[] = []
     const enter = (owner: string, name: string, of = connection()) => {
       const request = { headers: { authorization: owner }, socket: new Socket() }
-      turns.enter(of, () => begun.push(name), request)
+      scheduler.enter(of, () => begun.push(name), request)
       return of
     }
     for (let n = 0; n < 3; n += 1) enter('flooder', `flooder ${n}`)
@@ -72,12 +77,12 @@ describe('turns of requests', () => {
   })
 
   it('stop reading from a connection with too many in line, until there are half as many', async () => {
-    const turns = createRequestTurns()
-    for (let n = 0; n < requestsOfTurn; n += 1) turns.enter(connection(), () => undefined)
+    const scheduler = createRequestScheduler()
+    for (let n = 0; n < requestsPerTick; n += 1) scheduler.enter(connection(), () => undefined)
     const greedy = connection()
-    let left = requestsOfTurn + requestsInLineMax
+    let left = requestsPerTick + requestsInLineMax
     for (let n = left; n > 0; n -= 1) {
-      turns.enter(greedy, () => {
+      scheduler.enter(greedy, () => {
         left -= 1
       })
     }
@@ -130,7 +135,7 @@ describe('requests that stood in line for too long', () => {
   afterAll(() => api.close())
 
   it('are 503 and nothing of them is carried out; those begun at once are', async () => {
-    const count = requestsOfTurn + 5
+    const count = requestsPerTick + 5
     const report = { service: 's', status: 'a', pipeline: 'any' }
     const answers = await Promise.all(
       Array.from({ length: count }, (_, n) => api.send('POST', `/v1/operations/late-${n}/reports`, report)),
