@@ -50,7 +50,7 @@ export class FailedWritesError extends Error {
 }
 
 /**
- * Builds every room and serves. When a step fails, what was started before it is stopped again, in reverse order, and the
+ * Builds every module and serves. When a step fails, what was started before it is stopped again, in reverse order, and the
  * step's error is thrown.
  */
 export async function startService({ config, logger, progress }: ServiceOptions): Promise<Service> {

@@ -50,7 +50,7 @@ export interface AccessSettings {
 export function migrateAccess(connectionString: string): Promise<MigrateResult> {
   return migrate({
     connectionString,
-    room: 'access',
+    module: 'access',
     directory: new URL('./migrations/', import.meta.url),
     grants: new URL('./grants.sql', import.meta.url),
   })

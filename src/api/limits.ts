@@ -16,7 +16,7 @@ export interface ApiLimits {
   readonly requestLineMsMax: number
   /** Commands of one bulk request in hand at once. */
   readonly bulkCommandsMax: number
-  /** The same of all bulk requests together: below the command room's queue, so that bulk never answers `overloaded`. */
+  /** The same of all bulk requests together: below the queue of commands, so that bulk never answers `overloaded`. */
   readonly bulkCommandsTotalMax: number
   /** Lines and results of one bulk request in hand at once. */
   readonly bulkBytesMax: number

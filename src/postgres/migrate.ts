@@ -6,14 +6,14 @@ import { connectDirectly } from './connectDirectly.ts'
 import { clientConfig } from './connection.ts'
 import { ensureServiceRole, SERVICE_ROLE, type ServiceRole, sqlState } from './serviceRole.ts'
 
-export type Room = 'eventlog' | 'projections' | 'access' | 'snapshots'
+export type MigratedModule = 'eventlog' | 'projections' | 'access' | 'snapshots'
 
 export interface MigrateOptions {
   readonly connectionString: string
-  readonly room: Room
-  /** Folder of the room's `NNNN_name.sql` files; its URL ends in a slash. */
+  readonly module: MigratedModule
+  /** Folder of the module's `NNNN_name.sql` files; its URL ends in a slash. */
   readonly directory: URL
-  /** SQL file that grants to the service's role all that it may do in the room's schema. */
+  /** SQL file that grants to the service's role all that it may do in the module's schema. */
   readonly grants: URL
   /** Longest wait for another migrator of this database to finish. Default 120,000. */
   readonly lockTimeoutMs?: number
@@ -55,15 +55,15 @@ interface LedgerRow {
 const LOCK_NOT_AVAILABLE = '55P03'
 const INSUFFICIENT_PRIVILEGE = '42501'
 
-/** What tells whether the service's role has been granted anything in a room: its right to use this schema. */
-const schemaOf: Record<Room, string> = {
+/** What tells whether the service's role has been granted anything in a module: its right to use this schema. */
+const schemaOf: Record<MigratedModule, string> = {
   eventlog: 'waybill_log',
   projections: 'waybill_read',
   access: 'waybill_access',
   snapshots: 'waybill_snapshots',
 }
 
-/** Any constant: all migrators of one database queue here, whichever room they migrate. */
+/** Any constant: all migrators of one database queue here, whichever module they migrate. */
 const MIGRATION_LOCK = 7_726_100_518n
 
 /** A change of a table waits this long for its users; longer, and everybody behind it would wait as well. */
@@ -84,7 +84,7 @@ const BOOTSTRAP = `
 `
 
 /**
- * Brings a room's schema up to date: applies, in order, the migrations the ledger (`waybill.migrations`) does not have, each
+ * Brings a module's schema up to date: applies, in order, the migrations the ledger (`waybill.migrations`) does not have, each
  * in a transaction of its own that writes its ledger row first. Forward only. Safe to call from many processes at once: each
  * migration runs once. What fails leaves nothing of itself behind.
  *
@@ -99,7 +99,7 @@ const BOOTSTRAP = `
  * @throws {UnsuitableServerError | IndirectConnectionError} it is no PostgreSQL that works, or it is behind a pooler
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
-  const { room } = options
+  const { module } = options
   const migrations = await readMigrations(options.directory)
   const client = new BoundedClient(
     clientConfig({
@@ -115,15 +115,15 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   await connectDirectly(client, options.connectionString)
   try {
     await takeLock(client)
-    const ledger = await readLedger(client, room)
-    compareWithLedger(room, migrations, ledger)
+    const ledger = await readLedger(client, module)
+    compareWithLedger(module, migrations, ledger)
     const service = await ensureServiceRole(client)
     const applied: string[] = []
     for (const migration of migrations.slice(ledger.length)) {
-      await apply(client, room, migration)
+      await apply(client, module, migration)
       applied.push(migration.name)
     }
-    if (service.role !== null) await grant(client, room, options.grants)
+    if (service.role !== null) await grant(client, module, options.grants)
     return { applied, ...service }
   } finally {
     await client.end()
@@ -141,7 +141,7 @@ async function takeLock(client: pg.Client): Promise<void> {
   }
 }
 
-async function readLedger(client: pg.Client, room: Room): Promise<LedgerRow[]> {
+async function readLedger(client: pg.Client, module: MigratedModule): Promise<LedgerRow[]> {
   // Asked first: making a schema takes a right on the database that its user may have lost since.
   const { rows: found } = await client.query<{ ledger: string | null }>(
     `SELECT to_regclass('waybill.migrations')::text AS ledger`,
@@ -149,47 +149,52 @@ async function readLedger(client: pg.Client, room: Room): Promise<LedgerRow[]> {
   if (found[0]?.ledger === null) await client.query(BOOTSTRAP)
   const { rows } = await client.query<LedgerRow>(
     'SELECT number, name, checksum FROM waybill.migrations WHERE room = $1 ORDER BY number',
-    [room],
+    [module],
   )
   return rows
 }
 
-async function apply(client: pg.Client, room: Room, migration: Migration): Promise<void> {
+async function apply(client: pg.Client, module: MigratedModule, migration: Migration): Promise<void> {
   await client.query('BEGIN')
   try {
     await client.query(`SET LOCAL lock_timeout = '${TABLE_LOCK_TIMEOUT}'`)
     // First: should the lock ever not hold (a pooler in between), the second of two migrators waits here and then fails.
     await client.query(
       'INSERT INTO waybill.migrations (room, number, name, checksum, service_role) VALUES ($1, $2, $3, $4, false)',
-      [room, migration.number, migration.name, migration.checksum],
+      [module, migration.number, migration.name, migration.checksum],
     )
     await client.query(migration.sql)
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined)
-    throw new MigrationError(`Migration ${migration.name} of ${room} failed and was rolled back: ${messageOf(error)}`, {
-      cause: error,
-    })
+    throw new MigrationError(
+      `Migration ${migration.name} of ${module} failed and was rolled back: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
 /** In one transaction with what the ledger says of it. */
-async function grant(client: pg.Client, room: Room, grants: URL): Promise<void> {
+async function grant(client: pg.Client, module: MigratedModule, grants: URL): Promise<void> {
   const { rows } = await client.query<{ complete: boolean }>(
     `SELECT coalesce(has_schema_privilege($1::name, to_regnamespace($2), 'USAGE'), true)
        AND NOT EXISTS (SELECT FROM waybill.migrations WHERE room = $3 AND NOT service_role) AS complete`,
-    [SERVICE_ROLE, schemaOf[room], room],
+    [SERVICE_ROLE, schemaOf[module], module],
   )
   if (rows[0]?.complete === true) return
   const sql = await readFile(grants, 'utf8')
   await client.query('BEGIN')
   try {
     await client.query(sql)
-    await client.query('UPDATE waybill.migrations SET service_role = true WHERE room = $1 AND NOT service_role', [room])
+    await client.query('UPDATE waybill.migrations SET service_role = true WHERE room = $1 AND NOT service_role', [
+      module,
+    ])
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined)
-    throw new MigrationError(`The grants of ${room} to ${SERVICE_ROLE} failed: ${messageOf(error)}`, { cause: error })
+    throw new MigrationError(`The grants of ${module} to ${SERVICE_ROLE} failed: ${messageOf(error)}`, { cause: error })
   }
 }
 
@@ -214,22 +219,26 @@ async function readMigrations(directory: URL): Promise<Migration[]> {
   return migrations
 }
 
-function compareWithLedger(room: Room, migrations: readonly Migration[], ledger: readonly LedgerRow[]): void {
+function compareWithLedger(
+  module: MigratedModule,
+  migrations: readonly Migration[],
+  ledger: readonly LedgerRow[],
+): void {
   const newest = ledger.at(-1)
   if (newest !== undefined && newest.number > migrations.length) {
     throw new NewerSchemaError(
-      `The database's ${room} schema is at migration ${newest.name}; this Waybill knows ${migrations.length} migrations. ` +
+      `The database's ${module} schema is at migration ${newest.name}; this Waybill knows ${migrations.length} migrations. ` +
         'A newer Waybill has migrated it: run that one.',
     )
   }
   for (const [index, row] of ledger.entries()) {
     const migration = migrations[index]
     if (migration === undefined || migration.number !== row.number) {
-      throw new MigrationError(`The ledger of ${room} has a gap before migration ${row.name}.`)
+      throw new MigrationError(`The ledger of ${module} has a gap before migration ${row.name}.`)
     }
     if (migration.checksum !== row.checksum) {
       throw new ChangedMigrationError(
-        `Migration ${migration.name} of ${room} was applied as ${row.name} with another content. ` +
+        `Migration ${migration.name} of ${module} was applied as ${row.name} with another content. ` +
           'An applied migration never changes: restore the file and write a new migration.',
       )
     }

@@ -42,7 +42,7 @@ const controlTimeoutMs = 5_000
 export function migrateReadModel(connectionString: string): Promise<MigrateResult> {
   return migrate({
     connectionString,
-    room: 'projections',
+    module: 'projections',
     directory: new URL('./migrations/', import.meta.url),
     grants: new URL('./grants.sql', import.meta.url),
   })

@@ -15,7 +15,7 @@ export interface SnapshotSettings {
 export function migrateSnapshots(connectionString: string): Promise<MigrateResult> {
   return migrate({
     connectionString,
-    room: 'snapshots',
+    module: 'snapshots',
     directory: new URL('./migrations/', import.meta.url),
     grants: new URL('./grants.sql', import.meta.url),
   })

@@ -5,11 +5,11 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import {
   ChangedMigrationError,
+  type MigratedModule,
   type MigrateResult,
   MigrationError,
   migrate,
   NewerSchemaError,
-  type Room,
 } from '../../src/postgres/migrate.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -34,10 +34,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-function run(room: Room = 'eventlog', lockTimeoutMs = 20_000): Promise<MigrateResult> {
+function run(module: MigratedModule = 'eventlog', lockTimeoutMs = 20_000): Promise<MigrateResult> {
   const directory = pathToFileURL(`${folder}/`)
   const grants = new URL('grants/grants.sql', directory)
-  return migrate({ connectionString: database.connectionString, room, directory, grants, lockTimeoutMs })
+  return migrate({ connectionString: database.connectionString, module, directory, grants, lockTimeoutMs })
 }
 
 async function query(sql: string): Promise<unknown[]> {
@@ -71,7 +71,7 @@ test('the ledger says what was applied; the next run applies what came since, an
   ])
 })
 
-test('each room has a ledger of its own', async () => {
+test('each module has a ledger of its own', async () => {
   await run('eventlog')
   await writeFile(join(folder, '0001_things.sql'), 'CREATE TABLE others (n int);')
   await writeFile(join(folder, '0002_more_things.sql'), 'INSERT INTO others VALUES (1);')

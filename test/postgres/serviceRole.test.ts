@@ -62,7 +62,7 @@ async function newDatabase(user: string): Promise<string> {
 }
 
 function run(connectionString: string): Promise<MigrateResult> {
-  return migrate({ connectionString, room: 'eventlog', directory, grants: new URL('grants/grants.sql', directory) })
+  return migrate({ connectionString, module: 'eventlog', directory, grants: new URL('grants/grants.sql', directory) })
 }
 
 /** What a service's session is, and may do. */

@@ -4,7 +4,7 @@ import { type MigrateResult, migrate } from '../../postgres/migrate.ts'
 export function migrateEventLog(connectionString: string): Promise<MigrateResult> {
   return migrate({
     connectionString,
-    room: 'eventlog',
+    module: 'eventlog',
     directory: new URL('./migrations/', import.meta.url),
     grants: new URL('./grants.sql', import.meta.url),
   })
