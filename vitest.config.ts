@@ -51,6 +51,9 @@ export default defineConfig({
     isolate: false,
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
+    // Vitest takes a package for a source of its own when `/es/` or `/esm/` is anywhere in its path, also above the checkout.
+    // What other packages require of it is then loaded a second time, by Node.
+    server: { deps: { external: [/\/node_modules\//] } },
     // Bounds against hanging: how long a test takes on a busy machine says nothing of what it tests.
     testTimeout: 300_000,
     hookTimeout: 300_000,

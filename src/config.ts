@@ -5,7 +5,7 @@ import { type ApiLimits, defaultApiLimits } from './api/limits.ts'
 import { type CommandLimits, defaultCommandLimits } from './commands/commandLimits.ts'
 import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
 import { faultsTogether, type SettingsTogether } from './config/faultsTogether.ts'
-import { databaseUrlFaults, eventStoreUrlFaults } from './config/storeUrls.ts'
+import { databaseUrlFaults, eventStoreScheme, eventStoreUrlFaults } from './config/storeUrls.ts'
 import { listensOnLoopback } from './loopback.ts'
 import { defaultLimits, type OperationLimits } from './operation/limits.ts'
 
@@ -100,7 +100,10 @@ export const environmentSchema = z.object({
     }),
   EVENTSTORE_URL: z
     .string()
-    .regex(/^esdb(\+discover)?:\/\//, { error: 'must begin with esdb:// or esdb+discover://', abort: true })
+    .regex(eventStoreScheme, {
+      error: 'must begin with esdb://, esdb+discover://, kurrentdb:// or kurrentdb+discover://',
+      abort: true,
+    })
     .superRefine(faultsOf(eventStoreUrlFaults))
     .optional()
     .meta({

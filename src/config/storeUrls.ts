@@ -29,8 +29,10 @@ export function databaseUrlOf(databaseUrl: string): URL | null {
   return URL.canParse(named) ? new URL(named) : null
 }
 
+/** `kurrentdb` is what the store's later versions call it. */
+export const eventStoreScheme = /^(?:esdb|kurrentdb)(?:\+discover)?:\/\//
 const eventStoreForm =
-  /^esdb(?:\+discover)?:\/\/(?:[^:]+:[^@]+@)?(?<hosts>[^$+!?*'();[\]{}|"%~#<>=&@/]+)\/*(?:\?(?<options>.*))?$/
+  /^(?:esdb|kurrentdb)(?:\+discover)?:\/\/(?:[^:]+:[^@]+@)?(?<hosts>[^$+!?*'();[\]{}|"%~#<>=&@/]+)\/*(?:\?(?<options>.*))?$/
 const eventStoreHost = /^[^:\s]+(?::\d{1,5})?$/
 const eventStoreFiles: ReadonlySet<string> = new Set(['tlscafile', 'userkeyfile', 'usercertfile'])
 

@@ -93,7 +93,12 @@ describe('the configuration', () => {
 
   test('EVENTSTORE_URL is a connection string of EventStoreDB', () => {
     expect(readConfig({}).eventStoreUrl).toBeNull()
-    for (const url of ['esdb://a:2113?tls=false', 'esdb+discover://u:p@cluster.example:2113']) {
+    for (const url of [
+      'esdb://a:2113?tls=false',
+      'esdb+discover://u:p@cluster.example:2113',
+      'kurrentdb://a:2113?tls=false',
+      'kurrentdb+discover://u:p@cluster.example:2113',
+    ]) {
       expect(readConfig({ EVENTSTORE_URL: url }).eventStoreUrl).toBe(url)
     }
     expect(errorsOf({ EVENTSTORE_URL: 'http://u:secret@x' })).toContain('EVENTSTORE_URL')
@@ -159,6 +164,9 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'postgres://h/d?ssl=false', 'DATABASE_URL: its option ssl must be one of true, 1, 0, no-verify'],
     ['EVENTSTORE_URL', 'esdb://a:2113,b:2113,c?tls=true&nodePreference=leader', ''],
     ['EVENTSTORE_URL', 'esdb+discover://u:p@cluster.example:2113/?tls=false', ''],
+    ['EVENTSTORE_URL', 'kurrentdb://a:2113,b:2113,c?tls=true&nodePreference=leader', ''],
+    ['EVENTSTORE_URL', 'kurrentdb+discover://u:p@cluster.example:2113/?tls=false', ''],
+    ['EVENTSTORE_URL', 'kurrentdb://a?tls=maybe', 'EVENTSTORE_URL: tls must be true or false'],
     ['EVENTSTORE_URL', 'esdb://a:21x13', 'EVENTSTORE_URL: must be esdb://'],
     ['EVENTSTORE_URL', 'esdb://a?tls=maybe', 'EVENTSTORE_URL: tls must be true or false'],
     ['EVENTSTORE_URL', 'esdb://a?tls', 'EVENTSTORE_URL: must be esdb://'],

@@ -7,7 +7,7 @@ export function copyLogCommand(): Command {
     .description('Move the log to another store, event by event, and verify that all of it arrived')
     .option(
       '--from <store>',
-      'the log to move: postgres://..., esdb://..., or the data directory of an embedded PostgreSQL',
+      'the log to move: postgres://..., esdb://..., kurrentdb://..., or the data directory of an embedded PostgreSQL',
     )
     .option(
       '--to <store>',

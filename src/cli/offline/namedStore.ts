@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { databaseUrlFaults } from '../../config/storeUrls.ts'
+import { databaseUrlFaults, eventStoreScheme } from '../../config/storeUrls.ts'
 import { WrongUsage } from '../outcome.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -76,10 +76,12 @@ function parseStore(word: string, directory: StoreNaming['directory'], shown: st
     if (fault !== undefined) throw new WrongUsage(`The URL of the database is not valid: ${fault}`)
     return { kind: 'postgres', url: word }
   }
-  if (/^esdb(\+discover)?:\/\//.test(word)) return { kind: 'eventstore', url: word }
+  if (eventStoreScheme.test(word)) return { kind: 'eventstore', url: word }
   if (/^[a-z+]+:\/\//.test(word)) throw new WrongUsage(`${word.split(':')[0]}:// is not a store that can be copied`)
   if (directory === 'there' && !existsSync(join(word, 'postgres'))) {
-    throw new WrongUsage(`${shown} is neither a URL (postgres://..., esdb://...) nor a data directory of Waybill's`)
+    throw new WrongUsage(
+      `${shown} is neither a URL (postgres://..., esdb://..., kurrentdb://...) nor a data directory of Waybill's`,
+    )
   }
   return { kind: 'embedded', dataDir: word }
 }

@@ -137,6 +137,14 @@ export class Appends {
         pending.maybeWritten = true
         this.#queue.unshift(pending)
         break
+      case 'unrecognized':
+        // Sent again it would be answered alike, again and again: whoever asked for it finds out by a retry.
+        this.#options.logger.error(
+          { type: answer.type, reason: answer.reason },
+          'EventStoreDB answers an append with an error that is not known',
+        )
+        settle({ kind: 'unknown' })
+        break
       case 'not_handled':
         // The node says so of itself: another may be better, and none is to be asked in a loop.
         this.#options.logger.warn({ reason: answer.reason }, 'EventStoreDB does not take appends now')

@@ -100,7 +100,8 @@ export class StoreClient extends EventStoreDBClient {
 
 function parse(connectionString: string): ReturnType<typeof connectionStrings.parseConnectionString> {
   try {
-    return connectionStrings.parseConnectionString(connectionString)
+    // The client's successor names its protocol so; everything after it is the same.
+    return connectionStrings.parseConnectionString(connectionString.replace(/^\s*kurrentdb(?=\+discover:|:)/, 'esdb'))
   } catch {
     throw new ConnectionStringError('The connection string of EventStoreDB is not valid')
   }
@@ -163,6 +164,8 @@ export type AppendAnswer =
   | { readonly kind: 'refused'; readonly reason: string }
   /** It may still be written. */
   | { readonly kind: 'timed_out'; readonly reason: string }
+  /** An error of this type, which the protocol did not have when this was written: it may be written or not. */
+  | { readonly kind: 'unrecognized'; readonly type: string; readonly reason: string }
 
 export type ReadItem =
   | { readonly kind: 'event'; readonly event: StoredEvent }
@@ -231,6 +234,8 @@ function refusal(message: streams.BatchAppendResp): AppendAnswer {
       return { kind: 'conflict', actualRevision: known ? BigInt(found.getCurrentStreamRevision()) : null }
     }
     case 'event_store.client.MaximumAppendSizeExceeded':
+    // Of one event. The client's protocol does not have it, so it is known by its name alone.
+    case 'event_store.client.MaximumAppendEventSizeExceeded':
       return { kind: 'too_large' }
     case 'event_store.client.AccessDenied':
     case 'event_store.client.StreamDeleted':
@@ -238,8 +243,12 @@ function refusal(message: streams.BatchAppendResp): AppendAnswer {
       return { kind: 'refused', reason }
     case 'google.protobuf.Empty':
       return { kind: 'not_handled', reason }
-    default:
+    case 'event_store.client.Timeout':
+    case 'event_store.client.InvalidTransaction':
+    case 'event_store.client.Unknown':
       return { kind: 'timed_out', reason }
+    default:
+      return { kind: 'unrecognized', type: details?.getTypeName() ?? '', reason }
   }
 }
 

@@ -66,6 +66,37 @@ describe('an append to EventStoreDB', () => {
     expect(await idsOf(log, request.stream)).toEqual([request.events[0]?.id])
   })
 
+  it('is refused at once, as too large, where one event is over the limit that the server was given', async () => {
+    standIn.store.maxAppendEventSize = 200_000
+    const request = newStream()
+    const [event] = request.events
+    if (event === undefined) throw new Error('There is an event')
+    const large = { ...event, data: JSON.stringify('x'.repeat(300_000)) }
+    expect(await log.append([{ ...request, events: [large] }])).toEqual([{ kind: 'rejected', reason: 'too_large' }])
+    expect(attempts(request.stream)).toBe(1)
+  })
+
+  it('keeps the links of its chain that the limit of one event lets pass', async () => {
+    standIn.store.maxAppendEventSize = 200_000
+    const request = newStream()
+    const large = { ...newEvent(), data: JSON.stringify('x'.repeat(300_000)) }
+    const outcomes = await log.append([request, { ...request, expectedRevision: 0n, events: [large] }])
+    expect(outcomes).toMatchObject([written, { kind: 'rejected', reason: 'too_large' }])
+  })
+
+  it('that meets an error nobody knows is unknown at once, and the log names the error', async () => {
+    const lines: unknown[] = []
+    const ignore = () => undefined
+    const logger = { info: ignore, warn: ignore, error: (fields: object) => void lines.push(fields) }
+    const told = await openEventStoreLog({ connectionString: network.connectionString, ...patient, logger })
+    others.push(told)
+    standIn.orders.append = () => ({ write: 'never', say: 'unheard_of' })
+    const request = newStream()
+    expect(await told.append([request])).toEqual([{ kind: 'unknown' }])
+    expect(attempts(request.stream)).toBe(1)
+    expect(lines).toEqual([{ type: 'event_store.client.SomethingNew', reason: 'Something new' }])
+  })
+
   it('is unknown when no answer comes until its deadline, and a retry finds what became of it', async () => {
     const impatient = await openHasty()
     standIn.orders.append = () => ({ write: 'now', say: 'nothing' })
@@ -267,6 +298,12 @@ describe('a cluster', () => {
     expect(await log.append([request])).toMatchObject([written])
     expect(follower.appendsSeen).toEqual([])
     expect(leader.appendsSeen.at(-1)?.stream).toBe(request.stream)
+  })
+
+  it.each(['kurrentdb', 'kurrentdb+discover'])('is reached by %s:// as well', async (scheme) => {
+    const leader = await node()
+    const log = await open(leader.connectionString.replace('esdb', scheme))
+    expect(await log.append([newStream()])).toMatchObject([written])
   })
 
   it('is found by a list of nodes some of which are dead, in the list and in the gossip', async () => {

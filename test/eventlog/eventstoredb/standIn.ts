@@ -15,6 +15,7 @@ import {
   readEvent,
   readWanted,
   timeout,
+  unheardOf,
 } from './standInMessages.ts'
 import { type ProposedAppend, StandInStore } from './standInStore.ts'
 
@@ -27,7 +28,7 @@ export interface AppendOrder {
   readonly after?: Promise<void>
   /** `late`: once it resolves. */
   readonly write: 'now' | 'never' | { readonly late: Promise<void> }
-  readonly say: 'answer' | 'nothing' | 'end' | 'error' | 'timeout' | 'not_ready'
+  readonly say: 'answer' | 'nothing' | 'end' | 'error' | 'timeout' | 'not_ready' | 'unheard_of'
 }
 
 const asItShould: AppendOrder = { write: 'now', say: 'answer' }
@@ -136,6 +137,9 @@ export async function startStandIn(store: StandInStore = new StandInStore()): Pr
         break
       case 'timeout':
         call.write(timeout(request))
+        break
+      case 'unheard_of':
+        call.write(unheardOf(request))
         break
       case 'not_ready':
         call.write(notReady(request))

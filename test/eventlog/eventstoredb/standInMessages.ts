@@ -45,6 +45,9 @@ export function answer(request: streams.BatchAppendReq, said: StandInAnswer): st
     else details.setCurrentStreamRevision(String(said.actual))
     const name = 'event_store.client.WrongExpectedVersion'
     response.setError(status('WrongExpectedVersion', name, details.serializeBinary()))
+  } else if (said.kind === 'event_too_large') {
+    const name = 'event_store.client.MaximumAppendEventSizeExceeded'
+    response.setError(status('MaximumAppendEventSizeExceeded', name, member(1, Buffer.from(said.id))))
   } else {
     const details = new shared.MaximumAppendSizeExceeded()
     details.setMaxappendsize(maxAppendSize)
@@ -58,6 +61,13 @@ export function answer(request: streams.BatchAppendReq, said: StandInAnswer): st
 export function timeout(request: streams.BatchAppendReq): streams.BatchAppendResp {
   const response = responseTo(request)
   response.setError(status('Timeout', 'event_store.client.Timeout', new shared.Timeout().serializeBinary()))
+  return response
+}
+
+/** An error that a later version of the protocol might have. */
+export function unheardOf(request: streams.BatchAppendReq): streams.BatchAppendResp {
+  const response = responseTo(request)
+  response.setError(status('Something new', 'event_store.client.SomethingNew', empty.serializeBinary()))
   return response
 }
 

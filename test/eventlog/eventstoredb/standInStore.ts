@@ -28,6 +28,7 @@ export type StandInAnswer =
   | { readonly kind: 'written'; readonly revision: bigint; readonly position: bigint }
   | { readonly kind: 'conflict'; readonly actual: bigint }
   | { readonly kind: 'too_large' }
+  | { readonly kind: 'event_too_large'; readonly id: string }
 
 export const maxAppendSize = 1_048_576
 
@@ -36,15 +37,16 @@ export class StandInStore {
   readonly all: StandInEvent[] = []
   readonly streams = new Map<string, StandInEvent[]>()
   readonly appended = new WakeUp()
+  /** As `MaxAppendEventSize`, whose default of 25.1 and later is 16 MiB: of one event. */
+  maxAppendEventSize = 16 * 1_048_576
   #position = 1_000n
 
   append({ stream, expected, events }: ProposedAppend): StandInAnswer {
     // The type counts twice: UTF-16.
-    const size = events.reduce(
-      (sum, { type, data, metadata }) => sum + 2 * type.length + data.length + metadata.length,
-      0,
-    )
-    if (size > maxAppendSize) return { kind: 'too_large' }
+    const sizeOf = ({ type, data, metadata }: Proposed) => 2 * type.length + data.length + metadata.length
+    const tooLarge = events.find((event) => sizeOf(event) > this.maxAppendEventSize)
+    if (tooLarge !== undefined) return { kind: 'event_too_large', id: tooLarge.id }
+    if (events.reduce((sum, event) => sum + sizeOf(event), 0) > maxAppendSize) return { kind: 'too_large' }
     const there = this.streams.get(stream) ?? []
     const actual = BigInt(there.length - 1)
     if (expected < actual) {
