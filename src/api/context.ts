@@ -5,6 +5,7 @@ import type { EventLog } from '../eventlog/eventLog.ts'
 import type { SelfAudit } from '../processes/selfAudit.ts'
 import type { ProjectionControl } from '../projections/control/control.ts'
 import type { Projector, ReadModel } from '../projections/readModel.ts'
+import type { KnownHead } from './knownHead.ts'
 import type { ApiLimits } from './limits.ts'
 import type { PositionTokens } from './positionToken.ts'
 import type { ReadLimiter } from './readLimiter.ts'
@@ -23,6 +24,8 @@ export interface ApiContext {
   /** What operators did. */
   readonly trail: Pick<AuditTrail, 'record'>
   readonly log: EventLog
+  /** For what goes on without the log. */
+  readonly knownHead: KnownHead
   readonly commands: CommandService
   readonly readModel: ReadModel
   readonly projector: Pick<Projector, 'folded' | 'lagMs' | 'status'>

@@ -9,8 +9,7 @@ export async function projectionText(context: ApiContext, known?: ProjectionStat
   const { control, log, projector, tokens } = context
   // The position first: a head that was asked for before might lie below it.
   const state = known ?? (await control.state())
-  const newest = await log.head()
-  const head = newest > state.position ? newest : state.position
+  const { head, ...unread } = await context.knownHead.read(state.position)
   const { rebuild, paused } = state
   const rebuilding = rebuild !== null && rebuild.endedAt === null
   return JSON.stringify({
@@ -18,6 +17,7 @@ export async function projectionText(context: ApiContext, known?: ProjectionStat
     state: paused !== null ? 'paused' : rebuilding ? 'rebuilding' : 'running',
     position: tokens.encode(state.position),
     head: tokens.encode(head),
+    ...unread,
     lagEvents: roughEventCount(log, head - state.position),
     lagMs: projector.lagMs(),
     parked: state.parked,

@@ -8,6 +8,7 @@ import { answerClientError, answerExpectation } from './clientError.ts'
 import { traceparentOf } from './commandHeaders.ts'
 import type { ApiContext } from './context.ts'
 import { documentedRoutes, serveDocument } from './document.ts'
+import { KnownHead } from './knownHead.ts'
 import { type ApiLimits, defaultApiLimits } from './limits.ts'
 import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
 import { Live } from './live/live.ts'
@@ -44,7 +45,8 @@ import { createShares } from './shares.ts'
 import { boundUnreadAnswers, UnreadAnswers } from './unreadAnswers.ts'
 import { validatorCompiler, type ZodInput } from './validation.ts'
 
-export interface ServerOptions extends Omit<ApiContext, 'tokens' | 'limits' | 'answers' | 'reads' | 'shares'> {
+export interface ServerOptions
+  extends Omit<ApiContext, 'knownHead' | 'tokens' | 'limits' | 'answers' | 'reads' | 'shares'> {
   /** Each that is not given: `defaultApiLimits`. */
   readonly limits?: Partial<ApiLimits>
   /** Of the product, for the document. */
@@ -109,6 +111,7 @@ export async function buildServer(options: ServerOptions): Promise<ApiServer> {
     access,
     trail,
     log,
+    knownHead: new KnownHead(log),
     commands,
     readModel,
     reads: new ReadLimiter(shares.reads),

@@ -70,6 +70,10 @@ export const projection = z
     state: z.enum(['running', 'rebuilding', 'paused']).meta({ description: 'What it does.' }),
     position: positionToken.meta({ description: 'Up to where the log is folded.' }),
     head: positionToken.meta({ description: "The log's last position." }),
+    headReadAt: timestamp.nullable().exactOptional().meta({
+      description:
+        'Only while the log does not answer: when `head` was last read from it. Null: not by this process, and `head` is `position`.',
+    }),
     lagEvents: count.meta({ description: 'Events between them; about, where the log is in EventStoreDB.' }),
     lagMs: z.number().min(0).meta({ description: 'Age of the oldest event not folded, as this node knows it.' }),
     parked: count.meta({ description: 'Streams set aside.' }),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { pipelineName, positionToken, trackName } from './names.ts'
+import { pipelineName, positionToken, timestamp, trackName } from './names.ts'
 import { visibility } from './paging.ts'
 
 const count = z.int().min(0)
@@ -23,6 +23,10 @@ export const stats = z
       .meta({ description: 'By pipeline, how its operations stand.' }),
     position: positionToken.meta({ description: 'Up to where the read model is folded.' }),
     head: positionToken.meta({ description: "The log's last position." }),
+    headReadAt: timestamp.nullable().exactOptional().meta({
+      description:
+        'Only while the log does not answer: when `head` was last read from it. Null: not by this process, and `head` is `position`.',
+    }),
     lagMs: z.number().min(0).meta({ description: 'Age in ms of the oldest event that is not folded yet.' }),
     parked: count.meta({ description: 'Operations whose stream could not be folded.' }),
   })

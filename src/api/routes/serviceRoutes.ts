@@ -41,7 +41,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, parts: Servic
         context.reads.run(ownerOf(request), () => context.readModel.stats()),
       )
       // Asked for afterwards: never the older of the two.
-      const head = await context.log.head()
+      const { head, ...unread } = await context.knownHead.read(read.position)
       const position = context.tokens.encode(read.position)
       reply.header('waybill-position', position)
       return sendJson(
@@ -51,6 +51,7 @@ export function serviceRoutes(app: ApiServer, context: ApiContext, parts: Servic
           pipelines: read.value.pipelines,
           position,
           head: context.tokens.encode(head),
+          ...unread,
           lagMs: context.projector.lagMs(),
           parked: read.value.parked,
         }),
