@@ -195,6 +195,8 @@ export interface Stats {
   position: string
   /** The log's last position. */
   head: string
+  /** Only while the log does not answer: when `head` was last read; null: not by the process that answers. */
+  headReadAt?: string | null
   lagMs: number
   /** Operations whose stream could not be folded. */
   parked: number
