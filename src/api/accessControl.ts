@@ -168,7 +168,8 @@ export function callerOf(request: Pick<FastifyRequest, 'caller'>): Caller {
  * client's address.
  */
 export function ownerOf({ caller, raw }: Pick<FastifyRequest, 'caller' | 'raw'>): string {
-  return ownerBy(caller, raw)
+  // Fastify answers a request whose path is no valid URL apart from the application, and gives it none of its decorators.
+  return ownerBy(caller ?? null, raw)
 }
 
 /** The same of a request that no guard has looked at yet. */

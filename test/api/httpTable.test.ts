@@ -39,6 +39,18 @@ test('a sound request over a socket is answered', async () => {
   expect(await raw(post(good))).toMatchObject({ status: 201 })
 })
 
+test.each(['GET', 'POST', 'PUT', 'DELETE'])(
+  '%s of a path that is no valid URL is 400, with a body as without',
+  async (method) => {
+    for (const body of method === 'GET' ? [''] : ['', good]) {
+      const answer = await raw(
+        `${method} /v1/operations/%4/reports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      )
+      expect(answer).toMatchObject({ status: 400, code: 'invalid' })
+    }
+  },
+)
+
 describe('bodies that JSON.parse would alter, or that harm, are 400', () => {
   const within = (data: string) => `{"service":"s","status":"a","pipeline":"any","data":${data}}`
   test.each([
