@@ -24,7 +24,7 @@ export interface ApiContext {
   /** What operators did. */
   readonly trail: Pick<AuditTrail, 'record'>
   readonly log: EventLog
-  /** For what goes on without the log. */
+  /** For what continues without the log. */
   readonly knownHead: KnownHead
   readonly commands: CommandService
   readonly readModel: ReadModel

@@ -84,7 +84,7 @@ function given<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Na
   return found
 }
 
-/** Each once, in one order: who asks for the same in another order goes on with the same pages. */
+/** Each once, in one order: who asks for the same in another order continues with the same pages. */
 function valuesOf<T extends string>(values: readonly T[] | undefined): readonly T[] | undefined {
   return values === undefined ? undefined : [...new Set(values)].sort()
 }

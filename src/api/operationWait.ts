@@ -75,7 +75,7 @@ async function unlessNotThere(look: Promise<OperationAnswer>): Promise<Operation
   }
 }
 
-/** The time is not up: another node, or this one once it is back, goes on with the wait. */
+/** The time is not up: another node, or this one once it is back, resumes the wait. */
 function shutsDown(): ProblemError {
   return new ProblemError({ code: 'overloaded', detail: 'The service shuts down. Ask again.', retryAfterS: 1 })
 }

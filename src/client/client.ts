@@ -140,7 +140,7 @@ export interface WaybillClient {
    */
   streamEvents(options?: StreamOptions & { operation?: string; pipeline?: string }): AsyncIterable<RecordedEvent>
   /**
-   * Operations that match a filter, each time the read model has a newer form of them. Who stops reading goes on with
+   * Operations that match a filter, each time the read model has a newer form of them. Who stops reading resumes with
    * the `position` of the last change as `after`.
    */
   streamOperations(filter?: OperationFilter, options?: StreamOptions): AsyncIterable<OperationChange>

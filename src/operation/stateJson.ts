@@ -63,7 +63,7 @@ export function restoreState(text: string, pipelineOf: PipelineOf): OperationSta
 
 /**
  * The same for whoever only shows the state: one of the version before is shown as far as it goes, while its operation waits to
- * be folded anew. Nothing may be decided on it.
+ * be projected anew. Nothing may be decided on it.
  */
 export function restoreForReading(text: string, pipelineOf: PipelineOf): OperationState | null {
   const value = parsed(text)

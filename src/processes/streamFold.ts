@@ -48,7 +48,7 @@ type Log = Pick<EventLog, 'readStream'>
 
 /** In memory as a whole, and events have up to 768 KiB. */
 const pageSize = 50
-/** UTF-16 units folded before the event loop goes on with others: a few milliseconds. */
+/** UTF-16 units folded before others get the event loop: a few milliseconds. */
 const sliceUnits = 256 * 1024
 
 /**

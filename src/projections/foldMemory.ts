@@ -16,7 +16,7 @@ import type { FoldedRows } from './projectionStore.ts'
 import { Shapes } from './shape.ts'
 import { StateCache } from './stateCache.ts'
 
-/** Events folded, or rows made, before the event loop goes on with others: some 2 ms. */
+/** Events folded, or rows made, before others get the event loop: some 2 ms. */
 const sliceCount = 100
 
 /** What a projector knows of the rows up to its checkpoint, so that it need not read them back. */

@@ -14,7 +14,7 @@ export const projectionName = 'operations'
 const rowsVersion = 3
 
 /**
- * Of the rows' meaning: the rows of another one are folded anew. Raised with either of the two, as a fold may make other
+ * Of the rows' meaning: the rows of another one are projected anew. Raised with either of the two, as a fold may make other
  * states of the same events, or the same states may make other rows.
  */
 export const foldVersion = stateVersion + rowsVersion

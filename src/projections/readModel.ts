@@ -179,7 +179,7 @@ export interface Projector {
    * rows. Joins a rebuild that is under way.
    *
    * Rejects, and the rows are what they were: when this node is not the one that projects, or no longer (whoever projects
-   * then goes on with the rebuild), when the rebuild failed, or when `signal` aborted.
+   * then resumes the rebuild), when the rebuild failed, or when `signal` aborted.
    */
   rebuild(options?: RebuildOptions): Promise<void>
   /** Told by the node's control worker what an operator wants; the checkpoint itself is what decides (session.ts). */
@@ -204,7 +204,7 @@ export interface RebuildOptions {
 export interface RebuildProgress {
   /** `indexing` takes minutes for millions of operations. `swapping`: waits until nobody has a long read under way. */
   readonly stage: 'folding' | 'indexing' | 'swapping'
-  /** Position up to which the log is folded anew. */
+  /** Position up to which the log is projected anew. */
   readonly done: bigint
   /** Of the log, as last seen. */
   readonly head: bigint
@@ -214,7 +214,7 @@ export interface RebuildProgress {
 
 /**
  * `waiting`: another node projects. `rebuilding`: the rows are of an older fold; reads see them as they are, with their
- * position, until they are folded anew. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
+ * position, until they are projected anew. `retrying`: the log or the database failed; back-off. `newer_schema`: met an event of
  * a schema version this node does not know; it stops, and lets a newer node take over. `log_behind`: the log ends before
  * the checkpoint (it lost events, or is a copy of an older one): nothing is folded until an operator has seen to it.
  * `paused`: this node would project, and an operator has paused the projection.

@@ -43,7 +43,7 @@ export async function takeOver(
   }
   if (logId !== log.logId || rowsVersion === null) {
     if (logId !== null)
-      logger?.warn({ logId: log.logId, logIdOfRows: logId }, 'the read model is dropped and folded anew')
+      logger?.warn({ logId: log.logId, logIdOfRows: logId }, 'the read model is dropped and projected anew')
     await session.startOver(log.logId)
     signal.reset(0n)
     signal.publish(true)

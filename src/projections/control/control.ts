@@ -13,7 +13,7 @@ export interface ProjectionControl {
    */
   pause(by: string): Promise<ProjectionState>
 
-  /** The node that projects goes on within a second. Changes nothing when it is not paused. */
+  /** The node that projects resumes within a second. Changes nothing when it is not paused. */
   resume(): Promise<ProjectionState>
 
   /** Asks for a rebuild: begun within a second by the node that projects, begun anew by the next one when that dies. */

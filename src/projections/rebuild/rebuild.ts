@@ -37,7 +37,7 @@ export interface RebuildParts {
 
 export type RebuildOutcome =
   | { readonly kind: 'swapped' }
-  /** Broken off: whoever projects next goes on with it. */
+  /** Broken off: whoever projects next resumes it. */
   | { readonly kind: 'stopped' }
   /** The rows in use are what they were. */
   | { readonly kind: 'failed'; readonly error: Error }

@@ -69,7 +69,7 @@ export class Rebuilds {
     }
     const leftover = await session.leftover()
     const resumed = leftover?.logId === this.#settings.log.logId && leftover.foldVersion === foldVersion
-    // A newer node began it, and will go on with it.
+    // A newer node began it, and will resume it.
     const ofNewer = leftover?.logId === this.#settings.log.logId && leftover.foldVersion > foldVersion
     if (required || resumed || this.#callers.size > 0) this.#begin(session, required)
     else if (leftover !== null && !ofNewer && this.#current === null) this.#dropping = this.#drop(session.epoch)
@@ -83,7 +83,7 @@ export class Rebuilds {
     return true
   }
 
-  /** The session is over. Whoever projects next goes on with what is under way. */
+  /** The session is over. Whoever projects next resumes what is under way. */
   async breakOff(): Promise<void> {
     await this.#current?.stop()
     await this.#dropping
