@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { whenOutputFails } from './closedPipe.ts'
-import { type Config, ConfigError, environmentSchema, readConfig } from './config.ts'
+import { environmentSchema } from './config/environmentSchema.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
 import { boundHeapGrowth } from './heapGrowth.ts'
 import { createLogOutput } from './logOutput.ts'
 import type { Service } from './service.ts'

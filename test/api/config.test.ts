@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, environmentSchema, readConfig } from '../../src/config.ts'
+import { environmentSchema } from '../../src/config/environmentSchema.ts'
+import { ConfigError, readConfig } from '../../src/config.ts'
 
 function errorsOf(environment: Record<string, string>, toServe = false): string {
   try {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { environmentSchema } from '../../src/config.ts'
+import { environmentSchema } from '../../src/config/environmentSchema.ts'
 import { openPostgresEventLog } from '../../src/eventlog/postgres/postgresEventLog.ts'
 import { postgresMajorMin } from '../../src/postgres/connectDirectly.ts'
 import { createMigratedDatabase } from '../support/database.ts'
