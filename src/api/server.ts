@@ -1,6 +1,7 @@
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isJsonObject } from '../operation/json.ts'
-import { expectedOwnerOf, guardRoutes, ownerOf } from './accessControl.ts'
+import { expectedOwnerOf, guardRoutes } from './accessControl.ts'
+import { answerProblem, pathOf } from './answerProblem.ts'
 import type { ApiServer } from './apiServer.ts'
 import { parseJsonBodies, passLinesOn, unsupportedTypeProblem } from './bodyParsers.ts'
 import { createBodyReader } from './bodyReader.ts'
@@ -10,20 +11,12 @@ import type { ApiContext } from './context.ts'
 import { documentedRoutes, serveDocument } from './document.ts'
 import { KnownHead } from './knownHead.ts'
 import { type ApiLimits, defaultApiLimits } from './limits.ts'
-import { hasBody, lingerAfterAnswer } from './lingeringClose.ts'
+import { hasBody } from './lingeringClose.ts'
 import { Live } from './live/live.ts'
 import { createMethodIndex } from './methodIndex.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPositionTokens } from './positionToken.ts'
-import {
-  expectedProblem,
-  guardedHeaders,
-  type Problem,
-  ProblemError,
-  problemHeaders,
-  problemLine,
-  problemStatus,
-} from './problem.ts'
+import { expectedProblem, guardedHeaders, type Problem, ProblemError } from './problem.ts'
 import { createRateCounts, limitRate } from './rateLimit.ts'
 import { Readiness } from './readiness.ts'
 import { ReadLimiter } from './readLimiter.ts'
@@ -280,21 +273,6 @@ function observeRoutes(app: ApiServer, metrics: Metrics): void {
   })
 }
 
-function answerProblem(
-  problem: Problem,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  answers: UnreadAnswers,
-): FastifyReply {
-  const { raw } = request
-  if (problem.code === 'timeout') reply.header('connection', 'close')
-  else if (hasBody(raw) && !raw.complete) lingerAfterAnswer(raw, reply.raw)
-  const line = problemLine(problem, pathOf(request.url))
-  // That of a read is counted as any answer to one.
-  if (raw.method !== 'GET') answers.track(reply.raw, ownerOf(request), line)
-  return reply.code(problemStatus(problem)).headers(problemHeaders(problem)).send(line)
-}
-
 /** Longer than any wait the service takes part in. */
 function idleConnectionMsMax(limits: ApiLimits): number {
   return Math.max(limits.waitSMax * 1_000, limits.bulkIdleMsMax, limits.bodyArrivalMsMax) + 60_000
@@ -302,11 +280,6 @@ function idleConnectionMsMax(limits: ApiLimits): number {
 
 function isPrematureClose(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
-}
-
-function pathOf(url: string): string {
-  const query = url.indexOf('?')
-  return query === -1 ? url : url.slice(0, query)
 }
 
 /** Node keeps the first of several and says nothing; which one a proxy looked at is anyone's guess. */
