@@ -4,8 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 
 const cases = [
+  { room: 'runtime', imports: '../eventlog/eventLog.ts', allowed: false },
+  { room: 'runtime', imports: '../operation/names.ts', allowed: false },
+  { room: 'eventlog', imports: '../runtime/semaphore.ts', allowed: true },
   { room: 'operation', imports: '../eventlog/eventLog.ts', allowed: false },
   { room: 'operation', imports: 'node:fs', allowed: false },
+  { room: 'operation', imports: '../runtime/wakeUp.ts', allowed: false },
   { room: 'eventlog', imports: '../operation/events.ts', allowed: false },
   { room: 'commands', imports: '../projections/readModel.ts', allowed: false },
   { room: 'projections', imports: '../commands/commandService.ts', allowed: false },

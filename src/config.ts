@@ -4,8 +4,8 @@ import { type CommandLimits, defaultCommandLimits } from './commands/commandLimi
 import { type Environment, takeKnown, unknownVariables } from './config/environment.ts'
 import { environmentSchema } from './config/environmentSchema.ts'
 import { faultsTogether, type SettingsTogether } from './config/faultsTogether.ts'
-import { listensOnLoopback } from './loopback.ts'
 import { defaultLimits, type OperationLimits } from './operation/limits.ts'
+import { listensOnLoopback } from './runtime/loopback.ts'
 
 export interface Config {
   readonly host: string

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { type Config, ConfigError } from './config.ts'
 import type { AnotherLogError, EventLog, EventLogLogger } from './eventlog/eventLog.ts'
 import { openPostgresEventLog } from './eventlog/postgres/postgresEventLog.ts'
-import { importWith } from './optionalPackage.ts'
+import { importWith } from './runtime/optionalPackage.ts'
 
 export interface LogDatabase {
   /** Of PostgreSQL, where the log is, unless it is elsewhere. */

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
-import { whenOutputFails } from './closedPipe.ts'
 import { environmentSchema } from './config/environmentSchema.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
-import { boundHeapGrowth } from './heapGrowth.ts'
-import { createLogOutput } from './logOutput.ts'
+import { whenOutputFails } from './runtime/closedPipe.ts'
+import { boundHeapGrowth } from './runtime/heapGrowth.ts'
+import { createLogOutput } from './runtime/logOutput.ts'
 import type { Service } from './service.ts'
 import { version } from './version.ts'
 

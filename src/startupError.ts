@@ -2,11 +2,11 @@ import type { Config } from './config.ts'
 import { LogNotOpenError, LogUnavailableError } from './eventlog/eventLog.ts'
 import { ConnectionStringError } from './eventlog/eventstoredb/connectionStringError.ts'
 import { DurabilityOffError } from './eventlog/postgres/identity.ts'
-import { PackageMissingError } from './optionalPackage.ts'
 import { IndirectConnectionError, UnsuitableServerError } from './postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from './postgres/embedded/errors.ts'
 import { MigrationError } from './postgres/migrate.ts'
 import { ServingLoginError } from './postgres/servingLogin.ts'
+import { PackageMissingError } from './runtime/optionalPackage.ts'
 
 /** One line for a person about why the service did not start, or null when that was not foreseen. */
 export function startupError(error: unknown, config: Config): string | null {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createSemaphore } from '../src/eventlog/semaphore.ts'
-import { FairQueue } from '../src/fairQueue.ts'
+import { FairQueue } from '../src/runtime/fairQueue.ts'
+import { createSemaphore } from '../src/runtime/semaphore.ts'
 
 test('owners take turns, each in order of arrival, and nothing is lost', () => {
   const item = fc.constantFrom('a', 'b', 'c')

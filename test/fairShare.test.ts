@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FairShare, type Lease } from '../src/fairShare.ts'
+import { FairShare, type Lease } from '../src/runtime/fairShare.ts'
 
 const max = 12
 const owners = ['a', 'b', 'c', 'd', 'e']

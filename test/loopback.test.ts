@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isLoopbackName, listensOnLoopback } from '../src/loopback.ts'
+import { isLoopbackName, listensOnLoopback } from '../src/runtime/loopback.ts'
 
 /** Of a Host header or a URL, and of what is listened on. */
 const hosts: readonly (readonly [string, { readonly named: boolean; readonly listens: boolean }])[] = [

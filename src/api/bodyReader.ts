@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { FairShare, Lease } from '../fairShare.ts'
+import type { FairShare, Lease } from '../runtime/fairShare.ts'
 import { ownerOf } from './accessControl.ts'
 import { type ContentEncoding, unpackedBody } from './contentEncoding.ts'
 import { ProblemError } from './problem.ts'

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { roughEventCount } from '../eventlog/roughEventCount.ts'
-import type { FairShareCounts } from '../fairShare.ts'
+import type { FairShareCounts } from '../runtime/fairShare.ts'
 import { commandMetrics } from './commandMetrics.ts'
 import type { ApiContext } from './context.ts'
 import type { Live } from './live/live.ts'

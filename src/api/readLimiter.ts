@@ -1,5 +1,5 @@
-import { createSemaphore } from '../eventlog/semaphore.ts'
-import type { FairShare } from '../fairShare.ts'
+import type { FairShare } from '../runtime/fairShare.ts'
+import { createSemaphore } from '../runtime/semaphore.ts'
 import { shareProblem } from './shares.ts'
 
 /** Read at once. A page can be 10 MB, several times as much while it is being made, and one thread makes them all. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { FairQueue } from '../fairQueue.ts'
+import { FairQueue } from '../runtime/fairQueue.ts'
 
 /**
  * The event loop, shared between requests and what those taken before wait for. Node hands over every request that has

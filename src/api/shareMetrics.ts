@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { FairShareCounts } from '../fairShare.ts'
+import type { FairShareCounts } from '../runtime/fairShare.ts'
 
 /** What is shared among keys, by name. Of no key: its owner's name would be a series for each. */
 export function shareMetrics(registry: Registry, shares: () => Readonly<Record<string, FairShareCounts>>): void {

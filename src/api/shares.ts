@@ -1,4 +1,4 @@
-import { FairShare } from '../fairShare.ts'
+import { FairShare } from '../runtime/fairShare.ts'
 import type { ApiLimits } from './limits.ts'
 import { ProblemError } from './problem.ts'
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isLoopbackName } from '../loopback.ts'
+import { isLoopbackName } from '../runtime/loopback.ts'
 
 /** What proxies add for others' requests, as `X-Forwarded-For` and its kin: a program on this machine has no reason to. */
 const forwardingHeaders = new Set(['forwarded', 'via', 'x-real-ip'])

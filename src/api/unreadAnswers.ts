@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import type { FairShare, Lease } from '../fairShare.ts'
+import type { FairShare, Lease } from '../runtime/fairShare.ts'
 import { ownerOf } from './accessControl.ts'
 import type { ApiServer } from './apiServer.ts'
 import { shareProblem } from './shares.ts'

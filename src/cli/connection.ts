@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isReadableOnItsWay } from '../loopback.ts'
+import { isReadableOnItsWay } from '../runtime/loopback.ts'
 import type { Connection } from './httpApi.ts'
 import { WrongUsage } from './outcome.ts'
 

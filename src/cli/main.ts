@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { isClosedPipe, whenOutputFails } from '../closedPipe.ts'
+import { isClosedPipe, whenOutputFails } from '../runtime/closedPipe.ts'
 import { auditCommand } from './auditCommand.ts'
 import { keysCommand } from './keysCommand.ts'
 import { copyLogCommand } from './offline/copyLogCommand.ts'

@@ -1,4 +1,4 @@
-import { isReadableOnItsWay } from '../loopback.ts'
+import { isReadableOnItsWay } from '../runtime/loopback.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { QueueLimits } from './commandQueue.ts'
 import type { WaybillError } from './errors.ts'

@@ -1,5 +1,5 @@
-import { FairShare, type FairShareCounts } from '../fairShare.ts'
 import type { Command } from '../operation/commands.ts'
+import { FairShare, type FairShareCounts } from '../runtime/fairShare.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { CommandFailure, CommandGroup, CommandResult } from './commandService.ts'
 import { roughJsonBytes } from './roughJsonBytes.ts'

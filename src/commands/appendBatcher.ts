@@ -1,5 +1,5 @@
 import type { AppendOutcome, AppendRequest, EventLog } from '../eventlog/eventLog.ts'
-import { FairQueue } from '../fairQueue.ts'
+import { FairQueue } from '../runtime/fairQueue.ts'
 import type { BatchRoom, CommandChain } from './commandChain.ts'
 import type { CommandLimits } from './commandLimits.ts'
 import type { StreamQueue } from './streamQueue.ts'

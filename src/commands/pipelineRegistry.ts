@@ -1,12 +1,12 @@
 import type { AppendOutcome, AppendRequest, EventLog, RecordedEvent } from '../eventlog/eventLog.ts'
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
 import { streamEvents } from '../eventlog/readStream.ts'
-import { createSemaphore } from '../eventlog/semaphore.ts'
 import { type Decided, transact } from '../eventlog/transact.ts'
 import { type SealedEvent, sealNext } from '../operation/envelope.ts'
 import { isJsonObject } from '../operation/json.ts'
 import { registrationRequestHash } from '../operation/requestHash.ts'
 import { pipelinesStream } from '../operation/streamName.ts'
+import { createSemaphore } from '../runtime/semaphore.ts'
 import type { DefinePipeline } from './commandService.ts'
 
 /** The type of every event in the stream `pipelines`. */

@@ -1,5 +1,5 @@
 import { LogUnavailableError } from '../eventlog/eventLog.ts'
-import type { Semaphore } from '../eventlog/semaphore.ts'
+import type { Semaphore } from '../runtime/semaphore.ts'
 import type { Admission } from './admission.ts'
 import { mustAskForReceipt, type Question } from './commandChain.ts'
 import type { CommandFailure } from './commandService.ts'

@@ -1,5 +1,5 @@
-import { listensOnLoopback } from '../loopback.ts'
 import { hasCluster } from '../postgres/embedded/clusterDirectory.ts'
+import { listensOnLoopback } from '../runtime/loopback.ts'
 
 /** Settings that are right or wrong together. Undefined: not known. */
 export interface SettingsTogether {

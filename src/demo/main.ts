@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createWaybillClient, type WaybillClient } from '../client/client.ts'
-import { whenOutputFails } from '../closedPipe.ts'
+import { whenOutputFails } from '../runtime/closedPipe.ts'
 import { loadDocuments } from './documents.ts'
 import { follow } from './follower.ts'
 import { type DemoOptions, readOptions, usage } from './options.ts'

@@ -1,9 +1,9 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
-import { pause } from '../eventlog/wakeUp.ts'
 import { streamSubject } from '../operation/streamName.ts'
 import type { AuditRows } from '../projections/auditRows.ts'
 import { unprintable } from '../projections/folding.ts'
 import type { ProjectionLogger } from '../projections/readModel.ts'
+import { pause } from '../runtime/wakeUp.ts'
 import { type AuditSubject, audit, type Verdict } from './auditChecks.ts'
 
 export interface SelfAuditSettings {

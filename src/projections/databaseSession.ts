@@ -1,7 +1,7 @@
 import type pg from 'pg'
-import { createSemaphore } from '../eventlog/semaphore.ts'
 import { BoundedClient } from '../postgres/boundedClient.ts'
 import { clientConfig } from '../postgres/connection.ts'
+import { createSemaphore } from '../runtime/semaphore.ts'
 
 export interface SessionSettings {
   readonly connectionString: string

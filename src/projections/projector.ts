@@ -1,6 +1,6 @@
 import type { EventLog } from '../eventlog/eventLog.ts'
-import { WakeUp } from '../eventlog/wakeUp.ts'
 import { NewerSchemaError } from '../operation/eventSchemas.ts'
+import { WakeUp } from '../runtime/wakeUp.ts'
 import type { Batch } from './batch.ts'
 import type { CheckpointSignal } from './checkpointSignal.ts'
 import type { ConfirmedState } from './folding.ts'

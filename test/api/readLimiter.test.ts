@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ProblemError } from '../../src/api/problem.ts'
 import { ReadLimiter } from '../../src/api/readLimiter.ts'
-import { FairShare } from '../../src/fairShare.ts'
+import { FairShare } from '../../src/runtime/fairShare.ts'
 import { eventually, startApi } from './apiHarness.ts'
 
 test('more lists and counts than may be in hand are 503 with Retry-After; other reads and reports go on', async () => {

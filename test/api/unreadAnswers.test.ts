@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { ApiLimits } from '../../src/api/limits.ts'
 import { buildServer } from '../../src/api/server.ts'
 import { UnreadAnswers } from '../../src/api/unreadAnswers.ts'
-import { FairShare } from '../../src/fairShare.ts'
+import { FairShare } from '../../src/runtime/fairShare.ts'
 import { type ApiHarness, eventually, startApi } from './apiHarness.ts'
 import { rawConnection } from './rawHttp.ts'
 

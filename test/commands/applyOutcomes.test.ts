@@ -5,8 +5,8 @@ import type { CommandResult } from '../../src/commands/commandService.ts'
 import { createKeyReuse } from '../../src/commands/keyReuse.ts'
 import { newStreamQueue, type PendingCommand, type StreamQueue } from '../../src/commands/streamQueue.ts'
 import type { AppendOutcome } from '../../src/eventlog/eventLog.ts'
-import { FairShare } from '../../src/fairShare.ts'
 import type { OperationState } from '../../src/operation/state.ts'
+import { FairShare } from '../../src/runtime/fairShare.ts'
 import { open } from './node.ts'
 
 const opened: Accepted = { kind: 'accepted', outcome: 'opened', opened: true, events: [], state: stateAt(0n) }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createKeyedMutex } from '../../src/commands/keyedMutex.ts'
+import { createKeyedMutex } from '../../src/runtime/keyedMutex.ts'
 import { createGate } from './faultyEventLog.ts'
 
 test('tasks of one key run one after the other, those of others do not wait', async () => {

@@ -8,7 +8,7 @@ import {
   type RecordedEvent,
   type SubscribeOptions,
 } from '../../src/eventlog/eventLog.ts'
-import { WakeUp } from '../../src/eventlog/wakeUp.ts'
+import { WakeUp } from '../../src/runtime/wakeUp.ts'
 import type { LogFaults } from './plan.ts'
 import { Actor, Pending, type Scheduler } from './scheduler.ts'
 

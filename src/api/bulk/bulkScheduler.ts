@@ -1,4 +1,4 @@
-import { FairQueue } from '../../fairQueue.ts'
+import { FairQueue } from '../../runtime/fairQueue.ts'
 
 /**
  * The event loop, shared between uploads and everybody else: after some lines that are refused an upload waits for its next

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
-import type { Semaphore } from '../../eventlog/semaphore.ts'
 import { ReadModelUnavailableError } from '../../projections/readModel.ts'
+import type { Semaphore } from '../../runtime/semaphore.ts'
 import type { PositionTokens } from '../positionToken.ts'
 import type { Feed, LiveMessage } from './feed.ts'
 import type { LiveStream } from './liveStream.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
-import { createSemaphore, type Semaphore } from '../../eventlog/semaphore.ts'
 import type { OperationFilter } from '../../projections/queries/changedOperations.ts'
+import { createSemaphore, type Semaphore } from '../../runtime/semaphore.ts'
 import type { ApiContext } from '../context.ts'
 import { expectedProblem, ProblemError } from '../problem.ts'
 import { shareProblem } from '../shares.ts'

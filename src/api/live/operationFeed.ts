@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RecordedEvent } from '../../eventlog/eventLog.ts'
-import { WakeUp } from '../../eventlog/wakeUp.ts'
 import { interventionStream } from '../../projections/parking/interventions.ts'
 import {
   type ChangedOperation,
@@ -10,6 +9,7 @@ import {
 } from '../../projections/queries/changedOperations.ts'
 import type { ReadAt } from '../../projections/readModel.ts'
 import { ReadModelUnavailableError } from '../../projections/readModel.ts'
+import { WakeUp } from '../../runtime/wakeUp.ts'
 import type { ApiContext } from '../context.ts'
 import { rowText } from '../operationAnswer.ts'
 import type { Missed } from './catchUp.ts'

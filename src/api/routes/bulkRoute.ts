@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { FairShare } from '../../fairShare.ts'
+import type { FairShare } from '../../runtime/fairShare.ts'
 import { callerOf, isAllowed, ownerOf } from '../accessControl.ts'
 import type { ApiServer } from '../apiServer.ts'
 import { createUnreadResults } from '../bulk/bulkAnswer.ts'

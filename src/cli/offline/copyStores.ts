@@ -1,7 +1,7 @@
 import type { CopySource, CopyTarget } from '../../eventlog/copy/copyLog.ts'
 import { openPostgresSource, openPostgresTarget } from '../../eventlog/postgres/postgresCopy.ts'
-import { importWith } from '../../optionalPackage.ts'
 import { startEmbeddedPostgres } from '../../postgres/embedded.ts'
+import { importWith } from '../../runtime/optionalPackage.ts'
 import { WrongUsage } from '../outcome.ts'
 import type { Store } from './namedStore.ts'
 

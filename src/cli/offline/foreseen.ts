@@ -1,9 +1,9 @@
 import { CopyError } from '../../eventlog/copy/copyLog.ts'
 import { LogUnavailableError } from '../../eventlog/eventLog.ts'
-import { PackageMissingError } from '../../optionalPackage.ts'
 import { IndirectConnectionError, UnsuitableServerError } from '../../postgres/connectDirectly.ts'
 import { EmbeddedPostgresError } from '../../postgres/embedded/errors.ts'
 import { MigrationError } from '../../postgres/migrate.ts'
+import { PackageMissingError } from '../../runtime/optionalPackage.ts'
 import { CommandFailed } from '../outcome.ts'
 
 /** What can go wrong without a bug, as one line. */

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import { backOffMs } from '../backOff.ts'
+import { backOffMs } from '../../runtime/backOff.ts'
+import { pause } from '../../runtime/wakeUp.ts'
 import type { EventLogLogger } from '../eventLog.ts'
-import { pause } from '../wakeUp.ts'
 import type { Append, AppendAnswer, AppendStream, StoreClient } from './client.ts'
 
 export interface AppendsOptions {

@@ -1,6 +1,6 @@
-import { backOffMs } from '../backOff.ts'
+import { backOffMs } from '../../runtime/backOff.ts'
+import { pause, WakeUp } from '../../runtime/wakeUp.ts'
 import type { EventLogLogger, RecordedEvent } from '../eventLog.ts'
-import { pause, WakeUp } from '../wakeUp.ts'
 import type { ReadItem, ReadStream, StoreClient } from './client.ts'
 import type { Identity } from './identity.ts'
 import { identityStream, type Reads } from './reads.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { pause } from '../../runtime/wakeUp.ts'
 import { AnotherLogError, type EventLogLogger, LogUnavailableError } from '../eventLog.ts'
-import { pause } from '../wakeUp.ts'
 import type { Appends } from './appends.ts'
 import { identityStream, type Reads } from './reads.ts'
 import { toStored } from './wire.ts'

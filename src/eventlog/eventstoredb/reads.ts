@@ -1,8 +1,8 @@
-import { backOffMs } from '../backOff.ts'
+import { backOffMs } from '../../runtime/backOff.ts'
+import { createSemaphore } from '../../runtime/semaphore.ts'
+import { pause } from '../../runtime/wakeUp.ts'
 import { LogUnavailableError, type RecordedEvent } from '../eventLog.ts'
 import { contentBytes } from '../limits.ts'
-import { createSemaphore } from '../semaphore.ts'
-import { pause } from '../wakeUp.ts'
 import type { Query, ReadStream, StoreClient } from './client.ts'
 import { fromStored } from './wire.ts'
 

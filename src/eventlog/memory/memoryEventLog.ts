@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { WakeUp } from '../../runtime/wakeUp.ts'
 import { groupByStream } from '../chains.ts'
 import { checkRequest, isJson } from '../checkRequest.ts'
 import {
@@ -12,7 +13,6 @@ import {
   type SubscribeOptions,
 } from '../eventLog.ts'
 import { checkMaxCount, contentBytes, readAllCountMax, readStreamCountMax } from '../limits.ts'
-import { WakeUp } from '../wakeUp.ts'
 
 function withinBytes(events: readonly RecordedEvent[], bytesMax = Number.POSITIVE_INFINITY): readonly RecordedEvent[] {
   let bytes = 0

@@ -1,8 +1,8 @@
 import { BoundedClient } from '../../postgres/boundedClient.ts'
 import { clientConfig } from '../../postgres/connection.ts'
-import { backOffMs } from '../backOff.ts'
+import { backOffMs } from '../../runtime/backOff.ts'
+import { pause, WakeUp } from '../../runtime/wakeUp.ts'
 import type { EventLogLogger } from '../eventLog.ts'
-import { pause, WakeUp } from '../wakeUp.ts'
 import type { Reader } from './reader.ts'
 
 const channel = 'waybill_log'

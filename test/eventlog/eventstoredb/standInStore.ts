@@ -1,4 +1,4 @@
-import { WakeUp } from '../../../src/eventlog/wakeUp.ts'
+import { WakeUp } from '../../../src/runtime/wakeUp.ts'
 
 export interface StandInEvent {
   readonly stream: string

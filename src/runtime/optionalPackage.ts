@@ -13,7 +13,7 @@ interface Manifest {
 /** How a person installs `packageName`, in the version that `declaredAs` (by default the same package) has in package.json. */
 export function installCommand(packageName: string, declaredAs = packageName): string {
   // It is beside `src` and `dist` alike, and holds the exact versions that Waybill is tested with.
-  const manifest: Manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const manifest: Manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const version = manifest.optionalDependencies[declaredAs] ?? manifest.peerDependencies[declaredAs]
   return `npm install ${packageName}@${version} (with --global where Waybill was installed with it)`
 }

@@ -1,4 +1,4 @@
-import { FairQueue } from '../fairQueue.ts'
+import { FairQueue } from './fairQueue.ts'
 
 /**
  * Runs at most so many tasks at a time. Owners whose tasks wait take turns, so that nobody waits for all that another one
