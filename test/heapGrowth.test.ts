@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { rolldown } from 'rolldown'
 import { expect, test } from 'vitest'
 
-const source = fileURLToPath(new URL('../src/heapGrowth.ts', import.meta.url))
+const source = fileURLToPath(new URL('../src/runtime/heapGrowth.ts', import.meta.url))
 
 /** Some 15 MB that stay alive while their parts are replaced again and again. */
 const replaceParts = `
